@@ -1,0 +1,25 @@
+// Activations and sums, element by element: a work-item computes VECTOR neighbours. No local memory.
+// Hendrycks and Gimpel 2016 (GELU), Ramachandran et al. 2017 (SiLU).
+
+ELEMENT_KERNEL void activation_forward(__global float *y, __global const float *x, int n, int kind) {
+  const int i = get_global_id(0) * VECTOR;
+  vstore_part(vec_activation(vload_part(x + i, n - i), kind), y + i, n - i);
+}
+
+// dx = dy * act'(x), x the value before the activation
+ELEMENT_KERNEL void activation_backward(__global float *dx, __global const float *dy, __global const float *x, int n,
+                                        int kind) {
+  const int i = get_global_id(0) * VECTOR;
+  vstore_part(vload_part(dy + i, n - i) * vec_activation_slope(vload_part(x + i, n - i), kind), dx + i, n - i);
+}
+
+// y += x
+ELEMENT_KERNEL void add(__global float *y, __global const float *x, int n) {
+  const int i = get_global_id(0) * VECTOR;
+  vstore_part(vload_part(y + i, n - i) + vload_part(x + i, n - i), y + i, n - i);
+}
+
+ELEMENT_KERNEL void fill(__global float *y, int n, float value) {
+  const int i = get_global_id(0) * VECTOR;
+  vstore_part((vec)(value), y + i, n - i);
+}

@@ -1,0 +1,355 @@
+// Jagged causal softmax attention in tiles with an online softmax; backward recomputes P from q, k and lse.
+// Dao, FlashAttention-2 (2023). Scores are kept in base 2: q is packed times scale * log2(e), so exp is 2^x.
+#ifndef CK_BODY
+#define CK_FILE "../Attention/Attention.c"
+#include "../Common/random.h"
+
+// Rows of a forward query tile, keys of a forward key tile, side of a backward tile; all start where the sequence starts.
+enum { ck_query_tile = 64, ck_key_tile = 256, ck_tile = 64 };
+
+#include "../Common/isa.h"
+
+// Padded for the widest variant; the backward needs more than the forward.
+ck_int ck_attention_scratch(ck_int K, ck_int L) {
+  ck_int width = (K + 15) / 16 * 16, length = (L + 31) / 32 * 32;
+  return (3 * length + 5 * ck_tile) * width + 2 * length + 2 * ck_tile * ck_tile + 16;
+}
+
+CK_DISPATCH(void, ck_attention_forward,
+            (float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets, ck_int begin,
+             ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed,
+             float rate, float *scratch),
+            (o, lse, q, k, v, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
+
+CK_DISPATCH(void, ck_attention_backward,
+            (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
+             const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K,
+             ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, float *scratch),
+            (dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
+
+const char *ck_opencl_attention(void) {
+  static const char text[] = {
+#embed "Attention.cl"
+      , 0};
+  return text;
+}
+
+#else
+
+#define INLINE static inline __attribute__((always_inline))
+// GROUP rows of a product are computed at once, PANEL columns wide: what the registers of the variant hold.
+#define GROUP (CK_LANES == 16 ? 8 : 4)
+#define PANEL (2 * CK_LANES)
+#define LOG2E 1.4426950408889634f
+#define LN2 0.6931471805599453f
+// Short names of this variant's types and functions.
+#define floats CK(attention_floats)
+#define words CK(attention_words)
+#define dropout CK(attention_dropout)
+#define up CK(attention_up)
+#define min CK(attention_min)
+#define product CK(attention_product)
+#define pack CK(attention_pack)
+#define pack_transposed CK(attention_pack_transposed)
+#define unpack CK(attention_unpack)
+#define choose CK(attention_choose)
+#define before CK(attention_before)
+#define power2 CK(attention_power2)
+
+typedef float floats __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
+typedef uint32_t words __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
+
+INLINE ck_int up(ck_int n, ck_int to) { return (n + to - 1) / to * to; }
+INLINE ck_int min(ck_int a, ck_int b) { return a < b ? a : b; }
+
+// --- products ---------------------------------------------------------------------------------------------------------
+
+// c[rows, vecs * CK_LANES] = (or +=) sum over p < P of a[r * ra + p * ca] * b[p * ldb + .], in the order of p.
+INLINE void CK(attention_block)(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb,
+                                ck_int P, int add, const int rows, const int vecs) {
+#pragma clang fp contract(fast)
+  floats sum[8][2];
+  for (int r = 0; r < rows; r++)
+    for (int n = 0; n < vecs; n++) sum[r][n] = add ? *(const floats *)(c + r * ldc + n * CK_LANES) : (floats){};
+  for (ck_int p = 0; p < P; p++, a += ca, b += ldb)
+    for (int r = 0; r < rows; r++)
+      for (int n = 0; n < vecs; n++) sum[r][n] += a[r * ra] * *(const floats *)(b + n * CK_LANES);
+  for (int r = 0; r < rows; r++)
+    for (int n = 0; n < vecs; n++) *(floats *)(c + r * ldc + n * CK_LANES) = sum[r][n];
+}
+
+// One group of rows (4, or 8) over any number of vectors; panel is the distance between pairs of vectors in b.
+static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b,
+                                              ck_int ldb, ck_int panel, ck_int rows, ck_int vecs, ck_int P, int add) {
+  for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
+    if (vecs > 1 && rows == 8) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 8, 2);
+    if (vecs > 1 && rows == 4) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 4, 2);
+    if (vecs == 1 && rows == 8) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 8, 1);
+    if (vecs == 1 && rows == 4) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 4, 1);
+  }
+}
+
+// --- packing ----------------------------------------------------------------------------------------------------------
+
+// y[r, width] = factor * x[r, K], zeroes to the right and in the rows up to `padded`.
+static void pack(float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded, ck_int K, float factor) {
+  for (ck_int r = 0; r < rows; r++) {
+    for (ck_int i = 0; i < K; i++) y[r * width + i] = factor * x[r * ldx + i];
+    for (ck_int i = K; i < width; i++) y[r * width + i] = 0;
+  }
+  memset(y + rows * width, 0, (size_t)((padded - rows) * width) * sizeof(float));
+}
+
+// y[r, K] = factor * x[r, 0:K], x of row length width
+static void unpack(float *y, ck_int ldy, const float *x, ck_int width, ck_int rows, ck_int K, float factor) {
+  for (ck_int r = 0; r < rows; r++)
+    for (ck_int i = 0; i < K; i++) y[r * ldy + i] = factor * x[r * width + i];
+}
+
+// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row.
+static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
+  typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+  if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
+  for (ck_int r = 0; r < rows; r += 4) {
+    float *to = y + r / PANEL * PANEL * K + r % PANEL;
+    const float *from = x + r * ldx;
+    ck_int i = 0;
+    for (; r + 4 <= rows && i + 4 <= K; i += 4) {
+      four a = *(const four *)(from + i), b = *(const four *)(from + ldx + i);
+      four c = *(const four *)(from + 2 * ldx + i), d = *(const four *)(from + 3 * ldx + i);
+      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      *(four *)(to + i * PANEL) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      *(four *)(to + (i + 1) * PANEL) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      *(four *)(to + (i + 2) * PANEL) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+      *(four *)(to + (i + 3) * PANEL) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+    }
+    for (ck_int s = 0; s < 4 && r + s < rows; s++)
+      for (ck_int l = i; l < K; l++) to[l * PANEL + s] = from[s * ldx + l];
+  }
+}
+
+// --- vectors ----------------------------------------------------------------------------------------------------------
+
+INLINE floats choose(words mask, floats a, floats b) { return (floats)((mask & (words)a) | (~mask & (words)b)); }
+
+INLINE words CK(attention_lanes)(void) {
+  words lanes;
+  for (uint32_t l = 0; l < CK_LANES; l++) lanes[l] = l;
+  return lanes;
+}
+
+// True in the first n lanes.
+INLINE words before(ck_int n) { return (words)(CK(attention_lanes)() < (uint32_t)(n < 0 ? 0 : n)); }
+
+// 2^x within about 1 ulp for x < 127; zero below 2^-126, so for -inf too; NaN stays. Polynomial: minimax, error 2^-26.
+INLINE floats power2(floats x) {
+#pragma clang fp reassociate(off) contract(fast)
+  floats shifted = x + 12582912.0f;  // 1.5 * 2^23: the low bits become round(x)
+  floats f = x - (shifted - 12582912.0f);
+  floats y = 0.00015353361959569156f * f + 0.0013398875016719103f;
+  y = y * f + 0.00961843691766262f;
+  y = y * f + 0.055503323674201965f;
+  y = y * f + 0.24022647738456726f;
+  y = y * f + 0.6931471824645996f;
+  y = y * f + 1.0f;
+  words power = ((words)shifted << 23) + 0x3f800000u;
+  return choose((words)(x < -126.0f), (floats){}, y * (floats)power);
+}
+
+INLINE float CK(attention_sum)(floats x) {
+#pragma clang fp reassociate(on)
+  float sum = 0;
+  for (int l = 0; l < CK_LANES; l++) sum += x[l];
+  return sum;
+}
+
+INLINE float CK(attention_max)(floats x) {
+  float top[CK_LANES];
+  memcpy(top, &x, sizeof top);
+  for (int n = CK_LANES / 2; n > 0; n /= 2)
+    for (int l = 0; l < n; l++) top[l] = top[l] > top[l + n] ? top[l] : top[l + n];
+  return top[0];
+}
+
+INLINE float CK(attention_dot)(const float *x, const float *y, ck_int n) {
+#pragma clang fp reassociate(on) contract(fast)
+  float sum = 0;
+  for (ck_int i = 0; i < n; i++) sum += x[i] * y[i];
+  return sum;
+}
+
+// Where one row of cells keeps its columns: ck_hash on vectors, the counter of column j being cell * 65536 + j.
+struct dropout {
+  uint32_t key, low, threshold;
+  float rate;
+};
+INLINE struct dropout CK(attention_dropout_row)(uint64_t seed, ck_int cell, float rate) {
+  return (struct dropout){ck_key(seed, (uint32_t)((uint64_t)cell >> 16)), (uint32_t)cell << 16, ck_threshold(rate), rate};
+}
+INLINE words CK(attention_kept)(struct dropout row, ck_int j) {
+  words x = (CK(attention_lanes)() + (row.low + (uint32_t)j)) ^ row.key;
+  x = (x ^ x >> 16) * 0x21f0aaadu;
+  x = (x ^ x >> 15) * 0xd35a2d97u;
+  x ^= x >> 15;
+  return (words)(x >= row.threshold);
+}
+
+// --- forward ----------------------------------------------------------------------------------------------------------
+
+// One row of scores in `vecs` vectors, n of them keys, becomes 2^(s - max) of the keys kept; *sum is over all of them.
+// After the first key tile the row's accumulator shrinks when the maximum grows.
+INLINE void CK(attention_softmax)(float *s, ck_int vecs, ck_int n, float *max, float *sum, float *acc, ck_int width,
+                                  ck_int j, struct dropout row) {
+  floats top = (floats){} - INFINITY, total = {};
+  for (ck_int i = n / CK_LANES; i < vecs; i++)
+    ((floats *)s)[i] = choose(before(n - i * CK_LANES), ((floats *)s)[i], (floats){} - INFINITY);
+  for (ck_int i = 0; i < vecs; i++) {
+    floats x = ((floats *)s)[i];
+    top = choose((words)(x > top), x, top);
+  }
+  float m = CK(attention_max)(top);
+  if (j > 0 && m < *max) m = *max;
+  const float base = m == -INFINITY ? 0 : m;
+  for (ck_int i = 0; i < vecs; i++) {
+    floats p = power2(((floats *)s)[i] - base);
+    total += p;
+    if (row.rate > 0) p = (floats)((words)p & CK(attention_kept)(row, j + i * CK_LANES));
+    ((floats *)s)[i] = p;
+  }
+  const float added = CK(attention_sum)(total);
+  if (j > 0 && m != *max) {
+    const float shrink = power2((floats){} + (*max - base))[0];
+    for (ck_int i = 0; i < width; i++) acc[i] *= shrink;
+    *sum *= shrink;
+  }
+  *sum = j > 0 ? *sum + added : added;
+  *max = m;
+}
+
+static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const float *k, const float *v,
+                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq,
+                                     ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
+                                     float *scratch) {
+  const ck_int width = up(K, CK_LANES), kvecs = width / CK_LANES;
+  for (ck_int task = begin; task < end; task++) {
+    const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t;
+    float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    float *query = s + GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
+    float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + L * width;
+    pack(values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
+    pack_transposed(keys, k + t * ldk + h * K, ldk, L, K);
+    for (ck_int i0 = 0; i0 < L; i0 += ck_query_tile) {
+      const ck_int rows = min(L - i0, ck_query_tile);
+      pack(query, width, q + (t + i0) * ldq + h * K, ldq, rows, up(rows, GROUP), K, scale * LOG2E);
+      for (ck_int j0 = 0; j0 < i0 + rows; j0 += ck_key_tile)
+        for (ck_int g = 0; g < rows; g += GROUP) {
+          const ck_int group = rows - g > 4 ? GROUP : 4, n = min(min(i0 + g + group, L) - j0, ck_key_tile);
+          const ck_int vecs = up(n, CK_LANES) / CK_LANES;
+          product(s, ck_key_tile, query + g * width, width, 1, keys + j0 * K, PANEL, PANEL * K, group, vecs, K, 0);
+          for (ck_int r = g; r < min(g + group, rows); r++)
+            CK(attention_softmax)(s + (r - g) * ck_key_tile, vecs, min(i0 + r + 1 - j0, n), max + r, sum + r,
+                                  acc + r * width, width, j0,
+                                  CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
+          product(acc + g * width, width, s, ck_key_tile, 1, values + j0 * width, width, PANEL, group, kvecs, n, j0 > 0);
+        }
+      for (ck_int r = 0; r < rows; r++) {
+        unpack(o + (t + i0 + r) * ldo + h * K, ldo, acc + r * width, width, 1, K, 1 / ((1 - rate) * sum[r]));
+        lse[(t + i0 + r) * H + h] = max[r] * LN2 + logf(sum[r]);
+      }
+    }
+  }
+}
+
+// --- backward ---------------------------------------------------------------------------------------------------------
+
+// One row: scores s become dropped P, and dp = dO V^T becomes dS = P * (drop(dP) - delta); both zero after n keys.
+INLINE void CK(attention_row_backward)(float *s, float *dp, ck_int vecs, ck_int n, float lse, float delta, ck_int j,
+                                       struct dropout row) {
+#pragma clang fp contract(fast)
+  const float keep = 1 / (1 - row.rate);
+  for (ck_int i = 0; i < vecs; i++) {
+    floats p = power2(((floats *)s)[i] - lse), d = ((floats *)dp)[i];
+    if ((i + 1) * CK_LANES > n) p = (floats)((words)p & before(n - i * CK_LANES));
+    floats dropped = p;
+    if (row.rate > 0) {
+      words kept = CK(attention_kept)(row, j + i * CK_LANES);
+      dropped = (floats)((words)(p * keep) & kept);
+      d = (floats)((words)(d * keep) & kept);
+    }
+    ((floats *)s)[i] = dropped;
+    ((floats *)dp)[i] = p * (d - delta);
+  }
+}
+
+static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k,
+                                      const float *v, const float *o, const float *lse, const int32_t *offsets,
+                                      ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
+                                      ck_int ldo, float scale, uint64_t seed, float rate, float *scratch) {
+  const ck_int width = up(K, CK_LANES), kvecs = width / CK_LANES;
+  for (ck_int task = begin; task < end; task++) {
+    const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t, padded = up(L, GROUP);
+    float *p = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *ds = p + ck_tile * ck_tile;
+    float *key_columns = ds + ck_tile * ck_tile, *value_columns = key_columns + ck_tile * K;
+    float *key = value_columns + ck_tile * K, *dkey = key + ck_tile * width, *dvalue = dkey + ck_tile * width;
+    float *query = dvalue + ck_tile * width, *grad = query + padded * width, *dquery = grad + padded * width;
+    float *rowlse = dquery + padded * width, *delta = rowlse + L;
+    pack(query, width, q + t * ldq + h * K, ldq, L, padded, K, scale * LOG2E);
+    pack(grad, width, go + t * ldo + h * K, ldo, L, padded, K, 1);
+    for (ck_int i = 0; i < L; i++) {
+      rowlse[i] = lse[(t + i) * H + h] * LOG2E;
+      delta[i] = CK(attention_dot)(grad + i * width, o + (t + i) * ldo + h * K, K);
+    }
+    for (ck_int j0 = 0; j0 < L; j0 += ck_tile) {
+      const ck_int keys = min(L - j0, ck_tile);
+      pack_transposed(key_columns, k + (t + j0) * ldk + h * K, ldk, keys, K);
+      pack_transposed(value_columns, v + (t + j0) * ldv + h * K, ldv, keys, K);
+      pack(key, width, k + (t + j0) * ldk + h * K, ldk, keys, keys, K, 1);
+      for (ck_int i0 = j0; i0 < L; i0 += ck_tile) {
+        const ck_int rows = min(L - i0, ck_tile);
+        const int diagonal = i0 == j0;
+        for (ck_int g = 0; g < rows; g += GROUP) {
+          const ck_int group = rows - g > 4 ? GROUP : 4, n = diagonal ? min(g + group, keys) : keys;
+          const ck_int vecs = up(n, CK_LANES) / CK_LANES;
+          float *pg = p + g * ck_tile, *dg = ds + g * ck_tile;
+          product(pg, ck_tile, query + (i0 + g) * width, width, 1, key_columns, PANEL, PANEL * K, group, vecs, K, 0);
+          product(dg, ck_tile, grad + (i0 + g) * width, width, 1, value_columns, PANEL, PANEL * K, group, vecs, K, 0);
+          for (ck_int r = g; r < min(g + group, rows); r++)
+            CK(attention_row_backward)(p + r * ck_tile, ds + r * ck_tile, vecs, diagonal ? r + 1 : keys, rowlse[i0 + r],
+                                       delta[i0 + r], j0,
+                                       CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
+          product(dquery + (i0 + g) * width, width, dg, ck_tile, 1, key, width, PANEL, group, kvecs, n, j0 > 0);
+        }
+        for (ck_int g = 0; g < keys; g += GROUP) {
+          const ck_int group = keys - g > 4 ? GROUP : 4, from = diagonal ? g : 0, depth = rows - from;
+          product(dvalue + g * width, width, p + from * ck_tile + g, 1, ck_tile, grad + (i0 + from) * width, width, PANEL,
+                  group, kvecs, depth, !diagonal);
+          product(dkey + g * width, width, ds + from * ck_tile + g, 1, ck_tile, query + (i0 + from) * width, width, PANEL,
+                  group, kvecs, depth, !diagonal);
+        }
+      }
+      unpack(dk + (t + j0) * ldk + h * K, ldk, dkey, width, keys, K, LN2);
+      unpack(dv + (t + j0) * ldv + h * K, ldv, dvalue, width, keys, K, 1);
+    }
+    unpack(dq + t * ldq + h * K, ldq, dquery, width, L, K, scale);
+  }
+}
+
+#undef INLINE
+#undef GROUP
+#undef PANEL
+#undef LOG2E
+#undef LN2
+#undef floats
+#undef words
+#undef dropout
+#undef up
+#undef min
+#undef product
+#undef pack
+#undef pack_transposed
+#undef unpack
+#undef choose
+#undef before
+#undef power2
+#endif

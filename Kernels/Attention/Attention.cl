@@ -1,0 +1,221 @@
+// Jagged causal softmax attention, tiled (Dao 2023, FlashAttention-2): P = softmax(scale Q K^T) over keys of the same sequence, j <= i.
+// A work-group owns QUERIES neighbouring rows of the packed batch, whatever sequences they are of, and one head; a work-item owns one
+// row and walks over its own keys only (or, for dk and dv, its own queries), staged KEYS at a time in local memory. One work-item
+// does all the sums of its row in order, so its bits do not depend on the place of the sequence in the batch. No atomics: dk and dv
+// recompute P by columns. WIDTH >= K is a multiple of HEAD_VECTOR, set by the host; columns K ..< WIDTH are 0.
+// Local memory: 2 * KEYS * WIDTH floats (dk, dv: + 2 * KEYS).
+#ifndef WIDTH
+#define WIDTH 64
+#endif
+#ifndef QUERIES
+#define QUERIES 32
+#endif
+#ifndef KEYS
+#define KEYS 32
+#endif
+#if VECTOR == 16
+typedef float16 hvec;
+#define HEAD_VECTOR 16
+#define HEAD_LOAD(p) vload16(0, p)
+#define HEAD_STORE(x, p) vstore16(x, 0, p)
+float head_sum(float16 x) {
+  float8 y = x.lo + x.hi;
+  float4 z = y.lo + y.hi;
+  return (z.x + z.z) + (z.y + z.w);
+}
+#else
+typedef float4 hvec;
+#define HEAD_VECTOR 4
+#define HEAD_LOAD(p) vload4(0, p)
+#define HEAD_STORE(x, p) vstore4(x, 0, p)
+float head_sum(float4 x) { return (x.x + x.z) + (x.y + x.w); }
+#endif
+#define PARTS (WIDTH / HEAD_VECTOR)
+#define FOR_PARTS(c) _Pragma("unroll") for (int c = 0; c < PARTS; c++)
+#define ATTENTION_KERNEL __kernel __attribute__((reqd_work_group_size(QUERIES, 1, 1)))
+
+hvec head_load(__global const float *p, int count) {
+  if (count >= HEAD_VECTOR) return HEAD_LOAD(p);
+  float part[HEAD_VECTOR];
+  for (int i = 0; i < HEAD_VECTOR; i++) part[i] = i < count ? p[i] : 0;
+  return HEAD_LOAD(part);
+}
+
+void head_store(hvec x, __global float *p, int count) {
+  if (count >= HEAD_VECTOR) {
+    HEAD_STORE(x, p);
+    return;
+  }
+  float part[HEAD_VECTOR];
+  HEAD_STORE(x, part);
+  for (int i = 0; i < count; i++) p[i] = part[i];
+}
+
+// The sequence of row t: the last b with offsets[b] <= t
+int sequence_of(__global const int *offsets, int B, int t) {
+  int low = 0, high = B;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (offsets[middle] <= t)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// Rows first ..< end of one head of source into tile[row][part]
+void stage(__local hvec *tile, __global const float *source, int first, int end, int ld, int K) {
+  for (int e = get_local_id(0); e < (end - first) * PARTS; e += QUERIES) {
+    const int row = e / PARTS, c = e % PARTS;
+    tile[e] = head_load(source + (size_t)(first + row) * ld + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  }
+}
+
+// kept cells 1 / (1 - rate), others 0; cell j of the row whose counters start at base (the low 16 bits of base are 0)
+float keep_scale(uint key, ulong base, int j, uint threshold, float rate) {
+  return mix32(((uint)base + (uint)j) ^ key) >= threshold ? 1.0f / (1.0f - rate) : 0.0f;
+}
+
+// o[T, H*K], lse[T,H]
+ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,
+                                        __global const float *k, __global const float *v, __global const int *offsets, int T,
+                                        int B, int H, int K, int ldq, int ldk, int ldv, int ldo, float scale, ulong seed,
+                                        float rate) {
+  __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
+  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
+  const int start = offsets[sequence_of(offsets, B, t)], stop = live ? t + 1 : 0;
+  const int first = offsets[sequence_of(offsets, B, row0)];
+  const ulong base = ((ulong)t * H + h) << 16;
+  const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
+  hvec query[PARTS], sum[PARTS];
+  FOR_PARTS(c) {
+    query[c] = head_load(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    sum[c] = (hvec)(0.0f);
+  }
+  float maximum = -INFINITY, normaliser = 0;
+  for (int tile = first; tile <= last; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, last + 1);
+    stage(keys, k + h * K, tile, tile_end, ldk, K);
+    stage(values, v + h * K, tile, tile_end, ldv, K);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
+      hvec product = (hvec)(0.0f);
+      FOR_PARTS(c) product = fma(query[c], keys[(j - tile) * PARTS + c], product);
+      const float score = scale * head_sum(product);
+      if (score > maximum) {
+        const float shrink = exp(maximum - score);
+        normaliser *= shrink;
+        FOR_PARTS(c) sum[c] *= shrink;
+        maximum = score;
+      }
+      float p = exp(score - maximum);
+      normaliser += p;
+      if (rate > 0) p *= keep_scale(key, base, j - start, threshold, rate);
+      FOR_PARTS(c) sum[c] = fma((hvec)(p), values[(j - tile) * PARTS + c], sum[c]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (!live) return;
+  FOR_PARTS(c) head_store(sum[c] / normaliser, o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  lse[(size_t)t * H + h] = maximum + log(normaliser);
+}
+
+// dq, and delta[T,H] = go . o for the columns kernel. dS = P (keep go . v - delta), dq = scale dS k
+ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global float *delta, __global const float *go,
+                                                 __global const float *q, __global const float *k, __global const float *v,
+                                                 __global const float *o, __global const float *lse,
+                                                 __global const int *offsets, int T, int B, int H, int K, int ldq, int ldk,
+                                                 int ldv, int ldo, float scale, ulong seed, float rate) {
+  __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
+  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
+  const int start = offsets[sequence_of(offsets, B, t)], stop = live ? t + 1 : 0;
+  const int first = offsets[sequence_of(offsets, B, row0)];
+  const ulong base = ((ulong)t * H + h) << 16;
+  const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
+  hvec query[PARTS], gradient[PARTS], sum[PARTS], product = (hvec)(0.0f);
+  FOR_PARTS(c) {
+    query[c] = head_load(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    gradient[c] = head_load(go + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    product = fma(gradient[c], head_load(o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR), product);
+    sum[c] = (hvec)(0.0f);
+  }
+  const float row_delta = head_sum(product), row_lse = lse[(size_t)t * H + h];
+  for (int tile = first; tile <= last; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, last + 1);
+    stage(keys, k + h * K, tile, tile_end, ldk, K);
+    stage(values, v + h * K, tile, tile_end, ldv, K);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
+      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
+      FOR_PARTS(c) {
+        score = fma(query[c], keys[(j - tile) * PARTS + c], score);
+        dp = fma(gradient[c], values[(j - tile) * PARTS + c], dp);
+      }
+      const float keep = rate > 0 ? keep_scale(key, base, j - start, threshold, rate) : 1.0f;
+      const float ds = exp(scale * head_sum(score) - row_lse) * (keep * head_sum(dp) - row_delta);
+      FOR_PARTS(c) sum[c] = fma((hvec)(ds), keys[(j - tile) * PARTS + c], sum[c]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (!live) return;
+  FOR_PARTS(c) head_store(scale * sum[c], dq + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  delta[(size_t)t * H + h] = row_delta;
+}
+
+// dv = sum over the queries i >= t of keep P go_i, dk = scale dS q_i; after attention_backward_queries
+ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float *dv, __global const float *go,
+                                              __global const float *q, __global const float *k, __global const float *v,
+                                              __global const float *lse, __global const float *delta,
+                                              __global const int *offsets, int T, int B, int H, int K, int ldq, int ldk,
+                                              int ldv, int ldo, float scale, ulong seed, float rate) {
+  __local hvec queries[KEYS * PARTS], gradients[KEYS * PARTS];
+  __local float tile_lse[KEYS], tile_delta[KEYS];
+  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
+  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
+  const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];
+  const int stop = live ? offsets[sequence + 1] : 0, end = offsets[sequence_of(offsets, B, last) + 1];
+  const uint threshold = random_threshold(rate);
+  hvec key[PARTS], value[PARTS], sum_k[PARTS], sum_v[PARTS];
+  FOR_PARTS(c) {
+    key[c] = head_load(k + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    value[c] = head_load(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    sum_k[c] = sum_v[c] = (hvec)(0.0f);
+  }
+  for (int tile = row0; tile < end; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, end);
+    stage(queries, q + h * K, tile, tile_end, ldq, K);
+    stage(gradients, go + h * K, tile, tile_end, ldo, K);
+    for (int i = tile + (int)get_local_id(0); i < tile_end; i += QUERIES) {
+      tile_lse[i - tile] = lse[(size_t)i * H + h];
+      tile_delta[i - tile] = delta[(size_t)i * H + h];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = max(t, tile); i < min(stop, tile_end); i++) {
+      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
+      FOR_PARTS(c) {
+        score = fma(key[c], queries[(i - tile) * PARTS + c], score);
+        dp = fma(value[c], gradients[(i - tile) * PARTS + c], dp);
+      }
+      float keep = 1;
+      if (rate > 0) {
+        const ulong base = ((ulong)i * H + h) << 16;
+        keep = keep_scale(random_key(seed, (uint)(base >> 32)), base, t - start, threshold, rate);
+      }
+      const float p = exp(scale * head_sum(score) - tile_lse[i - tile]);
+      const float ds = p * (keep * head_sum(dp) - tile_delta[i - tile]);
+      FOR_PARTS(c) {
+        sum_v[c] = fma((hvec)(p * keep), gradients[(i - tile) * PARTS + c], sum_v[c]);
+        sum_k[c] = fma((hvec)(ds), queries[(i - tile) * PARTS + c], sum_k[c]);
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (!live) return;
+  FOR_PARTS(c) {
+    head_store(scale * sum_k[c], dk + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    head_store(sum_v[c], dv + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  }
+}

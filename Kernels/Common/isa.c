@@ -1,0 +1,35 @@
+// Chooses the instruction set once, at load; AUGUR_ISA can only lower it.
+#include "CKernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int bound;
+
+__attribute__((constructor)) static void bind(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) bound = 1;
+  if (bound && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+    bound = 2;
+#endif
+  const char *asked = getenv("AUGUR_ISA");
+  int limit = asked == NULL ? bound : strcmp(asked, "baseline") == 0 ? 0 : strcmp(asked, "avx2") == 0 ? 1 : bound;
+  if (limit < bound) bound = limit;
+}
+
+int ck_isa(void) { return bound; }
+
+const char *ck_isa_name(void) {
+  static const char *const names[] = {"baseline", "avx2", "avx512"};
+  return names[bound];
+}
+
+void ck_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}

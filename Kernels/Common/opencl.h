@@ -1,0 +1,199 @@
+// Prelude of every device kernel (OpenCL C 1.2): the shapes in which kernels are launched, vectors, reductions, random bits.
+//
+// Rows:      local (LANES, ROWS), global (LANES, rows of the batch): a row is spread over LANES work-items, VECTOR elements each
+//            at a time. A GPU has LANES = 32, VECTOR = 1 (neighbours read neighbours); a CPU has LANES = 1, VECTOR = 16, so that
+//            no barrier is left in the text.
+// Elements:  local ELEMENTS, work-item i owns elements i * VECTOR ..< (i + 1) * VECTOR.
+// Columns:   local (LANES, 1), global (columns / VECTOR, chunks): a work-item walks down the rows of its chunk.
+// Reductions have a fixed order; nothing uses float atomics.
+#ifndef LANES
+#define LANES 32
+#endif
+#ifndef ROWS
+#define ROWS 4
+#endif
+#ifndef VECTOR
+#define VECTOR 1
+#endif
+#ifndef ELEMENTS
+#define ELEMENTS 256
+#endif
+
+#define ROW_KERNEL __kernel __attribute__((reqd_work_group_size(LANES, ROWS, 1)))
+#define ELEMENT_KERNEL __kernel __attribute__((reqd_work_group_size(ELEMENTS, 1, 1)))
+#define COLUMN_KERNEL __kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
+
+// t is the row, or the last one with live = 0: such work-items take part in barriers and touch nothing.
+#define ROW(t, live, T)                    \
+  const int live = get_global_id(1) < (T); \
+  const int t = live ? (int)get_global_id(1) : (T)-1
+#define LANE ((int)get_local_id(0))
+#define FOR_LANE(d, D) for (int d = LANE * VECTOR; d < (D); d += LANES * VECTOR)
+
+// --- vectors: vec is VECTOR floats; a part stops after count elements (the rest is 0, or left alone) ---
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#if VECTOR == 1
+typedef float vec;
+typedef int ivec;
+typedef uint uvec;
+#define IOTA 0
+#define AS_UVEC(x) ((uint)(x))
+float vload_part(__global const float *p, int count) { return count > 0 ? *p : 0; }
+int iload_part(__global const int *p, int count) { return count > 0 ? *p : 0; }
+void vstore_part(float x, __global float *p, int count) {
+  if (count > 0) *p = x;
+}
+float vec_sum(float x) { return x; }
+float vec_max(float x) { return x; }
+#define VLOAD(p) (*(p))
+#else
+typedef JOIN(float, VECTOR) vec;
+typedef JOIN(int, VECTOR) ivec;
+typedef JOIN(uint, VECTOR) uvec;
+#define VLOAD(p) JOIN(vload, VECTOR)(0, p)
+#define AS_UVEC(x) JOIN(as_uint, VECTOR)(x)
+#define VSTORE(x, p) JOIN(vstore, VECTOR)(x, 0, p)
+#if VECTOR == 4
+#define IOTA ((ivec)(0, 1, 2, 3))
+#elif VECTOR == 8
+#define IOTA ((ivec)(0, 1, 2, 3, 4, 5, 6, 7))
+#else
+#define IOTA ((ivec)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
+#endif
+vec vload_part(__global const float *p, int count) {
+  if (count >= VECTOR) return VLOAD(p);
+  float part[VECTOR];
+  for (int i = 0; i < VECTOR; i++) part[i] = i < count ? p[i] : 0;
+  return VLOAD(part);
+}
+ivec iload_part(__global const int *p, int count) {
+  if (count >= VECTOR) return VLOAD(p);
+  int part[VECTOR];
+  for (int i = 0; i < VECTOR; i++) part[i] = i < count ? p[i] : 0;
+  return VLOAD(part);
+}
+void vstore_part(vec x, __global float *p, int count) {
+  if (count >= VECTOR) {
+    VSTORE(x, p);
+    return;
+  }
+  float part[VECTOR];
+  VSTORE(x, part);
+  for (int i = 0; i < count; i++) p[i] = part[i];
+}
+float vec_sum4(float4 x) { return (x.x + x.z) + (x.y + x.w); }
+float vec_max4(float4 x) { return fmax(fmax(x.x, x.z), fmax(x.y, x.w)); }
+#if VECTOR == 4
+#define vec_sum vec_sum4
+#define vec_max vec_max4
+#elif VECTOR == 8
+float vec_sum(vec x) { return vec_sum4(x.lo + x.hi); }
+float vec_max(vec x) { return vec_max4(fmax(x.lo, x.hi)); }
+#else
+float vec_sum(vec x) {
+  float8 y = x.lo + x.hi;
+  return vec_sum4(y.lo + y.hi);
+}
+float vec_max(vec x) {
+  float8 y = fmax(x.lo, x.hi);
+  return vec_max4(fmax(y.lo, y.hi));
+}
+#endif
+#endif
+// Elements from count on become value.
+vec vec_fill(vec x, int count, float value) { return select((vec)(value), x, (ivec)(IOTA < (ivec)(count))); }
+
+// --- reductions over the lanes of a row: local memory LANES * ROWS floats ---
+#if LANES == 1
+#define LANE_SCRATCH
+#define LANE_SUM(x) (x)
+#define LANE_MAX(x) (x)
+#define LANE_BARRIER(fence)
+#else
+#define LANE_SCRATCH __local float lane_scratch[LANES * ROWS];
+#define LANE_BARRIER(fence) barrier(fence)
+#define LANE_REDUCTION(name, combine)                                             \
+  float name(float x, __local float *scratch) {                                   \
+    __local float *row = scratch + get_local_id(1) * LANES;                       \
+    const int lane = get_local_id(0);                                             \
+    row[lane] = x;                                                                \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                 \
+    for (int half_count = LANES / 2; half_count > 0; half_count /= 2) {           \
+      if (lane < half_count) row[lane] = combine(row[lane], row[lane + half_count]); \
+      barrier(CLK_LOCAL_MEM_FENCE);                                               \
+    }                                                                             \
+    x = row[0];                                                                   \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                 \
+    return x;                                                                     \
+  }
+#define PLUS(a, b) ((a) + (b))
+LANE_REDUCTION(lane_sum, PLUS)
+LANE_REDUCTION(lane_max, fmax)
+#define LANE_SUM(x) lane_sum(x, lane_scratch)
+#define LANE_MAX(x) lane_max(x, lane_scratch)
+#endif
+
+// This lane's part of a . b
+float lane_dot(__global const float *a, __global const float *b, int D) {
+  vec sum = (vec)(0.0f);
+  FOR_LANE(d, D) sum = fma(vload_part(a + d, D - d), vload_part(b + d, D - d), sum);
+  return vec_sum(sum);
+}
+
+// --- random bits: Common/random.h in OpenCL C ---
+#define MIX32(type, name) \
+  type name(type x) {     \
+    x ^= x >> 16;         \
+    x *= 0x21f0aaadu;     \
+    x ^= x >> 15;         \
+    x *= 0xd35a2d97u;     \
+    x ^= x >> 15;         \
+    return x;             \
+  }
+MIX32(uint, mix32)
+uint random_key(ulong seed, uint high) {
+  return mix32((uint)seed ^ mix32((uint)(seed >> 32) + 0x9e3779b9u * (high + 1u)));
+}
+uint random_threshold(float rate) { return convert_uint_sat(rate * 4294967296.0f); }
+#if VECTOR == 1
+#define vec_mix32 mix32
+#else
+MIX32(uvec, vec_mix32)
+#endif
+// x[i ..< i + VECTOR] after dropout: kept elements are divided by 1 - rate. i < 2^31: the high word of the counter is 0.
+vec vec_dropout(vec x, int i, ulong seed, float rate) {
+  const uvec counter = (uvec)((uint)i) + AS_UVEC(IOTA);
+  const uvec bits = vec_mix32(counter ^ (uvec)(random_key(seed, 0)));
+  return select((vec)(0.0f), x / (1.0f - rate), (ivec)(bits >= (uvec)(random_threshold(rate))));
+}
+
+// --- activations: 0 none, 1 relu, 2 gelu (tanh form: x sigmoid(2u)), 3 silu, 4 sigmoid ---
+#define SIGMOID(x) (1.0f / (1.0f + exp(-(x))))
+#define GELU_2C 1.5957691216057308f
+#define ACTIVATION(type, itype, value, slope)                                                       \
+  type value(type x, int kind) {                                                                    \
+    if (kind == 1) return select((type)(0.0f), x, (itype)(!(x <= (type)(0.0f))));                   \
+    if (kind == 2) return x * SIGMOID(GELU_2C * (x + 0.044715f * x * x * x));                       \
+    if (kind == 3) return x * SIGMOID(x);                                                           \
+    if (kind == 4) return SIGMOID(x);                                                               \
+    return x;                                                                                       \
+  }                                                                                                 \
+  type slope(type x, int kind) {                                                                    \
+    if (kind == 1) return select((type)(0.0f), (type)(1.0f), (itype)(x > (type)(0.0f)));            \
+    if (kind == 2) {                                                                                \
+      type s = SIGMOID(GELU_2C * (x + 0.044715f * x * x * x));                                      \
+      return s + x * s * (1.0f - s) * (GELU_2C * (1.0f + 3.0f * 0.044715f * x * x));                \
+    }                                                                                               \
+    type s = SIGMOID(x);                                                                            \
+    if (kind == 3) return s * (1.0f + x * (1.0f - s));                                              \
+    if (kind == 4) return s * (1.0f - s);                                                           \
+    return (type)(1.0f);                                                                            \
+  }
+ACTIVATION(float, int, activation, activation_slope)
+#if VECTOR == 1
+#define vec_activation activation
+#define vec_activation_slope activation_slope
+#else
+ACTIVATION(vec, ivec, vec_activation, vec_activation_slope)
+#endif

@@ -1,0 +1,66 @@
+// Branch-free float functions that vectorise inside a CK(...) body: inlined there, they take its instruction set.
+// NaN travels; infinities give the limit. Reassociation is off here whatever the caller allows.
+#ifndef CK_SCALAR_H
+#define CK_SCALAR_H
+#include <stdint.h>
+#include <string.h>
+
+#define CK_SCALAR static inline __attribute__((always_inline))
+
+CK_SCALAR float ck_from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+CK_SCALAR uint32_t ck_to_bits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+// e^x within 1 ulp: x = n ln 2 + r, a polynomial of degree 6 on |r| <= ln 2 / 2, then 2^n in two factors so that the result
+// overflows to infinity and fades through the subnormals to 0.
+CK_SCALAR float ck_exp(float x) {
+#pragma clang fp reassociate(off) contract(fast)
+  x = x < -104.0f ? -104.0f : x;
+  x = x > 89.0f ? 89.0f : x;
+  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
+  float shifted = x * 1.44269504f + magic;
+  float n = shifted - magic;
+  float r = x - n * 0.693359375f;
+  r = r + n * 2.12194440e-4f;
+  float p = 0.00137512791f;
+  p = p * r + 0.00836895178f;
+  p = p * r + 0.0416695387f;
+  p = p * r + 0.166665182f;
+  p = p * r + 0.499999886f;
+  p = (p * (r * r) + r) + 1.0f;
+  int32_t k = (int32_t)(ck_to_bits(shifted) - ck_to_bits(magic));
+  int32_t half = k >> 1;
+  return p * ck_from_bits((uint32_t)(half + 127) << 23) * ck_from_bits((uint32_t)(k - half + 127) << 23);
+}
+
+// log(1 + y) for y in [0, 1], small relative error down to y = 0: 2 atanh(y / (2 + y)).
+CK_SCALAR float ck_log1p(float y) {
+#pragma clang fp reassociate(off) contract(fast)
+  float s = y / (2.0f + y);
+  float u = s * s;
+  float q = 0.140113766f;
+  q = q * u + 0.139997015f;
+  q = q * u + 0.200108497f;
+  q = q * u + 0.333332062f;
+  s = s + s;
+  return s + s * (u * q);
+}
+
+CK_SCALAR float ck_sigmoid(float x) { return 1.0f / (1.0f + ck_exp(-x)); }
+
+// softplus(x) = log(1 + e^x), and its derivative sigmoid(x) from the same exponential.
+CK_SCALAR float ck_softplus(float x, float *derivative) {
+#pragma clang fp reassociate(off) contract(fast)
+  float e = ck_exp(x > 0.0f ? -x : x);
+  *derivative = (x > 0.0f ? 1.0f : e) / (1.0f + e);
+  return (x > 0.0f ? x : 0.0f) + ck_log1p(e);
+}
+#endif

@@ -1,0 +1,36 @@
+// Table look-up and its gradient: a work-group serves ROWS rows, a work-item every LANES-th element of one. No local memory.
+
+// y[t] = scale * table[ids[t]] + positions[place[t]]; positions may be null
+ROW_KERNEL void embedding_forward(__global float *y, __global const float *table, __global const int *ids,
+                                  __global const float *positions, __global const int *place, int T, int D, float scale) {
+  ROW(t, live, T);
+  if (!live) return;
+  y += (size_t)t * D;
+  table += (size_t)ids[t] * D;
+  if (positions) positions += (size_t)place[t] * D;
+  FOR_LANE(d, D) {
+    vec x = scale * vload_part(table + d, D - d);
+    if (positions) x += vload_part(positions + d, D - d);
+    vstore_part(x, y + d, D - d);
+  }
+}
+
+// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * x[o / divisor], o = order[i];
+// c may be null (1). Distinct u name distinct rows: no two work-groups write the same one.
+ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __global const float *c,
+                            __global const int *order, __global const int *segments, __global const int *rows, int U, int D,
+                            int divisor, float scale) {
+  ROW(u, live, U);
+  if (!live) return;
+  dtable += (size_t)rows[u] * D;
+  const int first = segments[u], end = segments[u + 1];
+  FOR_LANE(d, D) {
+    vec sum = (vec)(0.0f);
+    for (int i = first; i < end; i++) {
+      const int o = order[i];
+      const vec part = vload_part(x + (size_t)(divisor == 1 ? o : o / divisor) * D + d, D - d);
+      sum = fma((vec)(c ? c[o] : 1.0f), part, sum);
+    }
+    vstore_part(vload_part(dtable + d, D - d) + scale * sum, dtable + d, D - d);
+  }
+}

@@ -1,0 +1,255 @@
+// Matrix products with the epilogue act(. + bias) + residual, and the sums over rows that gradients need.
+// A work-group computes one tile of TILE_M x TILE_N results. With LANES > 1 (GPU) it has (TILE_N / ITEM_N, TILE_M / ITEM_M)
+// work-items, each of which computes ITEM_M x ITEM_N results from tiles in local memory, TILE_K * (TILE_M + TILE_N + 2) floats.
+// With LANES == 1 (CPU) its single work-item keeps a micro-tile of vectors in registers (reference: gpu.md 11): no local memory.
+// Every result is one chain of fused multiply-adds in the order of k, wherever its row lies in the batch.
+// Groups (null: one group, all M rows): group z owns the rows groups[z] ..< groups[z+1] of x and y and the z-th matrix w.
+#ifndef TILE_M
+#define TILE_M 64
+#endif
+#ifndef TILE_N
+#define TILE_N 64
+#endif
+#ifndef TILE_K
+#define TILE_K 16
+#endif
+#ifndef ITEM_M
+#define ITEM_M 4
+#endif
+#ifndef ITEM_N
+#define ITEM_N 4
+#endif
+
+#if LANES > 1
+#define ITEMS_X (TILE_N / ITEM_N)
+#define ITEMS_Y (TILE_M / ITEM_M)
+#define TILE_KERNEL __kernel __attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1)))
+#define TILE_SCRATCH __local float tile_a[TILE_K * (TILE_M + 1)], tile_b[TILE_K * (TILE_N + 1)];
+
+// tile[k][i] = source[i * row_step + k * k_step], 0 outside. Neighbouring work-items read neighbouring addresses.
+void load_tile(__local float *tile, int width, __global const float *source, size_t row_step, size_t k_step, int rows,
+               int depth) {
+  const int item = get_local_id(1) * ITEMS_X + get_local_id(0);
+  for (int e = item; e < width * TILE_K; e += ITEMS_X * ITEMS_Y) {
+    const int i = k_step == 1 ? e / TILE_K : e % width, k = k_step == 1 ? e % TILE_K : e / width;
+    tile[k * (width + 1) + i] = i < rows && k < depth ? source[i * row_step + k * k_step] : 0.0f;
+  }
+}
+
+// sums[i][j] = sum over k of a(i, k) b(k, j), i = local y + ITEMS_Y i', j likewise
+#define TILE_PRODUCT(sums, a, a_row, a_k, a_rows, b, b_column, b_k, b_columns, depth)                            \
+  float sums[ITEM_M][ITEM_N];                                                                                  \
+  for (int i = 0; i < ITEM_M; i++)                                                                             \
+    for (int j = 0; j < ITEM_N; j++) sums[i][j] = 0;                                                           \
+  for (int k0 = 0; k0 < (depth); k0 += TILE_K) {                                                               \
+    load_tile(tile_a, TILE_M, (a) + (size_t)k0 * (a_k), a_row, a_k, a_rows, (depth)-k0);                       \
+    load_tile(tile_b, TILE_N, (b) + (size_t)k0 * (b_k), b_column, b_k, b_columns, (depth)-k0);                 \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                                              \
+    for (int k = 0; k < TILE_K; k++) {                                                                         \
+      float x_item[ITEM_M];                                                                                    \
+      for (int i = 0; i < ITEM_M; i++) x_item[i] = tile_a[k * (TILE_M + 1) + get_local_id(1) + i * ITEMS_Y];   \
+      for (int j = 0; j < ITEM_N; j++) {                                                                       \
+        const float w_item = tile_b[k * (TILE_N + 1) + get_local_id(0) + j * ITEMS_X];                         \
+        for (int i = 0; i < ITEM_M; i++) sums[i][j] = fma(x_item[i], w_item, sums[i][j]);                      \
+      }                                                                                                        \
+    }                                                                                                          \
+    barrier(CLK_LOCAL_MEM_FENCE);                                                                              \
+  }
+#define FOR_TILE(m, n, m_end, n_end, m0, n0)                                                         \
+  for (int i = 0, m = (m0) + get_local_id(1); i < ITEM_M; i++, m += ITEMS_Y)                         \
+    for (int j = 0, n = (n0) + get_local_id(0); j < ITEM_N; j++, n += ITEMS_X)                       \
+      if (m < (m_end) && n < (n_end))
+
+void matmul_tile(__global float *y, __global float *pre, __global const float *x, __global const float *w,
+                 __global const float *b, __global const float *r, int m0, int m_end, int n0, int N, int K, size_t w_k,
+                 size_t w_n, int act, __local float *tile_a, __local float *tile_b) {
+  TILE_PRODUCT(sums, x + (size_t)m0 * K, K, 1, m_end - m0, w + n0 * w_n, w_n, w_k, N - n0, K)
+  FOR_TILE(m, n, m_end, N, m0, n0) {
+    const size_t at = (size_t)m * N + n;
+    float value = sums[i][j] + (b ? b[n] : 0.0f);
+    if (pre) pre[at] = value;
+    value = activation(value, act);
+    y[at] = r ? value + r[at] : value;
+  }
+}
+#define matmul_transposed_tile matmul_tile
+
+#else
+#define TILE_KERNEL __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+#define TILE_SCRATCH __local float *tile_a = 0, *tile_b = 0;
+#define MICRO_M 6
+#define MICRO_DOTS 4
+
+// sum_i, i < MICRO_M, of two vectors of columns: a(i, k) = a[i * a_row + k * a_k] with i < rows, b(k, j) = b[k * N + j].
+#define MICRO_PRODUCT(first, second, a, a_row, a_k, rows, b, N, columns, depth)                        \
+  vec first[MICRO_M], second[MICRO_M];                                                                 \
+  for (int i = 0; i < MICRO_M; i++) first[i] = second[i] = (vec)(0.0f);                                \
+  if ((columns) >= 2 * VECTOR && (rows) >= MICRO_M) {                                                  \
+    for (int k = 0; k < (depth); k++) {                                                                \
+      const vec b0 = VLOAD((b) + (size_t)k * (N)), b1 = VLOAD((b) + (size_t)k * (N) + VECTOR);         \
+      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {                                            \
+        const vec x_i = (vec)((a)[i * (size_t)(a_row) + k * (size_t)(a_k)]);                           \
+        first[i] = fma(x_i, b0, first[i]);                                                             \
+        second[i] = fma(x_i, b1, second[i]);                                                           \
+      }                                                                                                \
+    }                                                                                                  \
+  } else {                                                                                             \
+    for (int k = 0; k < (depth); k++) {                                                                \
+      const vec b0 = vload_part((b) + (size_t)k * (N), columns);                                       \
+      const vec b1 = vload_part((b) + (size_t)k * (N) + VECTOR, (columns)-VECTOR);                     \
+      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {                                            \
+        const vec x_i = (vec)((a)[min(i, (rows)-1) * (size_t)(a_row) + k * (size_t)(a_k)]);            \
+        first[i] = fma(x_i, b0, first[i]);                                                             \
+        second[i] = fma(x_i, b1, second[i]);                                                           \
+      }                                                                                                \
+    }                                                                                                  \
+  }
+
+void matmul_store(vec value, __global float *y, __global float *pre, __global const float *b, __global const float *r,
+                  size_t at, int n, int columns, int act) {
+  if (b) value += vload_part(b + n, columns);
+  if (pre) vstore_part(value, pre + at, columns);
+  value = vec_activation(value, act);
+  if (r) value += vload_part(r + at, columns);
+  vstore_part(value, y + at, columns);
+}
+
+void matmul_tile(__global float *y, __global float *pre, __global const float *x, __global const float *w,
+                 __global const float *b, __global const float *r, int m0, int m_end, int n0, int N, int K, size_t w_k,
+                 size_t w_n, int act, __local float *tile_a, __local float *tile_b) {
+  for (int n = n0; n < min(N, n0 + TILE_N); n += 2 * VECTOR)
+    for (int m = m0; m < min(m_end, m0 + TILE_M); m += MICRO_M) {
+      MICRO_PRODUCT(first, second, x + (size_t)m * K, K, 1, m_end - m, w + n, N, N - n, K)
+      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {
+        if (m + i >= min(m_end, m0 + TILE_M)) break;
+        const size_t at = (size_t)(m + i) * N + n;
+        matmul_store(first[i], y, pre, b, r, at, n, N - n, act);
+        if (N - n > VECTOR) matmul_store(second[i], y, pre, b, r, at + VECTOR, n + VECTOR, N - n - VECTOR, act);
+      }
+    }
+}
+
+// w is [N, K]: dot products of rows, MICRO_DOTS x MICRO_DOTS at a time, in the order of lane_dot
+void matmul_transposed_tile(__global float *y, __global float *pre, __global const float *x, __global const float *w,
+                            __global const float *b, __global const float *r, int m0, int m_end, int n0, int N, int K,
+                            size_t w_k, size_t w_n, int act, __local float *tile_a, __local float *tile_b) {
+  const int m_stop = min(m_end, m0 + TILE_M), n_stop = min(N, n0 + TILE_N);
+  for (int n = n0; n < n_stop; n += MICRO_DOTS)
+    for (int m = m0; m < m_stop; m += MICRO_DOTS) {
+      __global const float *x_row[MICRO_DOTS], *w_row[MICRO_DOTS];
+      vec sums[MICRO_DOTS][MICRO_DOTS];
+      _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) {
+        x_row[i] = x + (size_t)min(m + i, m_stop - 1) * K;
+        w_row[i] = w + (size_t)min(n + i, n_stop - 1) * K;
+        _Pragma("unroll") for (int j = 0; j < MICRO_DOTS; j++) sums[i][j] = (vec)(0.0f);
+      }
+      int k = 0;
+      for (; k + VECTOR <= K; k += VECTOR) {
+        vec x_part[MICRO_DOTS];
+        _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) x_part[i] = VLOAD(x_row[i] + k);
+        _Pragma("unroll") for (int j = 0; j < MICRO_DOTS; j++) {
+          const vec w_part = VLOAD(w_row[j] + k);
+          _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) sums[i][j] = fma(x_part[i], w_part, sums[i][j]);
+        }
+      }
+      if (k < K) {
+        vec x_part[MICRO_DOTS];
+        _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) x_part[i] = vload_part(x_row[i] + k, K - k);
+        _Pragma("unroll") for (int j = 0; j < MICRO_DOTS; j++) {
+          const vec w_part = vload_part(w_row[j] + k, K - k);
+          _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) sums[i][j] = fma(x_part[i], w_part, sums[i][j]);
+        }
+      }
+      _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) _Pragma("unroll") for (int j = 0; j < MICRO_DOTS; j++) {
+        if (m + i >= m_stop || n + j >= n_stop) continue;
+        const size_t at = (size_t)(m + i) * N + n + j;
+        float value = vec_sum(sums[i][j]) + (b ? b[n + j] : 0.0f);
+        if (pre) pre[at] = value;
+        value = activation(value, act);
+        y[at] = r ? value + r[at] : value;
+      }
+    }
+}
+#endif
+
+#define GROUP_ROWS(first, end, M, z)             \
+  const int first = groups ? groups[z] : 0;      \
+  const int end = groups ? groups[(z) + 1] : (M);
+
+// y[M,N] = act(x[M,K] w + b) + r, pre = the value before act; w is [K,N], read from row w_row on; b, r, pre may be null, r may be y
+TILE_KERNEL void matmul(__global float *y, __global float *pre, __global const float *x, __global const float *w,
+                        __global const float *b, __global const float *r, __global const int *groups, int M, int N, int K,
+                        int w_row, int act) {
+  TILE_SCRATCH
+  GROUP_ROWS(first, end, M, get_group_id(2))
+  const int m0 = first + (int)get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
+  if (m0 >= end) return;
+  w += (size_t)w_row * N + get_group_id(2) * (size_t)K * N;
+  matmul_tile(y, pre, x, w, b, r, m0, end, n0, N, K, N, 1, act, tile_a, tile_b);
+}
+
+// The same with w [N,K]
+TILE_KERNEL void matmul_transposed(__global float *y, __global float *pre, __global const float *x, __global const float *w,
+                                   __global const float *b, __global const float *r, __global const int *groups, int M,
+                                   int N, int K, int w_row, int act) {
+  TILE_SCRATCH
+  GROUP_ROWS(first, end, M, get_group_id(2))
+  const int m0 = first + (int)get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
+  if (m0 >= end) return;
+  w += (size_t)w_row * K + get_group_id(2) * (size_t)K * N;
+  matmul_transposed_tile(y, pre, x, w, b, r, m0, end, n0, N, K, 1, K, act, tile_a, tile_b);
+}
+
+// dw[s,g,K,N] = sum over the rows t of chunk s of group g of x[t,K]^T dy[t,N], chunk s: rows s * chunk ..< (s + 1) * chunk of the
+// group; += when accumulate. Written from row dw_row on. Work-group (., ., s * G + g).
+TILE_KERNEL void matmul_tn(__global float *dw, __global const float *x, __global const float *dy,
+                           __global const int *groups, int T, int K, int N, int G, int dw_row, int chunk, int accumulate) {
+  TILE_SCRATCH
+  GROUP_ROWS(start, end, T, get_group_id(2) % G)
+  const int first = start + (int)(get_group_id(2) / G) * chunk, count = clamp(end - first, 0, chunk);
+  const int k0 = get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
+  dw += (size_t)dw_row * N + get_group_id(2) * (size_t)K * N;
+  x += (size_t)first * K + k0;
+  dy += (size_t)first * N + n0;
+#if LANES > 1
+  TILE_PRODUCT(sums, x, 1, K, K - k0, dy, 1, N, N - n0, count)
+  FOR_TILE(k, n, K, N, k0, n0) {
+    const size_t at = (size_t)k * N + n;
+    dw[at] = accumulate ? dw[at] + sums[i][j] : sums[i][j];
+  }
+#else
+  for (int n = 0; n < min(TILE_N, N - n0); n += 2 * VECTOR)
+    for (int k_tile = 0; k_tile < min(TILE_M, K - k0); k_tile += MICRO_M) {
+      const int rows = min(TILE_M, K - k0) - k_tile, columns = N - n0 - n;
+      MICRO_PRODUCT(first_sums, second_sums, x + k_tile, 1, K, rows, dy + n, N, columns, count)
+      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {
+        if (i >= rows) break;
+        __global float *row = dw + (size_t)(k0 + k_tile + i) * N + n0 + n;
+        if (accumulate) {
+          first_sums[i] += vload_part(row, columns);
+          second_sums[i] += vload_part(row + VECTOR, columns - VECTOR);
+        }
+        vstore_part(first_sums[i], row, columns);
+        vstore_part(second_sums[i], row + VECTOR, columns - VECTOR);
+      }
+    }
+#endif
+}
+
+// sum[s,N] = sum of the rows s * chunk ..< (s + 1) * chunk of x[T,N], += when accumulate. A work-item owns VECTOR columns.
+COLUMN_KERNEL void column_sum(__global float *sum, __global const float *x, int T, int N, int chunk, int accumulate) {
+  const int n = get_global_id(0) * VECTOR, s = get_global_id(1);
+  if (n >= N) return;
+  sum += (size_t)s * N + n;
+  vec total = accumulate ? vload_part(sum, N - n) : (vec)(0.0f);
+  for (int t = s * chunk; t < min(T, (s + 1) * chunk); t++) total += vload_part(x + (size_t)t * N + n, N - n);
+  vstore_part(total, sum, N - n);
+}
+
+// y[i] = sum over s < S, in order, of partials[s * n + i], += when accumulate. A work-item owns VECTOR elements.
+ELEMENT_KERNEL void sum_partials(__global float *y, __global const float *partials, int S, int n, int accumulate) {
+  const int i = get_global_id(0) * VECTOR;
+  vec total = accumulate ? vload_part(y + i, n - i) : (vec)(0.0f);
+  for (int s = 0; s < S; s++) total += vload_part(partials + (size_t)s * n + i, n - i);
+  vstore_part(total, y + i, n - i);
+}

@@ -1,0 +1,166 @@
+// Contract of every CPU kernel: formula and shapes, nothing else. A kernel allocates nothing, locks nothing and checks no
+// shape. Arrays are float32 and row-major; [begin, end) is the range of rows (or groups, or blocks) that one call computes,
+// with base pointers that always name row 0, so that any split over threads gives the same bits.
+// Axes: B sequences, T rows of the jagged batch, H heads, D width, K width of a head, V items, N columns or negatives.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef ptrdiff_t ck_int;
+
+// --- instruction sets -------------------------------------------------------------------------------------------------
+// 0 baseline, 1 AVX2+FMA, 2 AVX-512; bound at load from the CPU, lowered by AUGUR_ISA=baseline|avx2|avx512.
+int ck_isa(void);
+void ck_pause(void);  // what a spinning thread does between looks
+const char *ck_isa_name(void);
+const char *ck_blas_core(void);
+
+// --- text of the device kernels: X.cl of every op, after Common/opencl.h ------------------------------------------------
+const char *ck_opencl_prelude(void);
+const char *ck_opencl_activation(void);
+const char *ck_opencl_attention(void);
+const char *ck_opencl_dropout(void);
+const char *ck_opencl_embedding(void);
+const char *ck_opencl_gate(void);
+const char *ck_opencl_matmul(void);
+const char *ck_opencl_norm(void);
+const char *ck_opencl_optimizer(void);
+const char *ck_opencl_regression(void);
+const char *ck_opencl_sampled_loss(void);
+const char *ck_opencl_softmax_loss(void);
+const char *ck_opencl_top_k(void);
+
+// --- Matmul (the only caller of OpenBLAS) -------------------------------------------------------------------------------
+enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4 };
+enum { CK_ROW_BLOCK = 128 };
+
+// y[M,N] = act(x[M,K] w + b[N]) + r[M,N]; w is [K,N], or [N,K] when transposed. b, r and pre may be null; pre[M,N] receives
+// the value before act. begin is a multiple of CK_ROW_BLOCK. BLAS always sees blocks of exactly CK_ROW_BLOCK rows (the last
+// one padded in scratch[CK_ROW_BLOCK * (K + N)]), so the bits of a row depend neither on the batch nor on its place in it.
+void ck_matmul(float *y, float *pre, const float *x, const float *w, const float *b, const float *r, ck_int begin,
+               ck_int end, ck_int M, ck_int N, ck_int K, int transposed, int act, float *scratch);
+// dw[K,N] += x[begin:end, K]^T dy[begin:end, N] (accumulate = 1) or = (0)
+void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N, int accumulate);
+// s[N] += (or =) sum over rows begin..<end of x[., N], rows in order
+void ck_column_sum(float *s, const float *x, ck_int begin, ck_int end, ck_int N, int accumulate);
+// y[i] += sum over s < S, in order, of partials[s * n + i], for i in [begin, end)
+void ck_sum_partials(float *y, const float *partials, ck_int S, ck_int n, ck_int begin, ck_int end);
+
+// --- Activation: relu, gelu (tanh form), silu, sigmoid; elements begin..<end ----------------------------------------------
+void ck_activation_forward(float *y, const float *x, ck_int begin, ck_int end, int kind);
+// dx = dy * act'(x), x the value before the activation
+void ck_activation_backward(float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind);
+// y += x
+void ck_add(float *y, const float *x, ck_int begin, ck_int end);
+
+// --- Dropout --------------------------------------------------------------------------------------------------------------
+// y[i] = (r[i]) + x[i] * keep(i) / (1 - rate); keep(i) = ck_hash(seed, i) >= rate * 2^32. r may be null. Backward is the same call
+// on dy without r. ck_hash: Common/random.h, integers only, the same bits on every device.
+void ck_dropout(float *y, const float *x, const float *r, ck_int begin, ck_int end, uint64_t seed, float rate);
+
+// --- Gate -----------------------------------------------------------------------------------------------------------------
+// y[t,F] = silu(ab[t, 0:F]) * ab[t, F:2F]   (SwiGLU without its linears)
+void ck_swiglu_forward(float *y, const float *ab, ck_int begin, ck_int end, ck_int F);
+void ck_swiglu_backward(float *dab, const float *dy, const float *ab, ck_int begin, ck_int end, ck_int F);
+// y[i] = x[i] + sigmoid(g[i]) * drop(z[i])   (LiGR), drop as ck_dropout
+void ck_gated_residual_forward(float *y, const float *x, const float *g, const float *z, ck_int begin, ck_int end,
+                               uint64_t seed, float rate);
+// dg, dz from dy (dx = dy)
+void ck_gated_residual_backward(float *dg, float *dz, const float *dy, const float *g, const float *z, ck_int begin,
+                                ck_int end, uint64_t seed, float rate);
+
+// --- Norm: rows begin..<end -------------------------------------------------------------------------------------------------
+// mean[t], rstd[t] = 1/sqrt(var + eps), biased variance; y = g * (x - mean) * rstd + b
+void ck_layer_norm_forward(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, ck_int begin,
+                           ck_int end, ck_int D, float eps);
+// dx; and dg[D], db[D] of this range alone (overwritten): the caller sums ranges with ck_sum_partials
+void ck_layer_norm_backward(float *dx, float *dg, float *db, const float *dy, const float *x, const float *g,
+                            const float *mean, const float *rstd, ck_int begin, ck_int end, ck_int D);
+// y = g * x * rstd, rstd = 1/sqrt(mean(x^2) + eps)
+void ck_rms_norm_forward(float *y, float *rstd, const float *x, const float *g, ck_int begin, ck_int end, ck_int D, float eps);
+void ck_rms_norm_backward(float *dx, float *dg, const float *dy, const float *x, const float *g, const float *rstd,
+                          ck_int begin, ck_int end, ck_int D);
+
+// --- Embedding ----------------------------------------------------------------------------------------------------------------
+// y[t,D] = scale * table[ids[t]] + positions[place[t]]; positions may be null. Ids outside 0..<rows are the caller's bug.
+void ck_embedding_forward(float *y, const float *table, const int32_t *ids, const float *positions, const int32_t *place,
+                          ck_int begin, ck_int end, ck_int D, float scale);
+// For each group u in [begin, end): dtable[rows[u]] += scale * sum over i in segments[u]..<segments[u+1], in order, of
+// c[o] * x[o / divisor], o = order[i]. c may be null (1). One group is one row: no two calls write the same row.
+void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
+                    const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale);
+
+// --- Attention: jagged causal softmax attention, P = softmax(scale * Q K^T) over keys j <= i of the same sequence ------------
+// o[T, H*K]; lse[T,H] = log-sum-exp of the scaled scores. q, k, v, o have row strides ldq.. (so that a packed [T, 3D] works);
+// head h is columns h*K..<(h+1)*K. offsets[B+1]. Tasks begin..<end are pairs (sequence b, head h), task = b * H + h.
+// Dropout on P: cell (t, h, j) is kept when ck_hash(seed, (t * H + h) * 65536 + j) >= rate * 2^32, j counted inside the sequence, t the
+// row of the batch; kept cells are divided by 1 - rate; the normaliser is that of the undropped row. rate 0: no dropout.
+// scratch: ck_attention_scratch(K, Lmax) floats.
+ck_int ck_attention_scratch(ck_int K, ck_int L);
+void ck_attention_forward(float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets,
+                          ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo,
+                          float scale, uint64_t seed, float rate, float *scratch);
+// dq, dk, dv (overwritten, same strides as q, k, v); o and lse from the forward. Never an L x L array in memory.
+void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
+                           const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H,
+                           ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
+                           float *scratch);
+
+// --- SampledLoss: rows are cut into groups that share N negatives -------------------------------------------------------------
+// Group g owns rows groups[g]..<groups[g+1] of h[T,D] and negatives[g*N ..< (g+1)*N]. s+ = h.E[target] + bias, s_k = h.E[neg_k] + bias_k,
+// bias = -logQ[id] where logQ is given, else 0. A negative equal to the target of its row is left out of the row.
+//   CK_BCE      L = (beta * sp(-s+) + sum_k sp(s_k)) / (N + 1 if mean else 1);  beta = 1: BCE; beta < 1: gBCE (models: gSASRec)
+//   CK_SOFTMAX  L = log(e^{s+} + sum_k e^{s_k}) - s+
+// Writes loss[t], and, times weight: cp[t] = dL/ds+, cn[t*N + k] = dL/ds_k (0 where left out), dh[t,D] = cp E[target] + sum_k cn_k E[neg_k],
+// and where dn is not null dn[(g*N + k), D] = sum over the rows t of group g of cn[t,k] h[t].
+// scratch: ck_sampled_loss_scratch(N, D, Rmax) floats, Rmax rows of the longest group.
+enum { CK_BCE = 0, CK_SOFTMAX = 1 };
+ck_int ck_sampled_loss_scratch(ck_int N, ck_int D, ck_int R);
+void ck_sampled_loss(float *loss, float *cp, float *cn, float *dh, float *dn, const float *h, const float *table,
+                     const int32_t *targets, const int32_t *negatives, const int32_t *groups, const float *logq,
+                     ck_int begin, ck_int end, ck_int N, ck_int D, int kind, float beta, int mean, float weight,
+                     float *scratch);
+
+// --- SoftmaxLoss: the whole catalogue, logits never stored beyond one tile ---------------------------------------------------------
+// For rows begin..<end and one tile of items v0..<v0+n: the running maximum m[t] and sum z[t] of exp(h.E[v] - m).
+// The first tile (v0 == 0) starts them. scratch[CK_ROW_BLOCK * n].
+void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T,
+                          ck_int v0, ck_int n, ck_int D, float *scratch);
+// loss[t] = m + log z - h.E[target]; lse[t] = m + log z
+void ck_softmax_loss_finish(float *loss, float *lse, const float *m, const float *z, const float *h, const float *table,
+                            const int32_t *targets, ck_int begin, ck_int end, ck_int D);
+// p[t, 0:n] = weight * (exp(h.E[v0+i] - lse[t]) - [v0+i == target]); dh[t] += p E[v0:v0+n] (= when v0 == 0).
+void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets,
+                          ck_int begin, ck_int end, ck_int T, ck_int v0, ck_int n, ck_int D, float weight, float *scratch);
+
+// --- Regression: loss[t] = (x - y)^2, dx = weight * 2 (x - y) -------------------------------------------------------------------------
+void ck_mse(float *loss, float *dx, const float *x, const float *y, ck_int begin, ck_int end, float weight);
+
+// --- Optimizer ---------------------------------------------------------------------------------------------------------------------------
+// sum of squares of x[begin:end] in double, fixed order
+double ck_sum_squares(const float *x, ck_int begin, ck_int end);
+// g' = clip * g (+ decay * w when coupled, L2); m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; w -= rate * (m/c1) / (sqrt(v/c2) + eps);
+// decoupled decay: w -= rate * decay * w before it (AdamW). c1 = 1-b1^t, c2 = 1-b2^t. Zeroes g. Elements begin..<end.
+void ck_adam(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float rate, float b1, float b2,
+             float eps, float decay, float c1, float c2);
+// The same on the rows rows[u], u in [begin, end), only (lazy Adam); last[row] is the step of its last update: moments first decay by
+// b^(step - last - 1), then last[row] = step.
+void ck_adam_rows(float *w, float *g, float *m, float *v, int32_t *last, const int32_t *rows, ck_int begin, ck_int end,
+                  ck_int D, int32_t step, float clip, float rate, float b1, float b2, float eps, float decay, float c1, float c2);
+// m = momentum m + clip g; w -= rate * m (momentum 0: m may be null). Zeroes g.
+void ck_sgd(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum, float decay);
+// w[row] -= rate * (clip g[row] + decay w[row]) on rows[u]; zeroes those rows of g.
+void ck_sgd_rows(float *w, float *g, const int32_t *rows, ck_int begin, ck_int end, ck_int D, float clip, float rate, float decay);
+
+// --- TopK: scores s[b,v] = h[b].E[v] + bias[v], never stored; every score has the same bits in both kernels and for any batch ---------------
+// For users begin..<end the k best items, score descending, then lower index; items listed in seen[seenOffsets[b]..<seenOffsets[b+1]]
+// (sorted ascending) left out; missing places get index -1 and score -inf. NaN scores rank last. bias may be null.
+void ck_top_k(float *scores, int32_t *items, const float *h, const float *table, const float *bias, const int32_t *seen,
+              const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D, ck_int k);
+// greater[b], equal[b]: candidates (all items not seen, the target itself excepted) with a greater, an equal score than targets[b].
+void ck_rank(int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias, const int32_t *targets,
+             const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D);
+
+#endif

@@ -1,0 +1,105 @@
+// Memory of one tensor: taken from the arena of its device, given back in deinit.
+import Glibc
+import Synchronization
+
+/// Shared ownership of one block of memory on one device.
+public final class Storage: @unchecked Sendable {
+  package enum Memory {
+    case host(UnsafeMutableRawPointer)
+    case openCL(OpenCLBuffer)
+  }
+
+  public let device: Device
+  package let memory: Memory
+  private let arena: Arena
+  private let blockBytes: Int
+
+  /// A block of at least `bytes` bytes; contents undefined. Out of memory is fatal and says what was asked.
+  package init(bytes: Int, device: Device) {
+    self.device = device
+    self.arena = Arena.of(device)
+    self.blockBytes = Arena.blockBytes(bytes)
+    self.memory = arena.take(blockBytes)
+  }
+
+  deinit { arena.give(memory, blockBytes) }
+
+  package var host: UnsafeMutableRawPointer {
+    guard case .host(let pointer) = memory else { preconditionFailure("storage: expected memory of the cpu, got \(device)") }
+    return pointer
+  }
+
+  package var buffer: OpenCLBuffer {
+    guard case .openCL(let buffer) = memory else { preconditionFailure("storage: expected memory of an OpenCL device, got cpu") }
+    return buffer
+  }
+}
+
+/// Recycles blocks of one device by size class, so that a step that repeats the sizes of an earlier one allocates nothing.
+///
+/// Classes are quarter steps between powers of two: at most 25 % is unused.
+package final class Arena: Sendable {
+  private struct State {
+    var free: [Int: [Storage.Memory]] = [:]
+    var allocations = 0
+    var bytes = 0
+  }
+  private let state = Mutex(State())
+  private let device: Device
+
+  private init(_ device: Device) { self.device = device }
+
+  private static let cpu = Arena(.cpu)
+  private static let others = Mutex<[ObjectIdentifier: Arena]>([:])
+
+  package static func of(_ device: Device) -> Arena {
+    switch device {
+    case .cpu: cpu
+    case .openCL(let queue):
+      others.withLock { table in
+        if let arena = table[ObjectIdentifier(queue)] { return arena }
+        let arena = Arena(device)
+        table[ObjectIdentifier(queue)] = arena
+        return arena
+      }
+    }
+  }
+
+  /// Blocks that were ever asked of the system; a steady step leaves it unchanged.
+  package var allocations: Int { state.withLock { $0.allocations } }
+  /// Bytes held, in use or free.
+  package var bytes: Int { state.withLock { $0.bytes } }
+
+  static func blockBytes(_ bytes: Int) -> Int {
+    precondition(bytes >= 0 && bytes <= 1 << 46, "arena: expected 0...2^46 bytes, got \(bytes)")
+    let least = max(bytes, 256)
+    let power = 1 << (Int.bitWidth - 1 - (least - 1).leadingZeroBitCount)  // largest power of two below `least`
+    let step = max(power / 4, 64)
+    return (least + step - 1) / step * step
+  }
+
+  func take(_ bytes: Int) -> Storage.Memory {
+    let recycled: Storage.Memory? = state.withLock { $0.free[bytes]?.popLast() }
+    if let recycled { return recycled }
+    state.withLock {
+      $0.allocations += 1
+      $0.bytes += bytes
+    }
+    switch device {
+    case .cpu:
+      var pointer: UnsafeMutableRawPointer?
+      let alignment = bytes >= 1 << 22 ? 1 << 21 : 64
+      guard posix_memalign(&pointer, alignment, bytes) == 0, let pointer else {
+        fatalError("arena: no memory for \(bytes) bytes on the cpu; use a smaller --batch or model")
+      }
+      if alignment > 64 { madvise(pointer, bytes, MADV_HUGEPAGE) }
+      return .host(pointer)
+    case .openCL(let queue):
+      do { return .openCL(try queue.allocate(bytes: bytes)) } catch { fatalError("arena: \(error)") }
+    }
+  }
+
+  func give(_ memory: Storage.Memory, _ bytes: Int) {
+    state.withLock { $0.free[bytes, default: []].append(memory) }
+  }
+}

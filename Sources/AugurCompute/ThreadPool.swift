@@ -1,0 +1,143 @@
+// The engine's only threads. One function runs a loop over fixed tasks; who runs which task never changes a result.
+import CKernels
+import Glibc
+import Synchronization
+
+/// Runs `body(task)` once for each task in `0..<tasks`, on the calling thread and the pool's workers; returns when all are done.
+///
+/// Tasks are claimed in order. A call from inside a task runs on that thread alone.
+package func parallel(_ tasks: Int, _ body: (Int) -> Void) {
+  ThreadPool.shared.run(tasks, body)
+}
+
+/// Cuts `0..<count` into ranges of `grain` elements (the last one shorter) and runs `body(begin, end)` for each.
+package func parallel(_ count: Int, grain: Int, _ body: (Int, Int) -> Void) {
+  let grain = max(1, grain)
+  parallel((count + grain - 1) / grain) { task in
+    body(task * grain, min(count, (task + 1) * grain))
+  }
+}
+
+package final class ThreadPool: @unchecked Sendable {
+  package static let shared = ThreadPool()
+
+  /// Threads that share the work, the caller included: 1...64. The default is what the affinity mask allows, lowered by `AUGUR_THREADS`
+  /// or `OMP_NUM_THREADS`.
+  package var threads: Int {
+    get { active.load(ordering: .relaxed) }
+    set {
+      precondition((1...64).contains(newValue), "threads: expected 1...64, got \(newValue)")
+      active.store(newValue, ordering: .relaxed)
+      startWorkers(newValue - 1)
+    }
+  }
+
+  private let active = Atomic<Int>(1)
+  private let busy = Atomic<Bool>(false)
+  private let generation = Atomic<Int>(0)  // rises by one for each job
+  private let next = Atomic<Int>(0)  // next task to claim
+  private let pending = Atomic<Int>(0)  // workers still inside the job
+  private var tasks = 0
+  private var body: ((Int) -> Void)?
+  private var started = 0
+  private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  private init() {
+    pthread_mutex_init(lock, nil)
+    pthread_cond_init(wake, nil)
+    threads = ThreadPool.defaultThreads()
+  }
+
+  private static func defaultThreads() -> Int {
+    var set = cpu_set_t()
+    var count = 1
+    if sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 {
+      count = withUnsafeBytes(of: &set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
+    }
+    for name in ["AUGUR_THREADS", "OMP_NUM_THREADS"] {
+      if let text = getenv(name), let asked = Int(String(cString: text)), asked >= 1 { count = min(count, asked) }
+    }
+    return max(1, min(count, 64))
+  }
+
+  func run(_ tasks: Int, _ body: (Int) -> Void) {
+    guard tasks > 0 else { return }
+    let helpers = min(threads, tasks) - 1
+    guard helpers > 0, !busy.exchange(true, ordering: .acquiring) else {
+      for task in 0..<tasks { body(task) }
+      return
+    }
+    withoutActuallyEscaping(body) { body in
+      self.tasks = tasks
+      self.body = body
+      next.store(0, ordering: .relaxed)
+      pending.store(started, ordering: .relaxed)
+      pthread_mutex_lock(lock)
+      generation.add(1, ordering: .releasing)
+      pthread_cond_broadcast(wake)
+      pthread_mutex_unlock(lock)
+      drain(body)
+      while pending.load(ordering: .acquiring) != 0 { ThreadPool.pause() }
+      self.body = nil
+    }
+    busy.store(false, ordering: .releasing)
+  }
+
+  private func drain(_ body: (Int) -> Void) {
+    while true {
+      let task = next.add(1, ordering: .relaxed).oldValue
+      guard task < tasks else { return }
+      body(task)
+    }
+  }
+
+  private func startWorkers(_ wanted: Int) {
+    while started < wanted {
+      started += 1
+      let index = started
+      var thread = pthread_t()
+      let argument = Unmanaged.passRetained(Start(pool: self, index: index, seen: generation.load(ordering: .relaxed))).toOpaque()
+      guard
+        pthread_create(&thread, nil, { pointer in
+          let start = Unmanaged<Start>.fromOpaque(pointer!).takeRetainedValue()
+          start.pool.work(start.index, start.seen)
+          return nil
+        }, argument) == 0
+      else {
+        started -= 1
+        return
+      }
+      pthread_detach(thread)
+    }
+  }
+
+  private final class Start {
+    let pool: ThreadPool, index: Int, seen: Int
+    init(pool: ThreadPool, index: Int, seen: Int) { (self.pool, self.index, self.seen) = (pool, index, seen) }
+  }
+
+  private func work(_ index: Int, _ first: Int) {
+    var seen = first
+    while true {
+      seen = waitForJob(after: seen)
+      if index < threads, let body { drain(body) }
+      pending.subtract(1, ordering: .releasing)
+    }
+  }
+
+  /// Spins a short while (a training step launches loops back to back), then sleeps.
+  private func waitForJob(after seen: Int) -> Int {
+    for _ in 0..<4000 {
+      let now = generation.load(ordering: .acquiring)
+      if now != seen { return now }
+      ThreadPool.pause()
+    }
+    pthread_mutex_lock(lock)
+    defer { pthread_mutex_unlock(lock) }
+    while generation.load(ordering: .acquiring) == seen { pthread_cond_wait(wake, lock) }
+    return generation.load(ordering: .acquiring)
+  }
+
+  @inline(__always) private static func pause() { ck_pause() }
+}

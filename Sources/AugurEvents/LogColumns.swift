@@ -1,0 +1,98 @@
+// Which column of an event log is the user, the item, the time and the readable item name.
+
+/// Text formats of an event log, as `--format` names them.
+public enum LogFormat: String, Sendable, CaseIterable {
+  /// CSV or TSV with a header.
+  case events
+  /// `user item` a line, in time order.
+  case pairs
+  /// `user item item ...` a line, in time order.
+  case sequences
+}
+
+/// Column names of an `events` log; nil is found among the usual names.
+public struct LogColumns: Sendable, Equatable {
+  public var user: String?
+  public var item: String?
+  public var time: String?
+  public var name: String?
+
+  public init(user: String? = nil, item: String? = nil, time: String? = nil, name: String? = nil) {
+    (self.user, self.item, self.time, self.name) = (user, item, time, name)
+  }
+
+  /// Parses `user=...,item=...,time=...,name=...`, the value of `--columns`.
+  public init(parsing text: String) throws(EventsError) {
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let pair = part.split(separator: "=", maxSplits: 1)
+      guard pair.count == 2 else {
+        throw EventsError(file: "--columns", problem: "'\(part)' is not key=COLUMN", advice: "write user=...,item=...,time=...")
+      }
+      let value = String(pair[1])
+      switch pair[0] {
+      case "user": user = value
+      case "item": item = value
+      case "time": time = value
+      case "name": name = value
+      default:
+        throw EventsError(file: "--columns", problem: "unknown key '\(pair[0])'", advice: "the keys are user, item, time, name")
+      }
+    }
+  }
+
+  static let userNames = ["user_id", "user", "userid", "uid", "customer_id", "customerid", "customer", "visitor_id",
+    "visitorid", "client_id", "session_id", "sessionid", "session"]
+  static let itemNames = ["item_id", "item", "itemid", "iid", "product_id", "productid", "product", "movie_id", "movieid",
+    "article_id", "track_id", "content_id", "asin", "parent_asin", "sku"]
+  static let timeNames = ["timestamp", "time", "ts", "unixtime", "unix_timestamp", "event_time", "eventtime", "datetime",
+    "date", "created_at", "unixreviewtime"]
+  static let nameNames = ["item_name", "itemname", "title", "item_title", "product_name", "product_title"]
+}
+
+/// Positions of the used columns in a row.
+struct ColumnPositions: Equatable {
+  let user: Int
+  let item: Int
+  let time: Int
+  let name: Int?
+  let count: Int
+
+  init(header: [String], columns: LogColumns, file: String) throws(EventsError) {
+    let plain = header.map(Self.normalised)
+    user = try Self.find("user", columns.user, LogColumns.userNames, header, plain, file)
+    item = try Self.find("item", columns.item, LogColumns.itemNames, header, plain, file)
+    time = try Self.find("time", columns.time, LogColumns.timeNames, header, plain, file)
+    name =
+      columns.name == nil
+      ? Self.position(LogColumns.nameNames, plain) : try Self.find("name", columns.name, [], header, plain, file)
+    count = header.count
+  }
+
+  /// Lower case, without blanks and RecBole's `:token` suffix.
+  private static func normalised(_ name: String) -> String {
+    let trimmed = name.lowercased().drop { $0 == " " }
+    let stem = trimmed.split(separator: ":", maxSplits: 1).first ?? ""
+    return String(stem.split(separator: " ", omittingEmptySubsequences: true).joined(separator: "_"))
+  }
+
+  private static func position(_ aliases: [String], _ plain: [String]) -> Int? {
+    for alias in aliases { if let position = plain.firstIndex(of: alias) { return position } }
+    return nil
+  }
+
+  private static func find(
+    _ role: String, _ asked: String?, _ aliases: [String], _ header: [String], _ plain: [String], _ file: String
+  ) throws(EventsError) -> Int {
+    if let asked {
+      if let position = header.firstIndex(of: asked) ?? plain.firstIndex(of: normalised(asked)) { return position }
+    } else if let position = position(aliases, plain) {
+      return position
+    }
+    let shown = header.prefix(12).map { excerpt(Array($0.utf8)) }.joined(separator: ", ")
+    let found = "the columns are \(shown)" + (header.count > 12 ? ", … (\(header.count))" : "")
+    let guess = nearest(to: asked ?? aliases.first ?? role, in: header)
+    let hint = guess.map { "did you mean --columns \(role)=\($0)?" } ?? "name it with --columns \(role)=COLUMN"
+    throw EventsError(
+      file: file, line: 1, field: asked ?? aliases.first ?? role, problem: "no column for the \(role); \(found)", advice: hint)
+  }
+}

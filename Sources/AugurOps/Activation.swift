@@ -1,0 +1,73 @@
+// Elementwise activations and the sum of two tensors.
+package import AugurCompute
+public import AugurTensors
+import CKernels
+
+/// The activations that an op can fuse. GELU is the tanh form.
+public enum Activation: String, Sendable, CaseIterable {
+  case none, relu, gelu, silu, sigmoid
+
+  var code: Int32 {
+    switch self {
+    case .none: Int32(CK_NONE)
+    case .relu: Int32(CK_RELU)
+    case .gelu: Int32(CK_GELU)
+    case .silu: Int32(CK_SILU)
+    case .sigmoid: Int32(CK_SIGMOID)
+    }
+  }
+}
+
+private let module = KernelModule(name: "activation") { String(cString: ck_opencl_activation()) }
+
+/// y = act(x), elementwise; any shape.
+public func activation(_ x: Tensor, _ kind: Activation) -> Tensor {
+  let (y, tape) = makeOutput(x.shape, of: [x], device: x.device)
+  switch x.device {
+  case .cpu:
+    parallel(x.count, grain: elementGrain) { ck_activation_forward(y.pointer, x.pointer, $0, $1, kind.code) }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      x.slot?.collect(activationGradient(dy, x, kind))
+    }
+  }
+  return y
+}
+
+/// dx = dy * act'(x), x the value before the activation.
+func activationGradient(_ dy: Tensor, _ x: Tensor, _ kind: Activation) -> Tensor {
+  let dx = Tensor(x.shape, device: x.device)
+  switch x.device {
+  case .cpu:
+    parallel(x.count, grain: elementGrain) { ck_activation_backward(dx.pointer, dy.pointer, x.pointer, $0, $1, kind.code) }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+  return dx
+}
+
+/// y = a + b, elementwise. Precondition: equal shapes.
+public func add(_ a: Tensor, _ b: Tensor) -> Tensor {
+  precondition(a.shape == b.shape, "add: expected equal shapes, got \(a.shape) and \(b.shape)")
+  let (y, tape) = makeOutput(a.shape, of: [a, b], device: a.device)
+  y.fillWithZeros()
+  addInPlace(y, a)
+  addInPlace(y, b)
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      a.slot?.collect(dy, owned: false)
+      b.slot?.collect(dy, owned: false)
+    }
+  }
+  return y
+}
+
+/// y += x.
+func addInPlace(_ y: Tensor, _ x: Tensor) {
+  precondition(x.count == y.count, "add: expected \(y.shape), got \(x.shape)")
+  switch y.device {
+  case .cpu: parallel(y.count, grain: elementGrain) { ck_add(y.pointer, x.pointer, $0, $1) }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}

@@ -1,0 +1,87 @@
+// What every op shares: outputs that know their tape, scratch, fixed splits of long sums, and adding gradients up.
+import AugurCompute
+package import AugurTensors
+import CKernels
+
+/// An output of an op on `inputs`: recorded when one of them is on a tape. Returns the tape to record on.
+func makeOutput(_ shape: Shape, of inputs: [Tensor?], device: Device, on tape: Tape? = nil) -> (Tensor, Tape?) {
+  var found = tape
+  for case let input? in inputs {
+    precondition(input.device == device, "op: expected every input on \(device), got one on \(input.device)")
+    if found == nil { found = input.tape }
+  }
+  return (Tensor(shape, device: device, slot: found.map { GradientSlot(tape: $0) }), found)
+}
+
+/// Scratch memory of one task on the CPU, from the arena.
+func withScratch(_ floats: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+  let storage = Storage(bytes: floats * 4, device: .cpu)
+  body(storage.host.assumingMemoryBound(to: Float.self))
+}
+
+/// Elements of one task of an elementwise loop on the CPU.
+let elementGrain = 1 << 15
+/// Rows of one task of a row-wise loop on the CPU; a multiple of `CK_ROW_BLOCK`.
+let rowGrain = 256
+
+/// How a sum over T rows is cut: fixed by T alone, so that the thread count never changes a bit.
+struct RowSplits {
+  let rows: Int
+  let chunk: Int
+  var count: Int { max(1, (rows + chunk - 1) / chunk) }
+
+  init(_ rows: Int, atLeast: Int = 512, atMost splits: Int = 8) {
+    self.rows = rows
+    let even = (rows + splits - 1) / splits
+    chunk = max(atLeast, (even + 127) / 128 * 128)
+  }
+  func range(_ split: Int) -> (begin: Int, end: Int) { (min(rows, split * chunk), min(rows, (split + 1) * chunk)) }
+}
+
+/// `into += sum of the splits`, in order. `partials` is `[splits, n]` on the CPU.
+func sumPartials(into y: UnsafeMutablePointer<Float>, _ partials: UnsafePointer<Float>, splits: Int, count n: Int) {
+  parallel(n, grain: elementGrain) { ck_sum_partials(y, partials, splits, n, $0, $1) }
+}
+
+extension GradientSlot {
+  /// Adds `dx` to an activation's gradient. `owned` is false where the memory of `dx` is also somebody else's.
+  func add(_ dx: Tensor, owned: Bool = true) {
+    precondition(!isParameter, "gradient: expected an activation, got a parameter used as one")
+    guard let held = gradient else {
+      (gradient, isOwned) = (dx, owned)
+      return
+    }
+    if isOwned {
+      addInPlace(held, dx)
+    } else if owned {
+      addInPlace(dx, held)
+      gradient = dx
+    } else {
+      let sum = Tensor(held.shape, device: held.device)
+      sum.fillWithZeros()
+      addInPlace(sum, held)
+      addInPlace(sum, dx)
+      gradient = sum
+    }
+    isOwned = true
+  }
+
+  /// The buffer that kernels add to, for an input that is a parameter. The whole of it counts as touched.
+  func parameterGradient() -> Tensor {
+    touchedRows = nil
+    return tableGradient()
+  }
+
+  /// The same for a table of which only some rows are written: the caller names them with `touch`.
+  func tableGradient() -> Tensor {
+    guard isParameter, let gradient else { preconditionFailure("gradient: expected a parameter, got an activation") }
+    return gradient
+  }
+
+  func touch(_ rows: [Int32]) { touchedRows?.append(rows) }
+
+  /// Adds `dx` to whichever this slot belongs to.
+  func collect(_ dx: Tensor, owned: Bool = true) {
+    if isParameter { addInPlace(parameterGradient(), dx) } else { add(dx, owned: owned) }
+  }
+}

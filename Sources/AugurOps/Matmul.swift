@@ -1,0 +1,99 @@
+// Linear maps with everything that fits in their epilogue: bias, activation, residual.
+package import AugurCompute
+public import AugurTensors
+import CKernels
+
+private let module = KernelModule(name: "matmul") { String(cString: ck_opencl_matmul()) }
+
+/// y = act(x w + bias) + residual.
+///
+/// - Parameters:
+///   - x: `[T, K]`.
+///   - w: `[K, N]`, or `[N, K]` when `transposed`.
+///   - bias: `[N]`.
+///   - residual: `[T, N]`.
+/// - Returns: `[T, N]`. The bits of a row depend neither on T nor on its place.
+public func linear(
+  _ x: Tensor, _ w: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, activation: Activation = .none,
+  transposed: Bool = false
+) -> Tensor {
+  let (T, K) = (x.shape.rows, x.shape.columns)
+  let N = transposed ? w.shape[0] : w.shape[1]
+  precondition(
+    w.shape == (transposed ? [N, K] : [K, N]) && bias?.count ?? N == N && residual?.count ?? (T * N) == T * N,
+    "linear: expected x [T, K], w \(transposed ? "[N, K]" : "[K, N]"), bias [N], residual [T, N], "
+      + "got \(x.shape), \(w.shape), \(bias?.shape.description ?? "-"), \(residual?.shape.description ?? "-")")
+  let (y, tape) = makeOutput([T, N], of: [x, w, bias, residual], device: x.device)
+  let pre = tape != nil && activation != .none ? Tensor([T, N], device: x.device) : nil
+  multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      residual?.slot?.collect(dy, owned: false)
+      let dpre = pre.map { activationGradient(dy, $0, activation) } ?? dy
+      if let bias = bias?.slot { addColumnSums(into: bias.parameterGradient(), dpre) }
+      if let w = w.slot {
+        if transposed { addProduct(into: w.parameterGradient(), dpre, x) } else { addProduct(into: w.parameterGradient(), x, dpre) }
+      }
+      if let slot = x.slot {
+        let dx = Tensor(x.shape, device: x.device)
+        multiply(dx, pre: nil, dpre, w, bias: nil, residual: nil, .none, transposed: !transposed)
+        slot.collect(dx)
+      }
+    }
+  }
+  return y
+}
+
+/// The forward of `linear` on plain memory: y[T,N] = act(x[T,K] w + bias) + residual, `pre` the value before act.
+func multiply(
+  _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
+  transposed: Bool
+) {
+  let (T, K) = (x.shape.rows, x.shape.columns)
+  let N = y.shape.columns
+  switch x.device {
+  case .cpu:
+    parallel(T, grain: rowGrain) { begin, end in
+      withScratch(Int(CK_ROW_BLOCK) * (K + N)) { scratch in
+        ck_matmul(
+          y.pointer, pre?.pointer, x.pointer, w.pointer, bias?.pointer, residual?.pointer, begin, end, T, N, K,
+          transposed ? 1 : 0, activation.code, scratch)
+      }
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}
+
+/// dw[K,N] += x[T,K]^T dy[T,N], as fixed splits of T added in order.
+func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor) {
+  let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
+  guard T > 0 else { return }
+  let splits = RowSplits(T)
+  switch x.device {
+  case .cpu:
+    let partials = Tensor([splits.count, K * N], device: .cpu)
+    parallel(splits.count) { split in
+      let (begin, end) = splits.range(split)
+      ck_matmul_tn(partials.pointer + split * K * N, x.pointer, dy.pointer, begin, end, K, N, 0)
+    }
+    sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}
+
+/// s[N] += sum over rows of x[T,N], as fixed splits of T added in order.
+func addColumnSums(into s: Tensor, _ x: Tensor) {
+  let (T, N) = (x.shape.rows, x.shape.columns)
+  guard T > 0 else { return }
+  let splits = RowSplits(T)
+  switch x.device {
+  case .cpu:
+    let partials = Tensor([splits.count, N], device: .cpu)
+    parallel(splits.count) { split in
+      let (begin, end) = splits.range(split)
+      ck_column_sum(partials.pointer + split * N, x.pointer, begin, end, N, 0)
+    }
+    sumPartials(into: s.pointer, partials.pointer, splits: splits.count, count: N)
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}

@@ -1,0 +1,91 @@
+// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), per row.
+package import AugurCompute
+public import AugurTensors
+import CKernels
+
+private let module = KernelModule(name: "norm") { String(cString: ck_opencl_norm()) }
+
+/// y = gain * (x - mean) / sqrt(variance + epsilon) + bias, biased variance over the row.
+///
+/// - Parameters:
+///   - x: `[T, D]`.
+///   - gain, bias: `[D]`.
+public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -> Tensor {
+  let (T, D) = (x.shape.rows, x.shape.columns)
+  precondition(gain.count == D && bias.count == D, "layerNorm: expected gain and bias [\(D)], got \(gain.shape), \(bias.shape)")
+  let (y, tape) = makeOutput(x.shape, of: [x, gain, bias], device: x.device)
+  let (mean, rstd) = (Tensor([T], device: x.device), Tensor([T], device: x.device))
+  switch x.device {
+  case .cpu:
+    parallel(T, grain: rowGrain) {
+      ck_layer_norm_forward(
+        y.pointer, mean.pointer, rstd.pointer, x.pointer, gain.pointer, bias.pointer, $0, $1, D, epsilon)
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      let dx = Tensor(x.shape, device: x.device)
+      let splits = RowSplits(T)
+      let partials = Tensor([2, splits.count, D], device: x.device)
+      switch x.device {
+      case .cpu:
+        parallel(splits.count) { split in
+          let (begin, end) = splits.range(split)
+          let dg = partials.pointer + split * D
+          ck_layer_norm_backward(
+            dx.pointer, dg, dg + splits.count * D, dy.pointer, x.pointer, gain.pointer, mean.pointer, rstd.pointer, begin,
+            end, D)
+        }
+        if let slot = gain.slot {
+          sumPartials(into: slot.parameterGradient().pointer, partials.pointer, splits: splits.count, count: D)
+        }
+        if let slot = bias.slot {
+          sumPartials(
+            into: slot.parameterGradient().pointer, partials.pointer + splits.count * D, splits: splits.count, count: D)
+        }
+      case .openCL(let queue): openCLUnsupported(queue)
+      }
+      x.slot?.collect(dx)
+    }
+  }
+  return y
+}
+
+/// y = gain * x / sqrt(mean(x^2) + epsilon).
+///
+/// - Parameters:
+///   - x: `[T, D]`.
+///   - gain: `[D]`.
+public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
+  let (T, D) = (x.shape.rows, x.shape.columns)
+  precondition(gain.count == D, "rmsNorm: expected gain [\(D)], got \(gain.shape)")
+  let (y, tape) = makeOutput(x.shape, of: [x, gain], device: x.device)
+  let rstd = Tensor([T], device: x.device)
+  switch x.device {
+  case .cpu:
+    parallel(T, grain: rowGrain) { ck_rms_norm_forward(y.pointer, rstd.pointer, x.pointer, gain.pointer, $0, $1, D, epsilon) }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      let dx = Tensor(x.shape, device: x.device)
+      let splits = RowSplits(T)
+      let partials = Tensor([splits.count, D], device: x.device)
+      switch x.device {
+      case .cpu:
+        parallel(splits.count) { split in
+          let (begin, end) = splits.range(split)
+          ck_rms_norm_backward(
+            dx.pointer, partials.pointer + split * D, dy.pointer, x.pointer, gain.pointer, rstd.pointer, begin, end, D)
+        }
+        if let slot = gain.slot {
+          sumPartials(into: slot.parameterGradient().pointer, partials.pointer, splits: splits.count, count: D)
+        }
+      case .openCL(let queue): openCLUnsupported(queue)
+      }
+      x.slot?.collect(dx)
+    }
+  }
+  return y
+}

@@ -1,0 +1,67 @@
+// Row indices of a table, with the order that lets a backward pass add equal rows together in a fixed order.
+public import AugurCompute
+
+/// `n` row indices into a table of `rowCount` rows; groups of equal ids are kept for fixed-order segment sums.
+public struct Lookup: Sendable {
+  /// `[n]` int32: the row of each lookup.
+  public let ids: Tensor
+  package let order: Tensor  // [n] positions, sorted by id, stable
+  package let segments: Tensor  // [U + 1] boundaries of equal ids in `order`
+  package let rows: Tensor  // [U] the id of each group
+  package let hostRows: [Int32]
+
+  public var count: Int { ids.count }
+  package var groupCount: Int { hostRows.count }
+
+  /// Groups `ids` by value: one stable counting sort over the ids that occur. Precondition: ids lie in `0 ..< rowCount`.
+  public init(_ ids: [Int32], rowCount: Int, device: Device) {
+    let groups = RowGroups(ids, rowCount: rowCount)
+    self.ids = Tensor(ids, shape: [ids.count], device: device)
+    self.order = Tensor(groups.order, shape: [ids.count], device: device)
+    self.segments = Tensor(groups.segments, shape: [groups.segments.count], device: device)
+    self.rows = Tensor(groups.rows, shape: [groups.rows.count], device: device)
+    self.hostRows = groups.rows
+  }
+}
+
+/// Positions of equal ids brought together: group u is `order[segments[u] ..< segments[u+1]]`, all with id `rows[u]`.
+package struct RowGroups: Sendable {
+  package var order: [Int32]
+  package var segments: [Int32]
+  package var rows: [Int32]
+
+  /// Least-significant-digit radix sort with 11-bit digits: stable, O(n), groups in rising id.
+  package init(_ ids: [Int32], rowCount: Int) {
+    precondition(ids.count <= Int(Int32.max), "lookup: expected fewer than 2^31 ids, got \(ids.count)")
+    var keys = ids
+    var order = ids.indices.map { Int32(truncatingIfNeeded: $0) }
+    var keysOut = keys
+    var orderOut = order
+    var shift = 0
+    while (max(1, rowCount) - 1) >> shift > 0 || shift == 0 {
+      var starts = [Int](repeating: 0, count: 2049)
+      for key in keys {
+        precondition(key >= 0 && Int(key) < rowCount, "lookup: expected ids in 0..<\(rowCount), got \(key)")
+        starts[Int(key >> Int32(shift)) & 2047 + 1] += 1
+      }
+      for digit in 0..<2048 { starts[digit + 1] += starts[digit] }
+      for i in keys.indices {
+        let digit = Int(keys[i] >> Int32(shift)) & 2047
+        keysOut[starts[digit]] = keys[i]
+        orderOut[starts[digit]] = order[i]
+        starts[digit] += 1
+      }
+      swap(&keys, &keysOut)
+      swap(&order, &orderOut)
+      shift += 11
+    }
+    var segments: [Int32] = []
+    var rows: [Int32] = []
+    for i in keys.indices where i == 0 || keys[i] != keys[i - 1] {
+      segments.append(Int32(i))
+      rows.append(keys[i])
+    }
+    segments.append(Int32(keys.count))
+    (self.order, self.segments, self.rows) = (order, segments, rows)
+  }
+}

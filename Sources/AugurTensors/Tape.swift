@@ -1,0 +1,69 @@
+// Reverse-mode differentiation over coarse ops: each op records one rule that turns dL/dy into dL/dx.
+public import AugurCompute
+
+/// Where the gradient of one tensor is collected.
+package final class GradientSlot {
+  /// A parameter keeps one buffer for its whole life and kernels add to it; an activation's gradient lives from its first use to its rule.
+  package let isParameter: Bool
+  package let tape: Tape?
+  package var gradient: Tensor?
+  /// False while `gradient` is memory that another slot or a running rule also reads: add to a copy, never in place.
+  package var isOwned = true
+  /// Rows of a table that got a gradient since the last update; nil once some op wrote all rows.
+  package var touchedRows: [[Int32]]? = []
+
+  package init(tape: Tape) { (isParameter, self.tape, gradient) = (false, tape, nil) }
+  package init(parameterGradient: Tensor) { (isParameter, tape, gradient) = (true, nil, parameterGradient) }
+
+  package func take() -> Tensor? {
+    defer { gradient = nil }
+    return gradient
+  }
+}
+
+/// The list of rules of one forward pass, run once, backwards.
+public final class Tape {
+  private struct Record {
+    let output: GradientSlot
+    let rule: (Tensor) -> Void
+  }
+  private var records: [Record] = []
+
+  public init() { records.reserveCapacity(128) }
+
+  /// Number of ops recorded.
+  public var count: Int { records.count }
+
+  /// Records an op whose output collects its gradient in `output`.
+  package func record(_ output: GradientSlot, _ rule: @escaping (_ dy: Tensor) -> Void) {
+    records.append(Record(output: output, rule: rule))
+  }
+
+  /// Runs every rule from the last to the first and forgets them. Gradients of parameters are added to their buffers.
+  ///
+  /// A loss carries its own weight, so no seed is given: dL/dL = 1. Precondition: `loss` came from a loss op on this tape.
+  public func backward(from loss: Tensor) {
+    guard let slot = loss.slot, slot.tape === self else {
+      preconditionFailure("backward: expected a loss recorded on this tape, got \(loss.shape)")
+    }
+    slot.gradient = loss
+    while let record = records.popLast() {
+      if let dy = record.output.take() { record.rule(dy) }
+    }
+  }
+}
+
+extension Tensor {
+  /// The same values as an input of `tape`: ops on it are recorded and its own gradient is kept for `gradient(of:)`.
+  package func watched(by tape: Tape) -> Tensor {
+    Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(tape: tape))
+  }
+
+  /// The same values as a parameter with a zeroed gradient buffer.
+  package func asParameter() -> Tensor {
+    Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(parameterGradient: .zeros(shape, device: device)))
+  }
+
+  /// dL/dself, where one was collected.
+  package var gradient: Tensor? { slot?.gradient }
+}

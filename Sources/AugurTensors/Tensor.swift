@@ -1,0 +1,123 @@
+// A dense array on one device, with the place where its gradient goes.
+public import AugurCompute
+
+/// Type of the elements of a tensor.
+public enum DataType: String, Sendable {
+  case float32 = "F32"
+  case bfloat16 = "BF16"
+  case int32 = "I32"
+
+  /// Bytes of one element.
+  public var bytes: Int { self == .bfloat16 ? 2 : 4 }
+}
+
+/// A dense row-major array. Copies share the memory; ops never write to their inputs.
+public struct Tensor: @unchecked Sendable {
+  public let shape: Shape
+  public let dtype: DataType
+  public let storage: Storage
+  /// Where dL/dself is accumulated; nil where no gradient is asked for.
+  package let slot: GradientSlot?
+
+  /// Contents undefined.
+  package init(_ shape: Shape, dtype: DataType = .float32, device: Device, slot: GradientSlot? = nil) {
+    self.init(shape, dtype: dtype, storage: Storage(bytes: shape.count * dtype.bytes, device: device), slot: slot)
+  }
+
+  package init(_ shape: Shape, dtype: DataType, storage: Storage, slot: GradientSlot?) {
+    (self.shape, self.dtype, self.storage, self.slot) = (shape, dtype, storage, slot)
+  }
+
+  /// A float32 tensor with a copy of `values`. Precondition: `values.count == shape.count`.
+  public init(_ values: [Float], shape: Shape, device: Device = .cpu) {
+    precondition(values.count == shape.count, "tensor: expected \(shape.count) values for \(shape), got \(values.count)")
+    self.init(shape, device: device)
+    values.withUnsafeBytes { upload($0) }
+  }
+
+  /// An int32 tensor with a copy of `values`. Precondition: `values.count == shape.count`.
+  public init(_ values: [Int32], shape: Shape, device: Device = .cpu) {
+    precondition(values.count == shape.count, "tensor: expected \(shape.count) values for \(shape), got \(values.count)")
+    self.init(shape, dtype: .int32, device: device)
+    values.withUnsafeBytes { upload($0) }
+  }
+
+  /// A float32 tensor of zeros.
+  public static func zeros(_ shape: Shape, device: Device) -> Tensor {
+    let tensor = Tensor(shape, device: device)
+    tensor.fillWithZeros()
+    return tensor
+  }
+
+  public var device: Device { storage.device }
+  public var count: Int { shape.count }
+  package var bytes: Int { count * dtype.bytes }
+  /// The tape that records ops on this tensor; nil outside training.
+  package var tape: Tape? { slot?.tape }
+
+  /// A copy of the elements. Waits for the device. Precondition: float32.
+  public func floats() -> [Float] { array(of: Float.self, .float32) }
+  /// A copy of the elements. Waits for the device. Precondition: int32.
+  public func ints() -> [Int32] { array(of: Int32.self, .int32) }
+
+  private func array<Element: BitwiseCopyable>(of type: Element.Type, _ expected: DataType) -> [Element] {
+    precondition(dtype == expected, "tensor: expected \(expected), got \(dtype)")
+    return [Element](unsafeUninitializedCapacity: count) { buffer, filled in
+      download(UnsafeMutableRawBufferPointer(buffer))
+      filled = count
+    }
+  }
+
+  /// Replaces the elements by `values`. Precondition: float32 and as many values as elements.
+  public func assign(_ values: [Float]) {
+    precondition(dtype == .float32 && values.count == count, "tensor: expected \(count) float32 values, got \(values.count)")
+    values.withUnsafeBytes { upload($0) }
+  }
+
+  package func upload(_ source: UnsafeRawBufferPointer) {
+    precondition(source.count == bytes, "tensor: expected \(bytes) bytes, got \(source.count)")
+    guard let base = source.baseAddress, bytes > 0 else { return }
+    switch storage.device {
+    case .cpu: storage.host.copyMemory(from: base, byteCount: bytes)
+    case .openCL(let queue): queue.write(storage.buffer, from: source)
+    }
+  }
+
+  package func download(_ target: UnsafeMutableRawBufferPointer) {
+    precondition(target.count >= bytes, "tensor: expected room for \(bytes) bytes, got \(target.count)")
+    guard let base = target.baseAddress, bytes > 0 else { return }
+    switch storage.device {
+    case .cpu: base.copyMemory(from: storage.host, byteCount: bytes)
+    case .openCL(let queue): queue.read(storage.buffer, into: UnsafeMutableRawBufferPointer(rebasing: target[..<bytes]))
+    }
+  }
+
+  package func fillWithZeros() {
+    switch storage.device {
+    case .cpu: storage.host.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    case .openCL(let queue): queue.fill(storage.buffer, bytes: (bytes + 3) / 4 * 4)
+    }
+  }
+
+  /// The same elements on `device`; itself where they are there already.
+  public func moved(to device: Device) -> Tensor {
+    guard device != self.device else { return self }
+    let copy = Tensor(shape, dtype: dtype, device: device)
+    withUnsafeTemporaryAllocation(byteCount: max(1, bytes), alignment: 64) { scratch in
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch[..<self.bytes])
+      download(bytes)
+      copy.upload(UnsafeRawBufferPointer(bytes))
+    }
+    return copy
+  }
+
+  /// The first element of the CPU memory. Precondition: the tensor lies on the CPU.
+  package var pointer: UnsafeMutablePointer<Float> { storage.host.assumingMemoryBound(to: Float.self) }
+  package var intPointer: UnsafeMutablePointer<Int32> { storage.host.assumingMemoryBound(to: Int32.self) }
+
+  /// The same memory under another shape. Precondition: as many elements.
+  package func reshaped(_ shape: Shape) -> Tensor {
+    precondition(shape.count == count, "tensor: expected \(count) elements, got \(shape)")
+    return Tensor(shape, dtype: dtype, storage: storage, slot: nil)
+  }
+}
