@@ -14,6 +14,7 @@
 #define CK_JOIN_(a, b) a##_##b
 #define CK_JOIN(a, b) CK_JOIN_(a, b)
 #define CK(name) CK_JOIN(name, CK_SUFFIX)
+#define CK_INLINE static inline __attribute__((always_inline))
 
 #define CK_BODY 1
 #define CK_SUFFIX baseline

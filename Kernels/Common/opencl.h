@@ -134,10 +134,17 @@ LANE_REDUCTION(lane_max, fmax)
 #define LANE_MAX(x) lane_max(x, lane_scratch)
 #endif
 
-// This lane's part of a . b
+// This lane's part of a . b in a rows kernel
 float lane_dot(__global const float *a, __global const float *b, int D) {
   vec sum = (vec)(0.0f);
   FOR_LANE(d, D) sum = fma(vload_part(a + d, D - d), vload_part(b + d, D - d), sum);
+  return vec_sum(sum);
+}
+
+// a . b by this work-item alone, in the order of matmul_transposed: the same bits
+float item_dot(__global const float *a, __global const float *b, int D) {
+  vec sum = (vec)(0.0f);
+  for (int d = 0; d < D; d += VECTOR) sum = fma(vload_part(a + d, D - d), vload_part(b + d, D - d), sum);
   return vec_sum(sum);
 }
 

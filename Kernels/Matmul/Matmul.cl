@@ -41,9 +41,9 @@ void load_tile(__local float *tile, int width, __global const float *source, siz
   float sums[ITEM_M][ITEM_N];                                                                                  \
   for (int i = 0; i < ITEM_M; i++)                                                                             \
     for (int j = 0; j < ITEM_N; j++) sums[i][j] = 0;                                                           \
-  for (int k0 = 0; k0 < (depth); k0 += TILE_K) {                                                               \
-    load_tile(tile_a, TILE_M, (a) + (size_t)k0 * (a_k), a_row, a_k, a_rows, (depth)-k0);                       \
-    load_tile(tile_b, TILE_N, (b) + (size_t)k0 * (b_k), b_column, b_k, b_columns, (depth)-k0);                 \
+  for (int tile_k = 0; tile_k < (depth); tile_k += TILE_K) {                                                               \
+    load_tile(tile_a, TILE_M, (a) + (size_t)tile_k * (a_k), a_row, a_k, a_rows, (depth)-tile_k);                       \
+    load_tile(tile_b, TILE_N, (b) + (size_t)tile_k * (b_k), b_column, b_k, b_columns, (depth)-tile_k);                 \
     barrier(CLK_LOCAL_MEM_FENCE);                                                                              \
     for (int k = 0; k < TILE_K; k++) {                                                                         \
       float x_item[ITEM_M];                                                                                    \
@@ -204,7 +204,6 @@ TILE_KERNEL void matmul_transposed(__global float *y, __global float *pre, __glo
 // group; += when accumulate. Written from row dw_row on. Work-group (., ., s * G + g).
 TILE_KERNEL void matmul_tn(__global float *dw, __global const float *x, __global const float *dy,
                            __global const int *groups, int T, int K, int N, int G, int dw_row, int chunk, int accumulate) {
-  TILE_SCRATCH
   GROUP_ROWS(start, end, T, get_group_id(2) % G)
   const int first = start + (int)(get_group_id(2) / G) * chunk, count = clamp(end - first, 0, chunk);
   const int k0 = get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
@@ -212,6 +211,7 @@ TILE_KERNEL void matmul_tn(__global float *dw, __global const float *x, __global
   x += (size_t)first * K + k0;
   dy += (size_t)first * N + n0;
 #if LANES > 1
+  TILE_SCRATCH
   TILE_PRODUCT(sums, x, 1, K, K - k0, dy, 1, N, N - n0, count)
   FOR_TILE(k, n, K, N, k0, n0) {
     const size_t at = (size_t)k * N + n;

@@ -96,12 +96,7 @@ ROW_KERNEL void sampled_loss_rows(__global float *loss, __global float *cp, __gl
   __global const float *target_row = table + (size_t)target * D;
   const float positive = LANE_SUM(lane_dot(h, target_row, D)) - (logq ? logq[target] : 0.0f);
   FOR_LANE(k0, live_N) {
-    for (int k = k0; k < min(N, k0 + VECTOR); k++) {
-      __global const float *row = table + (size_t)negatives[k] * D;
-      vec sum = (vec)(0.0f);
-      for (int d = 0; d < D; d += VECTOR) sum = fma(vload_part(h + d, D - d), vload_part(row + d, D - d), sum);
-      cn[k] = vec_sum(sum);
-    }
+    for (int k = k0; k < min(N, k0 + VECTOR); k++) cn[k] = item_dot(h, table + (size_t)negatives[k] * D, D);
   }
   SAMPLED_LOSS_ROW(loss, positive, cn, negatives, logq, target, N, kind, beta, mean, weight, live_N)
   LANE_BARRIER(CLK_GLOBAL_MEM_FENCE);

@@ -9,7 +9,8 @@ ROW_KERNEL void softmax_loss_scan(__global float *m, __global float *z, __global
   logits += (size_t)t * n;
   vec part = (vec)(-INFINITY);
   FOR_LANE(i, n) part = fmax(part, vec_fill(vload_part(logits + i, n - i), n - i, -INFINITY));
-  const float old = v0 == 0 ? -INFINITY : m[t], maximum = fmax(old, LANE_MAX(vec_max(part)));
+  const float old = v0 != 0 && live && LANE == 0 ? m[t] : -INFINITY;
+  const float maximum = LANE_MAX(fmax(old, vec_max(part)));
   part = (vec)(0.0f);
   FOR_LANE(i, n) part += vec_fill(exp(vload_part(logits + i, n - i) - maximum), n - i, 0);
   const float sum = LANE_SUM(vec_sum(part));

@@ -109,18 +109,18 @@ void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, con
                            float *scratch);
 
 // --- SampledLoss: rows are cut into groups that share N negatives -------------------------------------------------------------
-// Group g owns rows groups[g]..<groups[g+1] of h[T,D] and negatives[g*N ..< (g+1)*N]. s+ = h.E[target] + bias, s_k = h.E[neg_k] + bias_k,
+// Group g owns rows groups[g]..<groups[g+1] of h[T,D] and the N ids from negatives[g * stride]; stride 0: one list for all groups. s+ = h.E[target] + bias, s_k = h.E[neg_k] + bias_k,
 // bias = -logQ[id] where logQ is given, else 0. A negative equal to the target of its row is left out of the row.
 //   CK_BCE      L = (beta * sp(-s+) + sum_k sp(s_k)) / (N + 1 if mean else 1);  beta = 1: BCE; beta < 1: gBCE (models: gSASRec)
 //   CK_SOFTMAX  L = log(e^{s+} + sum_k e^{s_k}) - s+
 // Writes loss[t], and, times weight: cp[t] = dL/ds+, cn[t*N + k] = dL/ds_k (0 where left out), dh[t,D] = cp E[target] + sum_k cn_k E[neg_k],
-// and where dn is not null dn[(g*N + k), D] = sum over the rows t of group g of cn[t,k] h[t].
+// and where dn is not null (stride N only) dn[(g*N + k), D] = sum over the rows t of group g of cn[t,k] h[t].
 // scratch: ck_sampled_loss_scratch(N, D, Rmax) floats, Rmax rows of the longest group.
 enum { CK_BCE = 0, CK_SOFTMAX = 1 };
 ck_int ck_sampled_loss_scratch(ck_int N, ck_int D, ck_int R);
 void ck_sampled_loss(float *loss, float *cp, float *cn, float *dh, float *dn, const float *h, const float *table,
                      const int32_t *targets, const int32_t *negatives, const int32_t *groups, const float *logq,
-                     ck_int begin, ck_int end, ck_int N, ck_int D, int kind, float beta, int mean, float weight,
+                     ck_int begin, ck_int end, ck_int N, ck_int D, ck_int stride, int kind, float beta, int mean, float weight,
                      float *scratch);
 
 // --- SoftmaxLoss: the whole catalogue, logits never stored beyond one tile ---------------------------------------------------------

@@ -85,3 +85,5 @@ extension GradientSlot {
     if isParameter { addInPlace(parameterGradient(), dx) } else { add(dx, owned: owned) }
   }
 }
+
+func openCLUnsupported(_ queue: OpenCLQueue) -> Never { fatalError("op has no OpenCL branch yet") }

@@ -81,8 +81,8 @@ func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor) {
   }
 }
 
-/// s[N] += sum over rows of x[T,N], as fixed splits of T added in order.
-func addColumnSums(into s: Tensor, _ x: Tensor) {
+/// s[N] += weight * (sum over rows of x[T,N]), as fixed splits of T added in order.
+func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
   let (T, N) = (x.shape.rows, x.shape.columns)
   guard T > 0 else { return }
   let splits = RowSplits(T)
@@ -93,6 +93,7 @@ func addColumnSums(into s: Tensor, _ x: Tensor) {
       let (begin, end) = splits.range(split)
       ck_column_sum(partials.pointer + split * N, x.pointer, begin, end, N, 0)
     }
+    if weight != 1 { for i in 0..<splits.count * N { partials.pointer[i] *= weight } }
     sumPartials(into: s.pointer, partials.pointer, splits: splits.count, count: N)
   case .openCL(let queue): openCLUnsupported(queue)
   }

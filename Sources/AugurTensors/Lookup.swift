@@ -14,10 +14,11 @@ public struct Lookup: Sendable {
   package var groupCount: Int { hostRows.count }
 
   /// Groups `ids` by value: one stable counting sort over the ids that occur. Precondition: ids lie in `0 ..< rowCount`.
-  public init(_ ids: [Int32], rowCount: Int, device: Device) {
-    let groups = RowGroups(ids, rowCount: rowCount)
+  /// `isGrouped: false` leaves the groups out, for lookups that never get a gradient.
+  public init(_ ids: [Int32], rowCount: Int, device: Device, isGrouped: Bool = true) {
+    let groups = isGrouped ? RowGroups(ids, rowCount: rowCount) : RowGroups([], rowCount: rowCount)
     self.ids = Tensor(ids, shape: [ids.count], device: device)
-    self.order = Tensor(groups.order, shape: [ids.count], device: device)
+    self.order = Tensor(groups.order, shape: [groups.order.count], device: device)
     self.segments = Tensor(groups.segments, shape: [groups.segments.count], device: device)
     self.rows = Tensor(groups.rows, shape: [groups.rows.count], device: device)
     self.hostRows = groups.rows

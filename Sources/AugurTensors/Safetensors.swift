@@ -10,6 +10,10 @@ public struct SafetensorsError: Error, Equatable, CustomStringConvertible {
   public let kind: Kind
   public let problem: String
   public var description: String { "\(path): \(problem)" }
+
+  public init(path: String, kind: Kind, problem: String) {
+    (self.path, self.kind, self.problem) = (path, kind, problem)
+  }
 }
 
 /// Element types of a file. Swift has no BFloat16: its bits travel as `UInt16`.

@@ -121,3 +121,6 @@ public struct Tensor: @unchecked Sendable {
     return Tensor(shape, dtype: dtype, storage: storage, slot: nil)
   }
 }
+
+/// The device type, so that layers and models can pass one on without reaching down to AugurCompute.
+public typealias Device = AugurCompute.Device

@@ -1,0 +1,11 @@
+// What stands before every device kernel: the shared OpenCL text.
+#include "CKernels.h"
+
+const char *ck_opencl_prelude(void) {
+  static const char text[] = {
+#embed "random.h"
+      ,
+#embed "opencl.h"
+      , 0};
+  return text;
+}

@@ -1,0 +1,79 @@
+// `dataset.json`: what a prepared data set holds and where it came from.
+import AugurTensors
+import FoundationEssentials
+
+/// How a data set is divided into training, validation and test.
+public enum DatasetSplit: String, Codable, Sendable, CaseIterable {
+  /// Per user: the last item tests, the second last validates, the others train.
+  case leaveOneOut = "leave-one-out"
+}
+
+/// The contents of `dataset.json`.
+public struct DatasetDescription: Codable, Sendable, Equatable {
+  public struct Source: Codable, Sendable, Equatable {
+    public let file: String
+    public let bytes: Int
+    public let crc32c: String
+  }
+
+  public let format: String
+  public let version: Int
+  public let users: Int
+  public let items: Int
+  public let events: Int
+  public let split: DatasetSplit
+  public let hasTimestamps: Bool
+  public let hasItemNames: Bool
+  public let source: Source
+  /// Rows left out, by reason.
+  public let dropped: [String: Int]
+  /// Stands for the whole content of `sequences.safetensors`; equal for logs that differ in the order of rows only.
+  public let fingerprint: String
+
+  static let formatName = "augur-dataset"
+  static let currentVersion = 1
+  static let fileName = "dataset.json"
+  static let sequencesName = "sequences.safetensors"
+
+  static func fingerprint(users: Int, items: Int, events: Int, checksum: String) -> String {
+    "u\(users)-i\(items)-e\(events)-\(checksum)"
+  }
+
+  func write(to folder: String) throws(EventsError) {
+    let path = "\(folder)/\(Self.fileName)"
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    guard let json = try? encoder.encode(self) else {
+      throw EventsError(file: path, problem: "cannot encode it", advice: "report this as a bug")
+    }
+    do throws(SafetensorsError) {
+      try writeFileDurably(path: path, bytes: Array(json) + [DelimitedReader.newline])
+    } catch { throw EventsError(error) }
+  }
+
+  static func read(from folder: String) throws(EventsError) -> DatasetDescription {
+    let path = "\(folder)/\(fileName)"
+    let file: MappedFile
+    do throws(SafetensorsError) { file = try MappedFile(path: path) } catch {
+      throw EventsError(error, advice: "is '\(folder)' a data set made by augur prepare?")
+    }
+    func damaged(_ problem: String) -> EventsError {
+      EventsError(file: path, problem: problem, advice: "make the data set again with augur prepare")
+    }
+    guard file.bytes.count <= 1 << 20 else { throw damaged("\(file.bytes.count) bytes are too many for a data set description") }
+    struct Head: Decodable {
+      let format: String
+      let version: Int
+    }
+    let data = Data(file.bytes)
+    guard let head = try? JSONDecoder().decode(Head.self, from: data), head.format == formatName else {
+      throw damaged("not the description of an Augur data set")
+    }
+    guard head.version == currentVersion else {
+      throw damaged("format version \(head.version), this program reads \(currentVersion)")
+    }
+    do { return try JSONDecoder().decode(DatasetDescription.self, from: data) } catch {
+      throw damaged("a key is missing or has a wrong value")
+    }
+  }
+}

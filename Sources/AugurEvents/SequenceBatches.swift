@@ -1,0 +1,154 @@
+// Jagged batches: T rows, offsets [B + 1], no padding. A batch is a pure function of (seed, epoch, index).
+import Synchronization
+
+/// Where positions start: `right` gives the newest input position L - 1 whatever its length, `left` the oldest position 0.
+public enum PositionAlignment: String, Sendable, CaseIterable {
+  case right, left
+
+  func first(count: Int, length: Int) -> Int { self == .right ? length - count : 0 }
+}
+
+/// A training batch, longest history first: row t predicts `targets[t]` from the inputs of its user up to t.
+public struct SequenceBatch: Sendable, Equatable {
+  public var users: [Int32] = []  // [B]
+  public var offsets: [Int32] = [0]  // [B + 1]
+  public var inputs: [Int32] = []  // [T]
+  public var targets: [Int32] = []  // [T]
+  public var positions: [Int32] = []  // [T], in 0..<L
+}
+
+/// The training batches of every epoch. Users with fewer than 2 training events have nothing to predict and are left out.
+public final class SequenceBatches: Sendable {
+  public let split: LeaveOneOut
+  public let batchSize: Int
+  public let maxLength: Int
+  public let seed: UInt64
+  public let alignment: PositionAlignment
+  private let users: [Int32]
+  private let order = Mutex<(epoch: Int, users: [Int32])?>(nil)
+
+  /// `maxLength` is L, the most inputs of a user. Precondition: both sizes positive, and B x L below 2^31.
+  public init(
+    _ split: LeaveOneOut, batchSize: Int, maxLength: Int, seed: UInt64, alignment: PositionAlignment = .right
+  ) {
+    checkSizes(batchSize, maxLength)
+    (self.split, self.batchSize, self.maxLength) = (split, batchSize, maxLength)
+    (self.seed, self.alignment) = (seed, alignment)
+    users = (0..<Int32(split.dataset.userCount)).filter { split.trainingHistory(Int($0)).count >= 2 }
+  }
+
+  /// Users with something to learn from; 0 means that the data set is too small to train on.
+  public var trainingUserCount: Int { users.count }
+  public var batchesPerEpoch: Int { (users.count + batchSize - 1) / batchSize }
+  /// Transitions (T summed over an epoch's batches).
+  public var transitionsPerEpoch: Int {
+    users.reduce(0) { $0 + min(split.trainingHistory(Int($1)).count - 1, maxLength) }
+  }
+
+  /// The batch at a place of the training run. Precondition: `epoch` >= 0, `index` in `0..<batchesPerEpoch`.
+  public func batch(epoch: Int, index: Int) -> SequenceBatch {
+    precondition(epoch >= 0 && index >= 0 && index < batchesPerEpoch,
+      "SequenceBatches: expected a batch in 0..<\(batchesPerEpoch), got epoch \(epoch), index \(index)")
+    let shuffled = order(of: epoch)
+    let members = shuffled[index * batchSize..<min(users.count, (index + 1) * batchSize)]
+    let histories = members.map { (user: $0, history: split.trainingHistory(Int($0)).suffix(maxLength + 1)) }
+    var batch = SequenceBatch()
+    for row in longestFirst(histories.map(\.history.count)) {
+      let (user, history) = histories[row]
+      let count = history.count - 1
+      let first = alignment.first(count: count, length: maxLength)
+      batch.users.append(user)
+      batch.inputs.append(contentsOf: history.dropLast())
+      batch.targets.append(contentsOf: history.dropFirst())
+      batch.positions.append(contentsOf: Int32(first)..<Int32(first + count))
+      batch.offsets.append(Int32(batch.inputs.count))
+    }
+    return batch
+  }
+
+  /// Fisher and Yates' shuffle with draws keyed by (seed, epoch); the last epoch asked for is kept.
+  private func order(of epoch: Int) -> [Int32] {
+    order.withLock { kept in
+      if let kept, kept.epoch == epoch { return kept.users }
+      var random = CounterRandom(seed: seed, stream: UInt64(epoch))
+      var shuffled = users
+      for last in stride(from: shuffled.count - 1, to: 0, by: -1) { shuffled.swapAt(last, random.below(last + 1)) }
+      kept = (epoch, shuffled)
+      return shuffled
+    }
+  }
+}
+
+/// Histories to score, longest first. `seen` holds all items of a history, not only the last L, sorted and unique; it holds the
+/// target too when a user repeats an item.
+public struct EvaluationBatch: Sendable, Equatable {
+  public var users: [Int32] = []  // [B]
+  public var offsets: [Int32] = [0]  // [B + 1]
+  public var inputs: [Int32] = []  // [T]
+  public var positions: [Int32] = []  // [T]
+  public var targets: [Int32] = []  // [B]
+  public var seenOffsets: [Int32] = [0]  // [B + 1]
+  public var seen: [Int32] = []
+}
+
+/// The validation or test examples in user order, cut into batches.
+public struct EvaluationBatches: Sendable {
+  public let split: LeaveOneOut
+  public let part: EvaluationPart
+  public let batchSize: Int
+  public let maxLength: Int
+  public let alignment: PositionAlignment
+  /// Users of the examples; those without targets are left out.
+  public let users: [Int32]
+
+  /// `users` nil means all. Precondition: as for `SequenceBatches`.
+  public init(
+    _ split: LeaveOneOut, part: EvaluationPart, batchSize: Int, maxLength: Int, alignment: PositionAlignment = .right,
+    users: [Int32]? = nil
+  ) {
+    checkSizes(batchSize, maxLength)
+    (self.split, self.part, self.batchSize) = (split, part, batchSize)
+    (self.maxLength, self.alignment) = (maxLength, alignment)
+    self.users = users?.filter { split.hasTargets(Int($0)) } ?? split.evaluationUsers()
+  }
+
+  public var count: Int { (users.count + batchSize - 1) / batchSize }
+
+  /// Precondition: `index` in `0..<count`.
+  public func batch(_ index: Int) -> EvaluationBatch {
+    precondition(index >= 0 && index < count, "EvaluationBatches: expected a batch in 0..<\(count), got \(index)")
+    let members = users[index * batchSize..<min(users.count, (index + 1) * batchSize)]
+    let examples = members.compactMap { user in
+      split.example(Int(user), part).map { (user: user, history: $0.history, target: $0.target) }
+    }
+    var batch = EvaluationBatch()
+    for row in longestFirst(examples.map { min($0.history.count, maxLength) }) {
+      let example = examples[row]
+      let recent = example.history.suffix(maxLength)
+      let first = alignment.first(count: recent.count, length: maxLength)
+      batch.users.append(example.user)
+      batch.inputs.append(contentsOf: recent)
+      batch.positions.append(contentsOf: Int32(first)..<Int32(first + recent.count))
+      batch.offsets.append(Int32(batch.inputs.count))
+      batch.targets.append(example.target)
+      var last: Int32 = -1
+      for item in example.history.sorted() where item != last {
+        batch.seen.append(item)
+        last = item
+      }
+      batch.seenOffsets.append(Int32(batch.seen.count))
+    }
+    return batch
+  }
+}
+
+private func checkSizes(_ batchSize: Int, _ maxLength: Int) {
+  let (rows, overflow) = batchSize.multipliedReportingOverflow(by: maxLength)
+  precondition(batchSize > 0 && maxLength > 0 && !overflow && rows < Int(Int32.max),
+    "batches: expected positive B and L with B x L < 2^31, got B = \(batchSize), L = \(maxLength)")
+}
+
+/// Positions by falling length; equal lengths keep their order.
+private func longestFirst(_ lengths: [Int]) -> [Int] {
+  lengths.indices.sorted { (-lengths[$0], $0) < (-lengths[$1], $1) }
+}

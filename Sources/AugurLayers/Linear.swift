@@ -1,0 +1,87 @@
+// The small layers that every model shares.
+public import AugurOps
+public import AugurTensors
+
+/// y = act(x W + b) + residual; W is `[in, out]`.
+public struct Linear {
+  let weight: Parameter
+  let bias: Parameter?
+
+  public init(_ name: String, _ input: Int, _ output: Int, bias hasBias: Bool = true, in store: ParameterStore) {
+    weight = store.make("\(name).weight", [input, output], .xavierNormal)
+    bias = hasBias ? store.make("\(name).bias", [output], .zeros) : nil
+  }
+
+  public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, activation: Activation = .none) -> Tensor {
+    linear(x, weight.value, bias: bias?.value, residual: residual, activation: activation)
+  }
+}
+
+/// Layer norm with gain and bias.
+public struct LayerNorm {
+  let gain: Parameter
+  let bias: Parameter
+  let epsilon: Float
+
+  public init(_ name: String, _ width: Int, epsilon: Float = 1e-8, in store: ParameterStore) {
+    gain = store.make("\(name).gain", [width], .ones)
+    bias = store.make("\(name).bias", [width], .zeros)
+    self.epsilon = epsilon
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor { layerNorm(x, gain: gain.value, bias: bias.value, epsilon: epsilon) }
+}
+
+/// FFN(x) = W2 drop(act(W1 x + b1)) + b2.
+public struct FeedForward {
+  let up: Linear
+  let down: Linear
+  let activation: Activation
+  let dropout: Float
+
+  public init(
+    _ name: String, _ width: Int, hidden: Int, activation: Activation, dropout: Float, in store: ParameterStore
+  ) {
+    up = Linear("\(name).up", width, hidden, in: store)
+    down = Linear("\(name).down", hidden, width, in: store)
+    (self.activation, self.dropout) = (activation, dropout)
+  }
+
+  public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
+    down(AugurOps.dropout(up(x, activation: activation), pass.dropout(dropout)))
+  }
+}
+
+/// FFN(x) = (SiLU(x Wa) * x Wb) W3, without bias (Shazeer 2020).
+public struct GatedFeedForward {
+  let up: Linear
+  let down: Linear
+
+  public init(_ name: String, _ width: Int, hidden: Int, in store: ParameterStore) {
+    up = Linear("\(name).up", width, 2 * hidden, bias: false, in: store)
+    down = Linear("\(name).down", hidden, width, bias: false, in: store)
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor { down(swiglu(up(x))) }
+}
+
+/// Causal self-attention of one sequence at a time, with its projections.
+public struct SelfAttention {
+  let query: Linear
+  let keyValue: Linear
+  let output: Linear
+  let heads: Int
+  let dropout: Float
+
+  public init(_ name: String, _ width: Int, heads: Int, dropout: Float, in store: ParameterStore) {
+    query = Linear("\(name).query", width, width, in: store)
+    keyValue = Linear("\(name).key-value", width, 2 * width, in: store)
+    output = Linear("\(name).output", width, width, in: store)
+    (self.heads, self.dropout) = (heads, dropout)
+  }
+
+  /// MHA(q, x, x); `residual` is added to the output.
+  public func callAsFunction(q: Tensor, _ x: Tensor, _ rows: Jagged, _ pass: Pass, residual: Tensor? = nil) -> Tensor {
+    output(attention(q: query(q), kv: keyValue(x), rows, heads: heads, dropout: pass.dropout(dropout)), residual: residual)
+  }
+}

@@ -1,0 +1,90 @@
+// What every next-item model is: histories in, one state a row out, scored by a table of items.
+public import AugurLayers
+public import AugurOps
+public import AugurTensors
+
+/// A jagged batch of histories on one device.
+public struct SequenceInput: Sendable {
+  public let rows: Jagged
+  /// `[T]` item indices.
+  public let items: Lookup
+  /// `[T]` position indices: the last row of a history has position L - 1.
+  public let places: Lookup
+
+  public init(rows: Jagged, items: Lookup, places: Lookup) { (self.rows, self.items, self.places) = (rows, items, places) }
+}
+
+/// A model that scores the whole catalogue after each row of a history.
+public protocol SequenceModel: AnyObject {
+  var parameters: [Parameter] { get }
+  /// The item table that scores: `[V, D]`.
+  var outputTable: Parameter { get }
+  /// Rows of the longest history the model reads.
+  var longestHistory: Int { get }
+  /// `[T, D]`: the score of item v after row t is `states[t] . outputTable[v]`.
+  func states(_ input: SequenceInput, _ pass: Pass) -> Tensor
+}
+
+/// A model that `--model` can name: paper, knobs with the paper's defaults, constructor.
+public struct ModelEntry: Sendable {
+  public let name: String
+  public let paper: String
+  public let hyperparameters: [Hyperparameter]
+  public let make: @Sendable (Hyperparameters, _ itemCount: Int, Device, _ seed: UInt64) throws(ModelError) -> any SequenceModel
+
+  /// Every model, one line each.
+  public static let all: [ModelEntry] = [SASRec.entry, GSASRec.entry, ESASRec.entry]
+
+  public static func named(_ name: String) throws(ModelError) -> ModelEntry {
+    guard let entry = all.first(where: { $0.name == name }) else { throw .unknownModel(name, known: all.map(\.name)) }
+    return entry
+  }
+}
+
+/// Knobs of the loss, the same for every next-item model; the defaults differ.
+func objectiveKnobs(loss: String, negatives: Int, sharing: String) -> [Hyperparameter] {
+  [
+    .choice("loss", loss, of: ["bce", "gbce", "sampled", "ce"], "bce, gbce, sampled softmax, or ce: softmax over the catalogue"),
+    .integer("negatives", negatives, in: 1...1_000_000, "negatives of each list"),
+    .choice("sharing", sharing, of: ["batch", "sequence", "row"], "who shares one list of negatives"),
+    .real("calibration", 0.75, in: 0...1, "t of gbce: 0 is bce, 1 gives calibrated probabilities"),
+  ]
+}
+
+/// Knobs of the transformer, the same for every next-item model; the defaults differ.
+func transformerKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, feedForward: Int, length: Int) -> [Hyperparameter] {
+  [
+    .integer("dim", dim, in: 1...4096, "D, width of the model"),
+    .integer("blocks", blocks, in: 0...128, "transformer blocks"),
+    .integer("heads", heads, in: 1...64, "H, attention heads; divides dim into at most 256"),
+    .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
+    .integer("feed-forward", feedForward, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
+    .integer("length", length, in: 1...8192, "L, longest history that is read"),
+  ]
+}
+
+/// Precondition of attention, as an answer to the user.
+func checkHeads(_ h: Hyperparameters) throws(ModelError) {
+  let (dim, heads) = (h.integer("dim"), h.integer("heads"))
+  guard dim % heads == 0, dim / heads <= 256 else {
+    throw .badCombination("hyper-parameter 'heads': expected a divisor of dim=\(dim) that leaves at most 256 a head, got \(heads)")
+  }
+}
+
+/// The mean loss of states against the next items, by the knobs of `objectiveKnobs`.
+public func nextItemLoss(
+  _ states: Tensor, _ table: Parameter, targets: Lookup, negatives: Negatives?, _ h: Hyperparameters
+) -> Tensor {
+  let itemCount = table.value.shape.rows
+  guard let negatives else { return softmaxLoss(states, table.value, targets: targets) }
+  let objective: SampledObjective
+  switch h.choice("loss") {
+  case "gbce":
+    // beta = 1 - t (1 - alpha), alpha the share of the catalogue that is sampled (gSASRec, eq. 9).
+    let alpha = min(1, Float(negatives.count) / Float(max(1, itemCount - 1)))
+    objective = .gbce(beta: 1 - h.real("calibration") * (1 - alpha))
+  case "sampled": objective = .softmax
+  default: objective = .bce
+  }
+  return sampledLoss(states, table.value, targets: targets, negatives: negatives, objective)
+}

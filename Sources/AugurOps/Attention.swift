@@ -1,0 +1,87 @@
+// Jagged causal attention: softmax over the rows of one sequence, tiled so that no L x L matrix is ever in memory.
+// Dao et al. 2022 (FlashAttention); Milakov and Gimelshein 2018 for the running normaliser.
+package import AugurCompute
+public import AugurTensors
+import CKernels
+
+private let module = KernelModule(name: "attention") { String(cString: ck_opencl_attention()) }
+
+/// Columns `offset ..< offset + width` of the rows of a tensor.
+private struct Columns {
+  let tensor: Tensor
+  let offset: Int
+  var stride: Int { tensor.shape.columns }
+  var pointer: UnsafeMutablePointer<Float> { tensor.pointer + offset }
+}
+
+/// o = softmax(q k^T / sqrt(K)) v over the rows j <= i of each sequence, for each head; a sequence may be empty.
+///
+/// - Parameters:
+///   - qkv: `[T, 3 D]`: queries, keys and values side by side.
+///   - heads: H; D is a multiple of H, K = D / H is at most 256.
+///   - dropout: drops cells of the softmax.
+/// - Returns: `[T, D]`.
+public func attention(qkv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil) -> Tensor {
+  let D = qkv.shape.columns / 3
+  precondition(qkv.shape == [rows.rows, 3 * D], "attention: expected qkv [\(rows.rows), 3 D], got \(qkv.shape)")
+  return attend(
+    Columns(tensor: qkv, offset: 0), Columns(tensor: qkv, offset: D), Columns(tensor: qkv, offset: 2 * D), D, rows,
+    heads: heads, dropout)
+}
+
+/// The same with queries `[T, D]` and `kv` `[T, 2 D]`: keys and values side by side.
+public func attention(q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil) -> Tensor {
+  let D = q.shape.columns
+  precondition(
+    q.shape == [rows.rows, D] && kv.shape == [rows.rows, 2 * D],
+    "attention: expected q [\(rows.rows), D] and kv [\(rows.rows), 2 D], got \(q.shape) and \(kv.shape)")
+  return attend(
+    Columns(tensor: q, offset: 0), Columns(tensor: kv, offset: 0), Columns(tensor: kv, offset: D), D, rows, heads: heads,
+    dropout)
+}
+
+private func attend(
+  _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?
+) -> Tensor {
+  precondition(H > 0 && D % H == 0 && D / H <= 256, "attention: expected heads that divide \(D) into at most 256, got \(H)")
+  let K = D / H
+  let scale = 1 / Float(K).squareRoot()
+  let device = q.tensor.device
+  let (seed, rate) = (dropout?.seed ?? 0, dropout?.rate ?? 0)
+  let (o, tape) = makeOutput([rows.rows, D], of: [q.tensor, k.tensor, v.tensor], device: device)
+  let lse = Tensor([rows.rows, H], device: device)
+  let scratch = ck_attention_scratch(K, rows.longest)
+  switch device {
+  case .cpu:
+    parallel(rows.count * H) { task in
+      withScratch(scratch) {
+        ck_attention_forward(
+          o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, task, task + 1, H, K, q.stride,
+          k.stride, v.stride, D, scale, seed, rate, $0)
+      }
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+  guard let tape, let slot = o.slot else { return o }
+  tape.record(slot) { dy in
+    let dqTensor = Tensor(q.tensor.shape, device: device)
+    let packed = q.tensor.storage === k.tensor.storage
+    let dkvTensor = packed ? dqTensor : Tensor(k.tensor.shape, device: device)
+    let dq = Columns(tensor: dqTensor, offset: q.offset)
+    let (dk, dv) = (Columns(tensor: dkvTensor, offset: k.offset), Columns(tensor: dkvTensor, offset: v.offset))
+    switch device {
+    case .cpu:
+      parallel(rows.count * H) { task in
+        withScratch(scratch) {
+          ck_attention_backward(
+            dq.pointer, dk.pointer, dv.pointer, dy.pointer, q.pointer, k.pointer, v.pointer, o.pointer, lse.pointer,
+            rows.offsets.intPointer, task, task + 1, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, $0)
+        }
+      }
+    case .openCL(let queue): openCLUnsupported(queue)
+    }
+    q.tensor.slot?.collect(dqTensor)
+    if !packed { k.tensor.slot?.collect(dkvTensor) }
+  }
+  return o
+}

@@ -1,0 +1,57 @@
+// Table lookup with the scale and the position rows that sequence models add to it.
+package import AugurCompute
+public import AugurTensors
+import CKernels
+
+private let module = KernelModule(name: "embedding") { String(cString: ck_opencl_embedding()) }
+
+/// y[t] = scale * table[lookup.ids[t]] + positions[places.ids[t]].
+///
+/// The gradient adds equal rows together in the order of the batch, so it has the same bits for any number of threads.
+/// - Parameters:
+///   - table: `[V, D]`.
+///   - positions: `[L, D]`, with `places` of as many ids as `lookup`.
+///   - tape: records the op; nil at inference.
+/// - Returns: `[T, D]`.
+public func embedding(
+  _ table: Tensor, _ lookup: Lookup, scale: Float = 1, positions: Tensor? = nil, places: Lookup? = nil, tape: Tape?
+) -> Tensor {
+  let (T, D) = (lookup.count, table.shape.columns)
+  precondition(
+    positions?.shape.columns ?? D == D && places?.count ?? T == T && (positions == nil) == (places == nil),
+    "embedding: expected positions [L, \(D)] with \(T) places, got \(positions?.shape ?? []) and \(places?.count ?? 0)")
+  let (y, tape) = makeOutput([T, D], of: [table, positions], device: table.device, on: tape)
+  switch table.device {
+  case .cpu:
+    parallel(T, grain: rowGrain) {
+      ck_embedding_forward(
+        y.pointer, table.pointer, lookup.ids.intPointer, positions?.pointer, places?.ids.intPointer, $0, $1, D, scale)
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      if let slot = table.slot { addRows(into: slot, dy, lookup, scale: scale) }
+      if let slot = positions?.slot, let places { addRows(into: slot, dy, places) }
+    }
+  }
+  return y
+}
+
+/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[i / divisor].
+func addRows(
+  into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, coefficients: Tensor? = nil, divisor: Int = 1, scale: Float = 1
+) {
+  let table = slot.tableGradient()
+  slot.touch(lookup.hostRows)
+  let D = table.shape.columns
+  switch x.device {
+  case .cpu:
+    parallel(lookup.groupCount, grain: max(1, lookup.groupCount / 64)) {
+      ck_segment_sum(
+        table.pointer, x.pointer, coefficients?.pointer, lookup.order.intPointer, lookup.segments.intPointer,
+        lookup.rows.intPointer, $0, $1, D, divisor, scale)
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}

@@ -1,0 +1,105 @@
+// Updates of parameters in place: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), lazy Adam, SGD; global clipping.
+package import AugurCompute
+public import AugurTensors
+import CKernels
+
+private let module = KernelModule(name: "optimizer") { String(cString: ck_opencl_optimizer()) }
+
+/// Hyper-parameters of one Adam step.
+public struct AdamStep: Sendable {
+  public var learningRate: Float
+  public var beta1: Float
+  public var beta2: Float
+  public var epsilon: Float
+  /// Decoupled (AdamW): w -= learningRate * decay * w.
+  public var decay: Float
+  /// Counts from 1.
+  public var step: Int
+
+  public init(learningRate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, step: Int) {
+    (self.learningRate, self.beta1, self.beta2) = (learningRate, beta1, beta2)
+    (self.epsilon, self.decay, self.step) = (epsilon, decay, step)
+  }
+
+  var correction1: Float { Float(1 - power(Double(beta1), step)) }
+  var correction2: Float { Float(1 - power(Double(beta2), step)) }
+
+  private func power(_ base: Double, _ exponent: Int) -> Double {
+    var (result, square, left) = (1.0, base, exponent)
+    while left > 0 {
+      if left & 1 == 1 { result *= square }
+      square *= square
+      left >>= 1
+    }
+    return result
+  }
+}
+
+/// One Adam step on `w`; zeroes its gradient `g`. All tensors have the shape of `w`.
+package func adam(_ w: Tensor, _ g: Tensor, _ m: Tensor, _ v: Tensor, clip: Float, _ s: AdamStep) {
+  switch w.device {
+  case .cpu:
+    parallel(w.count, grain: elementGrain) {
+      ck_adam(
+        w.pointer, g.pointer, m.pointer, v.pointer, $0, $1, clip, s.learningRate, s.beta1, s.beta2, s.epsilon, s.decay,
+        s.correction1, s.correction2)
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}
+
+/// The same on some rows of a table only. `last` is `[V]` int32: the step of each row's last update.
+package func adamRows(
+  _ w: Tensor, _ g: Tensor, _ m: Tensor, _ v: Tensor, last: Tensor, rows: Tensor, clip: Float, _ s: AdamStep
+) {
+  let D = w.shape.columns
+  switch w.device {
+  case .cpu:
+    parallel(rows.count, grain: max(1, elementGrain / max(1, D))) {
+      ck_adam_rows(
+        w.pointer, g.pointer, m.pointer, v.pointer, last.intPointer, rows.intPointer, $0, $1, D, Int32(s.step), clip,
+        s.learningRate, s.beta1, s.beta2, s.epsilon, s.decay, s.correction1, s.correction2)
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}
+
+/// m = momentum m + clip g; w -= rate m (without momentum: w -= rate clip g); zeroes g.
+package func sgd(_ w: Tensor, _ g: Tensor, momentum m: Tensor?, clip: Float, rate: Float, momentum: Float, decay: Float) {
+  switch w.device {
+  case .cpu:
+    parallel(w.count, grain: elementGrain) { ck_sgd(w.pointer, g.pointer, m?.pointer, $0, $1, clip, rate, momentum, decay) }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}
+
+/// Plain SGD on some rows of a table; zeroes those rows of g.
+package func sgdRows(_ w: Tensor, _ g: Tensor, rows: Tensor, clip: Float, rate: Float, decay: Float) {
+  let D = w.shape.columns
+  switch w.device {
+  case .cpu:
+    parallel(rows.count, grain: max(1, elementGrain / max(1, D))) {
+      ck_sgd_rows(w.pointer, g.pointer, rows.intPointer, $0, $1, D, clip, rate, decay)
+    }
+  case .openCL(let queue): openCLUnsupported(queue)
+  }
+}
+
+/// Sum of squares of all elements of several gradients, in double, in a fixed order. Waits for the device.
+package func sumOfSquares(_ tensors: [Tensor]) -> Double {
+  var total = 0.0
+  for x in tensors {
+    let chunks = max(1, (x.count + elementGrain - 1) / elementGrain)
+    var sums = [Double](repeating: 0, count: chunks)
+    switch x.device {
+    case .cpu:
+      sums.withUnsafeMutableBufferPointer { sums in
+        nonisolated(unsafe) let sums = sums
+        parallel(chunks) { sums[$0] = ck_sum_squares(x.pointer, $0 * elementGrain, min(x.count, ($0 + 1) * elementGrain)) }
+      }
+    case .openCL(let queue): openCLUnsupported(queue)
+    }
+    for sum in sums { total += sum }
+  }
+  return total
+}

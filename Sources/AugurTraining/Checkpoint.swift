@@ -1,0 +1,87 @@
+// Everything a run needs to go on as if it had never stopped, in one safetensors file written atomically.
+import AugurLayers
+import AugurModels
+import AugurTensors
+
+/// Where a run stands. Numbers that decide what comes next are kept to the bit.
+struct Progress: Equatable {
+  var epoch = 0  // epochs completed
+  var batch = 0  // batches done of the epoch under way
+  var step = 0  // updates done in all
+  var lossSum = 0.0  // of the epoch under way
+  var tokens = 0
+  var bestMetric = -1.0
+  var bestEpoch = 0
+  var evaluationsWithoutGain = 0
+  var isFinished = false
+
+  var metadata: [String: String] {
+    [
+      "progress.epoch": String(epoch), "progress.batch": String(batch), "progress.step": String(step),
+      "progress.loss-sum": String(lossSum.bitPattern), "progress.tokens": String(tokens),
+      "progress.best-metric": String(bestMetric.bitPattern), "progress.best-epoch": String(bestEpoch),
+      "progress.without-gain": String(evaluationsWithoutGain), "progress.finished": isFinished ? "1" : "0",
+    ]
+  }
+
+  init() {}
+
+  init?(_ metadata: [String: String]) {
+    func integer(_ name: String) -> Int? { metadata["progress.\(name)"].flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil } }
+    func real(_ name: String) -> Double? { metadata["progress.\(name)"].flatMap { UInt64($0) }.map { Double(bitPattern: $0) } }
+    guard let epoch = integer("epoch"), let batch = integer("batch"), let step = integer("step"),
+      let lossSum = real("loss-sum"), let tokens = integer("tokens"), let bestMetric = real("best-metric"),
+      let bestEpoch = integer("best-epoch"), let withoutGain = integer("without-gain"), let finished = integer("finished")
+    else { return nil }
+    (self.epoch, self.batch, self.step, self.lossSum) = (epoch, batch, step, lossSum)
+    (self.tokens, self.bestMetric, self.bestEpoch) = (tokens, bestMetric, bestEpoch)
+    (evaluationsWithoutGain, isFinished) = (withoutGain, finished == 1)
+  }
+}
+
+enum Checkpoint {
+  /// Writes tensors and metadata; the file of that name is at any moment a whole one.
+  static func save(
+    _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String], path: String
+  ) throws(TrainingError) {
+    // Host copies live until the file is written.
+    var copies: [[UInt8]] = []
+    for (_, tensor) in tensors {
+      copies.append(
+        [UInt8](unsafeUninitializedCapacity: tensor.bytes) { buffer, count in
+          tensor.download(UnsafeMutableRawBufferPointer(buffer))
+          count = tensor.bytes
+        })
+    }
+    var parts: [SafetensorsTensor] = []
+    for (i, (name, tensor)) in tensors.enumerated() {
+      let dtype: SafetensorsDType = tensor.dtype == .int32 ? .i32 : .f32
+      copies[i].withUnsafeBytes { parts.append(SafetensorsTensor(name, dtype: dtype, shape: tensor.shape.sizes, bytes: $0)) }
+    }
+    do throws(SafetensorsError) {
+      try writeSafetensors(path: path, metadata: metadata, tensors: parts)
+    } catch { throw .save("\(error)") }
+    withExtendedLifetime(copies) {}
+  }
+
+  /// Reads the optimiser's tensors back and returns the progress.
+  static func restore(_ file: SafetensorsFile, _ model: any SequenceModel, _ optimizer: Optimizer) throws(TrainingError) -> Progress {
+    let advice = "delete the run folder and train again"
+    do { try model.load(from: file) } catch { throw .run(path: file.path, problem: "\(error)", advice: advice) }
+    for (name, tensor) in optimizer.state {
+      do throws(SafetensorsError) {
+        let bytes = try file.bytes(name)
+        guard bytes.count == tensor.bytes else {
+          throw TrainingError.run(path: file.path, problem: "tensor \(name) has \(bytes.count) bytes, not \(tensor.bytes)", advice: advice)
+        }
+        tensor.upload(bytes)
+      } catch {
+        throw error as? TrainingError ?? .run(path: file.path, problem: "\(error)", advice: advice)
+      }
+    }
+    guard let progress = Progress(file.metadata) else {
+      throw .run(path: file.path, problem: "its metadata lacks the progress of a run", advice: advice)
+    }
+    return progress
+  }
+}

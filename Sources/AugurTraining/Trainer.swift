@@ -1,0 +1,196 @@
+// The loop: batches, loss, backward, update, evaluation, checkpoints.
+public import AugurEvents
+import AugurLayers
+import AugurMetrics
+public import AugurModels
+import AugurOps
+public import AugurTensors
+
+/// What an epoch came to.
+public struct EpochRecord: Codable, Sendable, Equatable {
+  public var epoch: Int
+  public var loss: Double
+  /// Validation NDCG@10, where the epoch was evaluated.
+  public var metric: Double?
+  public var isBest: Bool
+  public var steps: Int
+  public var tokensPerSecond: Double
+  /// Share of the time in which no step ran because the next batch was not ready.
+  public var waitShare: Double
+  public var seconds: Double
+}
+
+/// A step of an epoch under way, for a progress line.
+public struct StepRecord: Sendable {
+  public let epoch: Int, batch: Int, batches: Int, step: Int
+  public let loss: Double
+  public let tokensPerSecond: Double
+}
+
+public enum TrainingEvent: Sendable {
+  case step(StepRecord)
+  case epoch(EpochRecord)
+}
+
+/// How a call of `Trainer.run` ended.
+public enum TrainingEnd: Sendable, Equatable { case finished, stoppedEarly, interrupted }
+
+/// One run in one folder. Two runs with the same seed, data and knobs write the same bytes, also when one was killed and resumed.
+public final class Trainer {
+  public let model: any SequenceModel
+  public private(set) var history: [EpochRecord] = []
+  public let knobs: Hyperparameters
+  private let data: Dataset
+  private let folder: RunFolder
+  private let seed: UInt64
+  private let optimizer: Optimizer
+  private let batches: SequenceBatches
+  private let maker: BatchMaker
+  private var progress = Progress()
+  private let description: ModelDescription
+  private let validationUsers: [Int]
+
+  /// A new run, or with `resume` the one that `folder` holds. Throws where the folder, the knobs or the data do not fit.
+  public init(
+    _ description: ModelDescription, plan: Hyperparameters, data: Dataset, device: Device, seed: UInt64, folder: RunFolder,
+    resume: Bool
+  ) throws {
+    let (model, modelKnobs) = try description.makeModel(device: device, seed: derivedSeed(seed, 0, 1))
+    var all = Hyperparameters(modelKnobs.declared + plan.declared)
+    for (name, value) in modelKnobs.all.merging(plan.all, uniquingKeysWith: { a, _ in a }) { try all.set(name, value) }
+    (self.model, self.knobs, self.description) = (model, all, description)
+    (self.data, self.seed, self.folder) = (data, seed, folder)
+    optimizer = Optimizer(model.parameters, all)
+    batches = SequenceBatches(data, seed: seed, batchSize: all.integer("batch"), longest: model.longestHistory)
+    maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed)
+    validationUsers = Trainer.draw(data.evaluatedUsers, all.integer("validation-users"), seed: seed)
+    guard batches.batchesPerEpoch > 0 else {
+      throw TrainingError.data(
+        problem: "no user has two events to train on", advice: "give the log more events a user (two are held out for evaluation)")
+    }
+    if resume {
+      progress = try Checkpoint.restore(try folder.openCheckpoint(), model, optimizer)
+      history = folder.readHistory(epochs: progress.epoch)
+    }
+  }
+
+  public var parameterCount: Int { model.parameters.reduce(0) { $0 + $1.count } }
+  public var batchesPerEpoch: Int { batches.batchesPerEpoch }
+
+  private static func draw(_ users: [Int], _ count: Int, seed: UInt64) -> [Int] {
+    guard count > 0, count < users.count else { return users }
+    var random = RandomStream(seed: derivedSeed(seed, 0, 3))
+    return Array(users.shuffled(using: &random)[..<count]).sorted()
+  }
+
+  /// Trains until the plan is done, patience ends or `shouldStop` says so; in the last case everything is saved for `--resume`.
+  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError) -> TrainingEnd {
+    while !progress.isFinished {
+      guard try runEpoch(shouldStop, report) else { return .interrupted }
+    }
+    return progress.epoch < knobs.integer("epochs") ? .stoppedEarly : .finished
+  }
+
+  /// False when interrupted.
+  private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws(TrainingError) -> Bool {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var waited = Duration.zero
+    let (firstTokens, firstBatch) = (progress.tokens, progress.batch)
+    let every = knobs.integer("checkpoint-steps")
+    while progress.batch < batches.batchesPerEpoch {
+      let waitStart = clock.now
+      let batch = maker.make(batches.batch(epoch: progress.epoch, index: progress.batch), step: progress.step)
+      waited += clock.now - waitStart
+      let loss = try step(batch)
+      progress.lossSum += loss
+      progress.tokens += batch.tokens
+      progress.batch += 1
+      progress.step += 1
+      let rate = Double(progress.tokens - firstTokens) / max(1e-9, (clock.now - start).seconds)
+      report(
+        .step(
+          StepRecord(
+            epoch: progress.epoch + 1, batch: progress.batch, batches: batches.batchesPerEpoch, step: progress.step, loss: loss,
+            tokensPerSecond: rate)))
+      if shouldStop() {
+        try save()
+        return false
+      }
+      if every > 0, progress.batch < batches.batchesPerEpoch, progress.step % every == 0 { try save() }
+    }
+    let seconds = (clock.now - start).seconds
+    let record = EpochRecord(
+      epoch: progress.epoch + 1, loss: progress.lossSum / Double(progress.batch), metric: nil, isBest: false,
+      steps: progress.batch - firstBatch, tokensPerSecond: Double(progress.tokens - firstTokens) / max(1e-9, seconds),
+      waitShare: waited.seconds / max(1e-9, seconds), seconds: seconds)
+    try finishEpoch(record, report)
+    return true
+  }
+
+  /// Forward, backward, update; returns the loss. The parameters are untouched when the loss is not finite.
+  private func step(_ batch: TrainingBatch) throws(TrainingError) -> Double {
+    let tape = Tape()
+    let pass = Pass(training: tape, seed: derivedSeed(seed, progress.step, 4))
+    let states = model.states(batch.input, pass)
+    let loss = nextItemLoss(states, model.outputTable, targets: batch.targets, negatives: batch.negatives, knobs)
+    let value = Double(loss.floats()[0])
+    guard value.isFinite else {
+      throw .nonFiniteLoss(
+        step: progress.step + 1, epoch: progress.epoch + 1, batch: progress.batch + 1,
+        checkpoint: progress.epoch > 0 ? folder.checkpointPath : "none yet")
+    }
+    tape.backward(from: loss)
+    let steps = knobs.integer("epochs") * batches.batchesPerEpoch
+    optimizer.update(
+      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps))
+    return value
+  }
+
+  private func finishEpoch(_ finished: EpochRecord, _ report: (TrainingEvent) -> Void) throws(TrainingError) {
+    var record = finished
+    progress.epoch += 1
+    (progress.batch, progress.lossSum, progress.tokens) = (0, 0, 0)
+    let isLast = progress.epoch >= knobs.integer("epochs")
+    if progress.epoch % knobs.integer("evaluate-every") == 0 || isLast {
+      let metric = validationMetric()
+      record.metric = metric
+      if metric > progress.bestMetric {
+        record.isBest = true
+        (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric, progress.epoch, 0)
+      } else {
+        progress.evaluationsWithoutGain += 1
+      }
+    }
+    let patience = knobs.integer("patience")
+    progress.isFinished = isLast || (patience > 0 && progress.evaluationsWithoutGain >= patience)
+    history.append(record)
+    if record.isBest { try saveModel() }
+    try save()
+    try folder.writeHistory(history)
+    report(.epoch(record))
+  }
+
+  /// NDCG@10; without any user to evaluate, 0, so that the first epoch is the best.
+  private func validationMetric() -> Double {
+    guard !validationUsers.isEmpty else { return 0 }
+    let positions = rankPositions(of: model, on: data, .validation, users: validationUsers)
+    return positions.reduce(0) { $0 + NDCG.value(at: 10, $1) } / Double(positions.count)
+  }
+
+  private func saveModel() throws(TrainingError) {
+    try Checkpoint.save(
+      model.parameters.map { ($0.name, $0.value) }, metadata: description.metadata.merging(["epoch": String(progress.epoch)]) { a, _ in a },
+      path: folder.modelPath)
+  }
+
+  private func save() throws(TrainingError) {
+    try Checkpoint.save(
+      model.parameters.map { ($0.name, $0.value) } + optimizer.state,
+      metadata: description.metadata.merging(progress.metadata) { a, _ in a }, path: folder.checkpointPath)
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

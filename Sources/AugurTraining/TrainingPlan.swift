@@ -1,0 +1,48 @@
+// The knobs of the training loop, beside those of the model.
+public import AugurModels
+import Glibc
+
+public enum TrainingPlan {
+  /// Knobs that `--set` knows besides the model's.
+  public static let knobs: [Hyperparameter] = [
+    .integer("epochs", 100, in: 1...1_000_000, "passes over the training data at most"),
+    .integer("batch", 128, in: 1...65_536, "B, users of one step"),
+    .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
+    .real("learning-rate", 0.001, in: 1e-9...10, "step size after warm-up"),
+    .choice("schedule", "constant", of: ["constant", "linear", "cosine"], "decay of the learning rate over `epochs`"),
+    .real("final-share", 0.1, in: 0...1, "share of the learning rate that is left at the end of a decay"),
+    .integer("warm-up", 0, in: 0...10_000_000, "steps over which the learning rate rises linearly"),
+    .real("beta1", 0.9, in: 0...0.9999, "Adam, first moment"),
+    .real("beta2", 0.98, in: 0...0.99999, "Adam, second moment"),
+    .real("epsilon", 1e-8, in: 1e-20...1, "Adam, added to the root"),
+    .real("momentum", 0, in: 0...0.9999, "of sgd"),
+    .real("weight-decay", 0, in: 0...10, "decoupled; matrices only"),
+    .real("clip", 0, in: 0...1e9, "largest norm of the whole gradient; 0: no clipping"),
+    .integer("patience", 10, in: 0...1_000_000, "evaluations without a better validation NDCG@10 before stopping; 0: never stop"),
+    .integer("evaluate-every", 1, in: 1...1_000_000, "epochs between evaluations"),
+    .integer("validation-users", 0, in: 0...1_000_000_000, "users of one evaluation, drawn once by the seed; 0: all"),
+    .integer("checkpoint-steps", 0, in: 0...1_000_000_000, "steps between checkpoints inside an epoch; 0: at its end only"),
+  ]
+
+  /// The learning rate of `step` (from 1) of `steps`.
+  static func learningRate(_ h: Hyperparameters, step: Int, steps: Int) -> Float {
+    let full = h.real("learning-rate")
+    let warmUp = h.integer("warm-up")
+    if step <= warmUp { return full * Float(step) / Float(warmUp) }
+    let progress = min(1, Float(step - warmUp) / Float(max(1, steps - warmUp)))
+    let least = full * h.real("final-share")
+    return switch h.choice("schedule") {
+    case "linear": full - (full - least) * progress
+    case "cosine": least + (full - least) * 0.5 * (1 + cosf(.pi * progress))
+    default: full
+    }
+  }
+}
+
+/// One 64-bit seed for each use of each step, so that a resumed run draws what the uninterrupted one drew.
+func derivedSeed(_ seed: UInt64, _ step: Int, _ use: UInt64) -> UInt64 {
+  var z = seed &+ UInt64(bitPattern: Int64(step)) &* 0x9e37_79b9_7f4a_7c15 &+ use &* 0xd1b5_4a32_d192_ed03
+  z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+  z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+  return z ^ (z >> 31)
+}
