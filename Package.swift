@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 // The map of the house: targets in layer order. A target may import only what stands above it (ArchitectureTests hold us to it).
 import PackageDescription
 
@@ -51,7 +51,7 @@ let package = Package(
     .executableTarget(
       name: "augur",
       dependencies: [
-        "AugurTraining", "AugurServing", "OpCases", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "AugurTraining", "AugurServing", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
     .target(name: "OpCases", dependencies: ["AugurOps", "AugurTensors", "AugurCompute"], path: "Tests/OpCases", swiftSettings: swift),
     tests("ArchitectureTests", []),

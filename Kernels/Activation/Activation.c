@@ -1,7 +1,6 @@
-// Elementwise activations and sums.
+// Elementwise activations, forward and backward.
 #ifndef CK_BODY
 #define CK_FILE "../Activation/Activation.c"
-#include "act.h"
 #include "../Common/isa.h"
 
 CK_DISPATCH(void, ck_activation_forward, (float *y, const float *x, ck_int begin, ck_int end, int kind), (y, x, begin, end, kind))
@@ -17,12 +16,16 @@ const char *ck_opencl_activation(void) {
 }
 
 #else
+#include "act.h"
 
-CK_INLINE void CK(forward_of)(float *restrict y, const float *restrict x, ck_int begin, ck_int end, int kind) {
-  for (ck_int i = begin; i < end; i++) y[i] = ck_act(x[i], kind);
+CK_INLINE void CK(forward_of)(float *y, const float *x, ck_int begin, ck_int end, int kind) {
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] = ck_act(x[i], kind);
 }
 
-// One loop per kind, so that each vectorises without a branch.
+CK_INLINE void CK(backward_of)(float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind) {
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) dx[i] = dy[i] * ck_act_derivative(x[i], kind);
+}
+
 static void CK(ck_activation_forward)(float *y, const float *x, ck_int begin, ck_int end, int kind) {
   switch (kind) {
     case CK_RELU: return CK(forward_of)(y, x, begin, end, CK_RELU);
@@ -31,11 +34,6 @@ static void CK(ck_activation_forward)(float *y, const float *x, ck_int begin, ck
     case CK_SIGMOID: return CK(forward_of)(y, x, begin, end, CK_SIGMOID);
     default: return CK(forward_of)(y, x, begin, end, CK_NONE);
   }
-}
-
-CK_INLINE void CK(backward_of)(float *restrict dx, const float *restrict dy, const float *restrict x, ck_int begin, ck_int end,
-                               int kind) {
-  for (ck_int i = begin; i < end; i++) dx[i] = dy[i] * ck_act_derivative(x[i], kind);
 }
 
 static void CK(ck_activation_backward)(float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind) {
@@ -48,7 +46,7 @@ static void CK(ck_activation_backward)(float *dx, const float *dy, const float *
   }
 }
 
-static void CK(ck_add)(float *restrict y, const float *restrict x, ck_int begin, ck_int end) {
-  for (ck_int i = begin; i < end; i++) y[i] += x[i];
+static void CK(ck_add)(float *y, const float *x, ck_int begin, ck_int end) {
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] += x[i];
 }
 #endif

@@ -5,9 +5,9 @@
 #include "CKernels.h"
 
 // gelu, tanh form (Hendrycks, Gimpel 2016): 0.5 x (1 + tanh(u)) = x sigmoid(2 u), 2 u = 2 sqrt(2/pi) (x + 0.044715 x^3).
-CK_SCALAR float ck_gelu_argument(float x) { return x * (1.59576912f + 0.0713548163f * (x * x)); }
+CK_INLINE float ck_gelu_argument(float x) { return x * (1.59576912f + 0.0713548163f * (x * x)); }
 
-CK_SCALAR float ck_act(float x, int kind) {
+CK_INLINE float ck_act(float x, int kind) {
   switch (kind) {
     case CK_RELU: return x < 0.0f ? 0.0f : x;
     case CK_GELU: return x * ck_sigmoid(ck_gelu_argument(x));
@@ -17,7 +17,7 @@ CK_SCALAR float ck_act(float x, int kind) {
   }
 }
 
-CK_SCALAR float ck_act_derivative(float x, int kind) {
+CK_INLINE float ck_act_derivative(float x, int kind) {
   float s;
   switch (kind) {
     case CK_RELU: return x > 0.0f ? 1.0f : x == x ? 0.0f : x;

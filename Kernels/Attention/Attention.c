@@ -52,6 +52,7 @@ const char *ck_opencl_attention(void) {
 #define pack CK(attention_pack)
 #define pack_transposed CK(attention_pack_transposed)
 #define unpack CK(attention_unpack)
+#define fetch CK(attention_fetch)
 #define choose CK(attention_choose)
 #define before CK(attention_before)
 #define power2 CK(attention_power2)
@@ -127,6 +128,14 @@ static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, c
     for (ck_int s = 0; s < 4 && r + s < rows; s++)
       for (ck_int l = i; l < K; l++) to[l * PANEL + s] = from[s * ldx + l];
   }
+}
+
+// Rows of one head are far apart and defeat the hardware's prefetch, so a task asks, while it computes, for the rows the
+// next task will read and for those it will write itself.
+INLINE void fetch(const float *x, ck_int ldx, ck_int rows, ck_int K, const int write) {
+  for (ck_int r = 0; r < rows; r++)
+    for (ck_int i = 0; i < K; i += 16)
+      write ? __builtin_prefetch(x + r * ldx + i, 1, 2) : __builtin_prefetch(x + r * ldx + i, 0, 2);
 }
 
 // --- vectors ----------------------------------------------------------------------------------------------------------
@@ -234,6 +243,7 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
   const ck_int width = up(K, CK_LANES), kvecs = width / CK_LANES;
   for (ck_int task = begin; task < end; task++) {
     const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t;
+    const ck_int next = min(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
     float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *query = s + GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
     float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + L * width;
@@ -246,6 +256,13 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
         for (ck_int g = 0; g < rows; g += GROUP) {
           const ck_int group = rows - g > 4 ? GROUP : 4, n = min(min(i0 + g + group, L) - j0, ck_key_tile);
           const ck_int vecs = up(n, CK_LANES) / CK_LANES;
+          if (j0 == 0) {
+            const ck_int i = i0 + g;
+            fetch(q + (tn + i) * ldq + hn * K, ldq, group, K, 0);
+            fetch(k + (tn + i) * ldk + hn * K, ldk, group, K, 0);
+            fetch(v + (tn + i) * ldv + hn * K, ldv, group, K, 0);
+            fetch(o + (t + i) * ldo + h * K, ldo, group, K, 1);
+          }
           product(s, ck_key_tile, query + g * width, width, 1, keys + j0 * K, PANEL, PANEL * K, group, vecs, K, 0);
           for (ck_int r = g; r < min(g + group, rows); r++)
             CK(attention_softmax)(s + (r - g) * ck_key_tile, vecs, min(i0 + r + 1 - j0, n), max + r, sum + r,
@@ -289,6 +306,7 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
   const ck_int width = up(K, CK_LANES), kvecs = width / CK_LANES;
   for (ck_int task = begin; task < end; task++) {
     const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t, padded = up(L, GROUP);
+    const ck_int next = min(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
     float *p = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *ds = p + ck_tile * ck_tile;
     float *key_columns = ds + ck_tile * ck_tile, *value_columns = key_columns + ck_tile * K;
     float *key = value_columns + ck_tile * K, *dkey = key + ck_tile * width, *dvalue = dkey + ck_tile * width;
@@ -312,6 +330,17 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
           const ck_int group = rows - g > 4 ? GROUP : 4, n = diagonal ? min(g + group, keys) : keys;
           const ck_int vecs = up(n, CK_LANES) / CK_LANES;
           float *pg = p + g * ck_tile, *dg = ds + g * ck_tile;
+          if (j0 == 0) {
+            const ck_int i = i0 + g;
+            fetch(q + (tn + i) * ldq + hn * K, ldq, group, K, 0);
+            fetch(k + (tn + i) * ldk + hn * K, ldk, group, K, 0);
+            fetch(v + (tn + i) * ldv + hn * K, ldv, group, K, 0);
+            fetch(o + (tn + i) * ldo + hn * K, ldo, group, K, 0);
+            fetch(go + (tn + i) * ldo + hn * K, ldo, group, K, 0);
+            fetch(dq + (t + i) * ldq + h * K, ldq, group, K, 1);
+            fetch(dk + (t + i) * ldk + h * K, ldk, group, K, 1);
+            fetch(dv + (t + i) * ldv + h * K, ldv, group, K, 1);
+          }
           product(pg, ck_tile, query + (i0 + g) * width, width, 1, key_columns, PANEL, PANEL * K, group, vecs, K, 0);
           product(dg, ck_tile, grad + (i0 + g) * width, width, 1, value_columns, PANEL, PANEL * K, group, vecs, K, 0);
           for (ck_int r = g; r < min(g + group, rows); r++)
@@ -349,6 +378,7 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
 #undef pack
 #undef pack_transposed
 #undef unpack
+#undef fetch
 #undef choose
 #undef before
 #undef power2

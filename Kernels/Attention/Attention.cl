@@ -14,22 +14,14 @@
 #define KEYS 32
 #endif
 #if VECTOR == 16
-typedef float16 hvec;
 #define HEAD_VECTOR 16
-#define HEAD_LOAD(p) vload16(0, p)
-#define HEAD_STORE(x, p) vstore16(x, 0, p)
-float head_sum(float16 x) {
-  float8 y = x.lo + x.hi;
-  float4 z = y.lo + y.hi;
-  return (z.x + z.z) + (z.y + z.w);
-}
 #else
-typedef float4 hvec;
 #define HEAD_VECTOR 4
-#define HEAD_LOAD(p) vload4(0, p)
-#define HEAD_STORE(x, p) vstore4(x, 0, p)
-float head_sum(float4 x) { return (x.x + x.z) + (x.y + x.w); }
 #endif
+typedef JOIN(float, HEAD_VECTOR) hvec;
+#define HEAD_LOAD(p) JOIN(vload, HEAD_VECTOR)(0, p)
+#define HEAD_STORE(x, p) JOIN(vstore, HEAD_VECTOR)(x, 0, p)
+#define head_sum JOIN(total, HEAD_VECTOR)
 #define PARTS (WIDTH / HEAD_VECTOR)
 #define FOR_PARTS(c) _Pragma("unroll") for (int c = 0; c < PARTS; c++)
 #define ATTENTION_KERNEL __kernel __attribute__((reqd_work_group_size(QUERIES, 1, 1)))

@@ -1,8 +1,13 @@
 // Chooses the instruction set once, at load; AUGUR_ISA can only lower it.
+#if defined(__linux__)
+#define _GNU_SOURCE
+#include <sched.h>
+#endif
 #include "CKernels.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int bound;
 
@@ -32,4 +37,12 @@ void ck_pause(void) {
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
+}
+
+int ck_cpu_count(void) {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }

@@ -30,6 +30,18 @@
 #define LANE ((int)get_local_id(0))
 #define FOR_LANE(d, D) for (int d = LANE * VECTOR; d < (D); d += LANES * VECTOR)
 
+// Halves are written out because oclgrind 21.10 crashes on x.lo when it looks for uninitialised values.
+#define LOW4(x) ((float4)((x).s0, (x).s1, (x).s2, (x).s3))
+#define HIGH4(x) ((float4)((x).s4, (x).s5, (x).s6, (x).s7))
+#define LOW8(x) ((float8)((x).s0, (x).s1, (x).s2, (x).s3, (x).s4, (x).s5, (x).s6, (x).s7))
+#define HIGH8(x) ((float8)((x).s8, (x).s9, (x).sa, (x).sb, (x).sc, (x).sd, (x).se, (x).sf))
+float total4(float4 x) { return (x.s0 + x.s2) + (x.s1 + x.s3); }
+float total8(float8 x) { return total4(LOW4(x) + HIGH4(x)); }
+float total16(float16 x) { return total8(LOW8(x) + HIGH8(x)); }
+float largest4(float4 x) { return fmax(fmax(x.s0, x.s2), fmax(x.s1, x.s3)); }
+float largest8(float8 x) { return largest4(fmax(LOW4(x), HIGH4(x))); }
+float largest16(float16 x) { return largest8(fmax(LOW8(x), HIGH8(x))); }
+
 // --- vectors: vec is VECTOR floats; a part stops after count elements (the rest is 0, or left alone) ---
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -82,24 +94,8 @@ void vstore_part(vec x, __global float *p, int count) {
   VSTORE(x, part);
   for (int i = 0; i < count; i++) p[i] = part[i];
 }
-float vec_sum4(float4 x) { return (x.x + x.z) + (x.y + x.w); }
-float vec_max4(float4 x) { return fmax(fmax(x.x, x.z), fmax(x.y, x.w)); }
-#if VECTOR == 4
-#define vec_sum vec_sum4
-#define vec_max vec_max4
-#elif VECTOR == 8
-float vec_sum(vec x) { return vec_sum4(x.lo + x.hi); }
-float vec_max(vec x) { return vec_max4(fmax(x.lo, x.hi)); }
-#else
-float vec_sum(vec x) {
-  float8 y = x.lo + x.hi;
-  return vec_sum4(y.lo + y.hi);
-}
-float vec_max(vec x) {
-  float8 y = fmax(x.lo, x.hi);
-  return vec_max4(fmax(y.lo, y.hi));
-}
-#endif
+#define vec_sum JOIN(total, VECTOR)
+#define vec_max JOIN(largest, VECTOR)
 #endif
 // Elements from count on become value.
 vec vec_fill(vec x, int count, float value) { return select((vec)(value), x, (ivec)(IOTA < (ivec)(count))); }

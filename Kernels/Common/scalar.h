@@ -2,26 +2,39 @@
 // NaN travels; infinities give the limit. Reassociation is off here whatever the caller allows.
 #ifndef CK_SCALAR_H
 #define CK_SCALAR_H
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define CK_SCALAR static inline __attribute__((always_inline))
+#define CK_INLINE static inline __attribute__((always_inline))  // as in isa.h: this file may come first
+// Before a loop whose rounds do not touch each other's elements, even where an output is an input.
+#define CK_PARALLEL _Pragma("clang loop vectorize(assume_safety)")
+// The same for a loop over one row: short, so one register at a time.
+#define CK_ROW _Pragma("clang loop vectorize(assume_safety) interleave_count(1)")
 
-CK_SCALAR float ck_from_bits(uint32_t bits) {
+CK_INLINE float ck_from_bits(uint32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);
   return x;
 }
 
-CK_SCALAR uint32_t ck_to_bits(float x) {
+CK_INLINE uint32_t ck_to_bits(float x) {
   uint32_t bits;
   memcpy(&bits, &x, sizeof bits);
   return bits;
 }
 
+// sqrtf without errno, which would keep a loop scalar.
+CK_INLINE float ck_sqrt(float x) { return __builtin_elementwise_sqrt(x); }
+
+// Asks for the cache lines of a row that will be needed soon.
+CK_INLINE void ck_fetch(const float *row, ptrdiff_t count) {
+  for (ptrdiff_t d = 0; d < count; d += 16) __builtin_prefetch(row + d);
+}
+
 // e^x within 1 ulp: x = n ln 2 + r, a polynomial of degree 6 on |r| <= ln 2 / 2, then 2^n in two factors so that the result
 // overflows to infinity and fades through the subnormals to 0.
-CK_SCALAR float ck_exp(float x) {
+CK_INLINE float ck_exp(float x) {
 #pragma clang fp reassociate(off) contract(fast)
   x = x < -104.0f ? -104.0f : x;
   x = x > 89.0f ? 89.0f : x;
@@ -42,7 +55,7 @@ CK_SCALAR float ck_exp(float x) {
 }
 
 // log(1 + y) for y in [0, 1], small relative error down to y = 0: 2 atanh(y / (2 + y)).
-CK_SCALAR float ck_log1p(float y) {
+CK_INLINE float ck_log1p(float y) {
 #pragma clang fp reassociate(off) contract(fast)
   float s = y / (2.0f + y);
   float u = s * s;
@@ -54,10 +67,10 @@ CK_SCALAR float ck_log1p(float y) {
   return s + s * (u * q);
 }
 
-CK_SCALAR float ck_sigmoid(float x) { return 1.0f / (1.0f + ck_exp(-x)); }
+CK_INLINE float ck_sigmoid(float x) { return 1.0f / (1.0f + ck_exp(-x)); }
 
 // softplus(x) = log(1 + e^x), and its derivative sigmoid(x) from the same exponential.
-CK_SCALAR float ck_softplus(float x, float *derivative) {
+CK_INLINE float ck_softplus(float x, float *derivative) {
 #pragma clang fp reassociate(off) contract(fast)
   float e = ck_exp(x > 0.0f ? -x : x);
   *derivative = (x > 0.0f ? 1.0f : e) / (1.0f + e);

@@ -1,10 +1,10 @@
-// Dropout whose mask is a hash of the element's index.
+// Inverted dropout with a counter-based mask, fused with the residual addition (Srivastava et al. 2014).
 #ifndef CK_BODY
 #define CK_FILE "../Dropout/Dropout.c"
-#include "../Common/random.h"
 #include "../Common/isa.h"
 
-CK_DISPATCH(void, ck_dropout, (float *y, const float *x, const float *r, ck_int begin, ck_int end, uint64_t seed, float rate),
+CK_DISPATCH(void, ck_dropout,
+            (float *y, const float *x, const float *r, ck_int begin, ck_int end, uint64_t seed, float rate),
             (y, x, r, begin, end, seed, rate))
 
 const char *ck_opencl_dropout(void) {
@@ -15,22 +15,24 @@ const char *ck_opencl_dropout(void) {
 }
 
 #else
+#include "../Common/random.h"
+#include "../Common/scalar.h"
 
-// Runs that share the high half of the counter share a key.
-static void CK(ck_dropout)(float *restrict y, const float *restrict x, const float *restrict r, ck_int begin, ck_int end,
-                           uint64_t seed, float rate) {
-  const float scale = 1.0f / (1.0f - rate);
+// The high word of the counter is constant over a stretch of 2^32 elements.
+static void CK(ck_dropout)(float *y, const float *x, const float *r, ck_int begin, ck_int end, uint64_t seed, float rate) {
   const uint32_t threshold = ck_threshold(rate);
-  while (begin < end) {
-    uint32_t high = (uint32_t)((uint64_t)begin >> 32), key = ck_key(seed, high);
-    ck_int stop = (ck_int)(((uint64_t)high + 1) << 32);
-    if (stop > end) stop = end;
+  const float scale = 1.0f / (1.0f - rate);
+  for (ck_int start = begin, stop; start < end; start = stop) {
+    const ck_int next = ((start >> 32) + 1) << 32;
+    const uint32_t key = ck_key(seed, (uint32_t)(start >> 32));
+    stop = end < next ? end : next;
     if (r) {
-      for (ck_int i = begin; i < stop; i++) y[i] = r[i] + (ck_mix32((uint32_t)i ^ key) >= threshold ? x[i] * scale : 0.0f);
+      CK_PARALLEL for (ck_int i = start; i < stop; i++)
+        y[i] = r[i] + x[i] * (ck_mix32((uint32_t)i ^ key) >= threshold ? scale : 0.0f);
     } else {
-      for (ck_int i = begin; i < stop; i++) y[i] = ck_mix32((uint32_t)i ^ key) >= threshold ? x[i] * scale : 0.0f;
+      CK_PARALLEL for (ck_int i = start; i < stop; i++)
+        y[i] = x[i] * (ck_mix32((uint32_t)i ^ key) >= threshold ? scale : 0.0f);
     }
-    begin = stop;
   }
 }
 #endif

@@ -1,15 +1,15 @@
-// Gather of table rows, and its transpose: sums of the gradients of equal rows in a fixed order.
+// Embedding lookup and its gradient: a gather forward, a segmented sum over the sorted ids backward. Rows are fetched ahead.
 #ifndef CK_BODY
 #define CK_FILE "../Embedding/Embedding.c"
 #include "../Common/isa.h"
 
 CK_DISPATCH(void, ck_embedding_forward,
-            (float *y, const float *table, const int32_t *ids, const float *positions, const int32_t *place, ck_int begin, ck_int end,
-             ck_int D, float scale),
+            (float *y, const float *table, const int32_t *ids, const float *positions, const int32_t *place, ck_int begin,
+             ck_int end, ck_int D, float scale),
             (y, table, ids, positions, place, begin, end, D, scale))
 CK_DISPATCH(void, ck_segment_sum,
-            (float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments, const int32_t *rows,
-             ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale),
+            (float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
+             const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale),
             (dtable, x, c, order, segments, rows, begin, end, D, divisor, scale))
 
 const char *ck_opencl_embedding(void) {
@@ -20,44 +20,52 @@ const char *ck_opencl_embedding(void) {
 }
 
 #else
-
-enum { CK(ahead) = 8 };  // rows fetched before they are needed: a random row of a big table misses every cache
+#include "../Common/scalar.h"
 
 static void CK(ck_embedding_forward)(float *y, const float *table, const int32_t *ids, const float *positions,
                                      const int32_t *place, ck_int begin, ck_int end, ck_int D, float scale) {
+  enum { ahead = 12 };
   for (ck_int t = begin; t < end; t++) {
-    if (t + CK(ahead) < end) {
-      const float *next = table + (ck_int)ids[t + CK(ahead)] * D;
-      for (ck_int i = 0; i < D; i += 16) __builtin_prefetch(next + i);
-    }
-    const float *restrict row = table + (ck_int)ids[t] * D;
-    float *restrict out = y + t * D;
+    if (t + ahead < end) ck_fetch(table + ids[t + ahead] * D, D);
+    const float *row = table + ids[t] * D;
     if (positions) {
-      const float *restrict p = positions + (ck_int)place[t] * D;
-      for (ck_int i = 0; i < D; i++) out[i] = scale * row[i] + p[i];
+      const float *position = positions + place[t] * D;
+      CK_ROW for (ck_int d = 0; d < D; d++) y[t * D + d] = scale * row[d] + position[d];
     } else {
-      for (ck_int i = 0; i < D; i++) out[i] = scale * row[i];
+      CK_ROW for (ck_int d = 0; d < D; d++) y[t * D + d] = scale * row[d];
     }
   }
 }
 
+// One strip of columns of one group: the sum stays in registers.
+CK_INLINE void CK(segment_strip)(float *out, const float *x, const float *c, const int32_t *order, ck_int from, ck_int to,
+                                 ck_int last, ck_int D, ck_int width, uint32_t divisor, float scale) {
+#pragma clang fp contract(fast)
+  enum { ahead = 12 };
+  float sum[4 * CK_LANES];
+  for (ck_int d = 0; d < width; d++) sum[d] = 0;
+  for (ck_int i = from; i < to; i++) {
+    if (i + ahead < last) ck_fetch(x + (ck_int)((uint32_t)order[i + ahead] / divisor) * D, width);
+    const uint32_t o = (uint32_t)order[i];
+    const float *row = x + (ck_int)(o / divisor) * D;
+    const float factor = c ? c[o] : 1.0f;
+    CK_ROW for (ck_int d = 0; d < width; d++) sum[d] += factor * row[d];
+  }
+  CK_ROW for (ck_int d = 0; d < width; d++) out[d] += scale * sum[d];
+}
+
 static void CK(ck_segment_sum)(float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
                                const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale) {
-#pragma clang fp contract(fast)
+  enum { strip = 4 * CK_LANES };
   const ck_int last = segments[end];
   for (ck_int u = begin; u < end; u++) {
-    float *restrict out = dtable + (ck_int)rows[u] * D;
-    for (ck_int i = segments[u]; i < segments[u + 1]; i++) {
-      if (i + CK(ahead) < last) {
-        const float *next = x + (ck_int)order[i + CK(ahead)] / divisor * D;
-        for (ck_int j = 0; j < D; j += 16) __builtin_prefetch(next + j);
-      }
-      ck_int o = order[i];
-      float w = c ? scale * c[o] : scale;
-      if (w == 0.0f) continue;
-      const float *restrict from = x + (divisor == 1 ? o : o / divisor) * D;
-      for (ck_int j = 0; j < D; j++) out[j] += w * from[j];
-    }
+    if (u + 4 < end) ck_fetch(dtable + rows[u + 4] * D, D);
+    float *out = dtable + rows[u] * D;
+    ck_int d = 0;
+    for (; d + strip <= D; d += strip)
+      CK(segment_strip)(out + d, x + d, c, order, segments[u], segments[u + 1], last, D, strip, (uint32_t)divisor, scale);
+    if (d < D)
+      CK(segment_strip)(out + d, x + d, c, order, segments[u], segments[u + 1], last, D, D - d, (uint32_t)divisor, scale);
   }
 }
 #endif

@@ -1,7 +1,6 @@
 // Dense products over OpenBLAS, on the calling thread, in blocks of a fixed number of rows; the epilogue runs while the block is in cache.
 #ifndef CK_BODY
 #define CK_FILE "../Matmul/Matmul.c"
-#include "../Activation/act.h"
 #include "../Common/isa.h"
 #include "gemm.h"
 
@@ -62,12 +61,13 @@ void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_i
 }
 
 #else
+#include "../Activation/act.h"
 
-// y = act(v + b) + r over a block of rows; y may be v, y may be r.
+// y = act(v + b) + r over a block of rows; y may be v.
 CK_INLINE void CK(epilogue_of)(float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N,
                                int act) {
   for (ck_int t = 0; t < rows; t++) {
-    for (ck_int j = 0; j < N; j++) {
+    CK_PARALLEL for (ck_int j = 0; j < N; j++) {
       float a = b ? v[t * N + j] + b[j] : v[t * N + j];
       if (pre) pre[t * N + j] = a;
       a = ck_act(a, act);
@@ -108,7 +108,7 @@ static void CK(ck_sum_partials)(float *y, const float *partials, ck_int S, ck_in
   for (ck_int j = begin; j < end; j += strip) {
     ck_int count = end - j < strip ? end - j : strip;
     for (ck_int s = 0; s < S; s++)
-      for (ck_int i = 0; i < count; i++) y[j + i] += partials[s * n + j + i];
+      CK_PARALLEL for (ck_int i = 0; i < count; i++) y[j + i] += partials[s * n + j + i];
   }
 }
 #endif

@@ -1,12 +1,12 @@
-// Updates of parameters in place. Each reads a gradient once and leaves it zero: memory-bound, so nothing is read twice.
+// Adam (Kingma, Ba 2015) with decoupled decay (Loshchilov, Hutter 2019), its lazy form on the rows touched, and SGD.
 #ifndef CK_BODY
 #define CK_FILE "../Optimizer/Optimizer.c"
 #include "../Common/isa.h"
 
 CK_DISPATCH(double, ck_sum_squares, (const float *x, ck_int begin, ck_int end), (x, begin, end))
 CK_DISPATCH(void, ck_adam,
-            (float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float rate, float b1, float b2, float eps,
-             float decay, float c1, float c2),
+            (float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float rate, float b1, float b2,
+             float eps, float decay, float c1, float c2),
             (w, g, m, v, begin, end, clip, rate, b1, b2, eps, decay, c1, c2))
 CK_DISPATCH(void, ck_adam_rows,
             (float *w, float *g, float *m, float *v, int32_t *last, const int32_t *rows, ck_int begin, ck_int end, ck_int D,
@@ -27,70 +27,92 @@ const char *ck_opencl_optimizer(void) {
 }
 
 #else
+#include "../Common/scalar.h"
 
 static double CK(ck_sum_squares)(const float *x, ck_int begin, ck_int end) {
 #pragma clang fp reassociate(on) contract(fast)
-  double sum = 0.0;
+  double sum = 0;
   for (ck_int i = begin; i < end; i++) sum += (double)x[i] * (double)x[i];
   return sum;
 }
 
-// keep1, keep2: how much of the old moments stays (b1, b2, or their powers for a row that missed steps).
-CK_INLINE void CK(adam_range)(float *restrict w, float *restrict g, float *restrict m, float *restrict v, ck_int n, float clip,
-                              float rate, float keep1, float keep2, float b1, float b2, float eps, float decay, float c1,
-                              float c2) {
-  const float step = rate / c1, root = 1.0f / c2, left = 1.0f - rate * decay;
-  for (ck_int i = 0; i < n; i++) {
-    float d = clip * g[i];
-    float first = keep1 * m[i] + (1.0f - b1) * d;
-    float second = keep2 * v[i] + (1.0f - b2) * (d * d);
-    m[i] = first;
-    v[i] = second;
-    w[i] = left * w[i] - step * first / (sqrtf(second * root) + eps);
-    g[i] = 0.0f;
+// One stretch of parameters; the old moments count d1 and d2 times (1 unless steps were skipped). The two corrections are
+// folded into scalars: rate (m / c1) / (sqrt(v / c2) + eps) = (rate / c1) m / (sqrt(v) / sqrt(c2) + eps).
+CK_INLINE void CK(adam)(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float keep, float d1,
+                        float b1, float d2, float b2, float rate, float root, float eps) {
+#pragma clang fp contract(fast)
+  const float a1 = 1.0f - b1, a2 = 1.0f - b2;
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) {
+    const float gi = clip * g[i];
+    const float mi = d1 * m[i] + a1 * gi;
+    const float vi = d2 * v[i] + a2 * (gi * gi);
+    w[i] = keep * w[i] - rate * mi / (ck_sqrt(vi) * root + eps);
+    m[i] = mi;
+    v[i] = vi;
+    g[i] = 0;
   }
 }
 
 static void CK(ck_adam)(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float rate, float b1,
                         float b2, float eps, float decay, float c1, float c2) {
-  CK(adam_range)(w + begin, g + begin, m + begin, v + begin, end - begin, clip, rate, b1, b2, b1, b2, eps, decay, c1, c2);
+  CK(adam)(w, g, m, v, begin, end, clip, 1.0f - rate * decay, b1, b1, b2, b2, rate / c1, 1.0f / ck_sqrt(c2), eps);
 }
 
-CK_INLINE float CK(power)(float base, int32_t exponent) {
-  float result = 1.0f;
-  for (; exponent > 0; exponent >>= 1, base *= base)
-    if (exponent & 1) result *= base;
-  return result;
+// b^n by squaring.
+CK_INLINE double CK(power)(double b, int32_t n) {
+  double p = 1;
+  for (; n > 0; n >>= 1, b *= b)
+    if (n & 1) p *= b;
+  return p;
 }
 
 static void CK(ck_adam_rows)(float *w, float *g, float *m, float *v, int32_t *last, const int32_t *rows, ck_int begin,
                              ck_int end, ck_int D, int32_t step, float clip, float rate, float b1, float b2, float eps,
                              float decay, float c1, float c2) {
+  enum { ahead = 3 };
+  const float keep = 1.0f - rate * decay, root = 1.0f / ck_sqrt(c2);
   for (ck_int u = begin; u < end; u++) {
-    ck_int row = rows[u], at = row * D;
-    int32_t steps = step - last[row];
+    if (u + ahead < end) {
+      const ck_int next = rows[u + ahead] * D;
+      ck_fetch(w + next, D);
+      ck_fetch(g + next, D);
+      ck_fetch(m + next, D);
+      ck_fetch(v + next, D);
+    }
+    const ck_int row = rows[u];
+    const int32_t gap = step - last[row];
+    CK(adam)(w, g, m, v, row * D, (row + 1) * D, clip, keep, (float)CK(power)(b1, gap), b1, (float)CK(power)(b2, gap), b2, rate / c1,
+             root, eps);
     last[row] = step;
-    CK(adam_range)(w + at, g + at, m + at, v + at, D, clip, rate, CK(power)(b1, steps), CK(power)(b2, steps), b1, b2, eps, decay,
-                   c1, c2);
   }
 }
 
-static void CK(ck_sgd)(float *restrict w, float *restrict g, float *restrict m, ck_int begin, ck_int end, float clip, float rate,
-                       float momentum, float decay) {
-  const float left = 1.0f - rate * decay;
-  for (ck_int i = begin; i < end; i++) {
-    float d = clip * g[i];
-    if (m) d = m[i] = momentum * m[i] + d;
-    w[i] = left * w[i] - rate * d;
-    g[i] = 0.0f;
+static void CK(ck_sgd)(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum,
+                       float decay) {
+#pragma clang fp contract(fast)
+  if (m) {
+    CK_PARALLEL for (ck_int i = begin; i < end; i++) {
+      m[i] = momentum * m[i] + (clip * g[i] + decay * w[i]);
+      w[i] -= rate * m[i];
+      g[i] = 0;
+    }
+  } else {
+    CK_PARALLEL for (ck_int i = begin; i < end; i++) {
+      w[i] -= rate * (clip * g[i] + decay * w[i]);
+      g[i] = 0;
+    }
   }
 }
 
-static void CK(ck_sgd_rows)(float *w, float *g, const int32_t *rows, ck_int begin, ck_int end, ck_int D, float clip, float rate,
-                            float decay) {
+static void CK(ck_sgd_rows)(float *w, float *g, const int32_t *rows, ck_int begin, ck_int end, ck_int D, float clip,
+                            float rate, float decay) {
+  enum { ahead = 6 };
   for (ck_int u = begin; u < end; u++) {
-    ck_int at = (ck_int)rows[u] * D;
-    CK(ck_sgd)(w + at, g + at, 0, 0, D, clip, rate, 0.0f, decay);
+    if (u + ahead < end) {
+      ck_fetch(w + rows[u + ahead] * D, D);
+      ck_fetch(g + rows[u + ahead] * D, D);
+    }
+    CK(ck_sgd)(w, g, NULL, rows[u] * D, (rows[u] + 1) * D, clip, rate, 0, decay);
   }
 }
 #endif

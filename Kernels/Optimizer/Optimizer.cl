@@ -72,7 +72,7 @@ ROW_KERNEL void adam_rows(__global float *w, __global float *g, __global float *
                           __global const int *rows, __global const float *clip, int U, int D, int step, float rate, float b1,
                           float b2, float eps, float decay, float c1, float c2) {
   ROW(u, live, U);
-  const int row = rows[u], missed = step - last[row] - 1;
+  const int row = rows[u], missed = live ? step - last[row] - 1 : 0;
   const float old1 = missed > 0 ? pow(b1, (float)missed) : 1.0f, old2 = missed > 0 ? pow(b2, (float)missed) : 1.0f;
   LANE_BARRIER(CLK_GLOBAL_MEM_FENCE);
   if (!live) return;

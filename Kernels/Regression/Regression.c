@@ -1,4 +1,4 @@
-// Squared error with its gradient.
+// Squared error and its gradient.
 #ifndef CK_BODY
 #define CK_FILE "../Regression/Regression.c"
 #include "../Common/isa.h"
@@ -14,13 +14,13 @@ const char *ck_opencl_regression(void) {
 }
 
 #else
+#include "../Common/scalar.h"
 
-static void CK(ck_mse)(float *restrict loss, float *restrict dx, const float *restrict x, const float *restrict y, ck_int begin,
-                       ck_int end, float weight) {
-  for (ck_int i = begin; i < end; i++) {
-    float e = x[i] - y[i];
-    loss[i] = e * e;
-    dx[i] = weight * 2.0f * e;
+static void CK(ck_mse)(float *loss, float *dx, const float *x, const float *y, ck_int begin, ck_int end, float weight) {
+  CK_PARALLEL for (ck_int t = begin; t < end; t++) {
+    const float e = x[t] - y[t];
+    loss[t] = e * e;
+    dx[t] = weight * 2.0f * e;
   }
 }
 #endif

@@ -1,22 +1,19 @@
-// Cross-entropy over the catalogue, one tile of items at a time, with a running log-sum-exp.
+// Cross-entropy over the whole catalogue, one tile of logits at a time: a scan keeps the running maximum and sum of exponentials
+// (Milakov, Gimelshein 2018), then the tiles are made again for the gradient (as in Wijmans et al. 2024).
 #ifndef CK_BODY
 #define CK_FILE "../SoftmaxLoss/SoftmaxLoss.c"
-#include "../Common/scalar.h"
-#include "../Matmul/gemm.h"
 #include "../Common/isa.h"
+#include "../Matmul/gemm.h"
 
-CK_DISPATCH(void, ck_softmax_loss_scan,
-            (float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T, ck_int v0, ck_int n,
-             ck_int D, float *scratch),
-            (m, z, h, table, begin, end, T, v0, n, D, scratch))
+static CK_DISPATCH(void, scan_rows, (float *m, float *z, const float *s, ck_int rows, ck_int n, int is_first),
+                   (m, z, s, rows, n, is_first))
+static CK_DISPATCH(void, gradient_rows,
+                   (float *s, const float *lse, const int32_t *targets, ck_int rows, ck_int v0, ck_int n, float weight),
+                   (s, lse, targets, rows, v0, n, weight))
 CK_DISPATCH(void, ck_softmax_loss_finish,
-            (float *loss, float *lse, const float *m, const float *z, const float *h, const float *table, const int32_t *targets,
-             ck_int begin, ck_int end, ck_int D),
+            (float *loss, float *lse, const float *m, const float *z, const float *h, const float *table,
+             const int32_t *targets, ck_int begin, ck_int end, ck_int D),
             (loss, lse, m, z, h, table, targets, begin, end, D))
-CK_DISPATCH(void, ck_softmax_loss_tile,
-            (float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets, ck_int begin,
-             ck_int end, ck_int T, ck_int v0, ck_int n, ck_int D, float weight, float *scratch),
-            (p, dh, h, table, lse, targets, begin, end, T, v0, n, D, weight, scratch))
 
 const char *ck_opencl_softmax_loss(void) {
   static const char text[] = {
@@ -25,54 +22,64 @@ const char *ck_opencl_softmax_loss(void) {
   return text;
 }
 
-#else
-
-static void CK(ck_softmax_loss_scan)(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T,
-                                     ck_int v0, ck_int n, ck_int D, float *scratch) {
-#pragma clang fp reassociate(on) contract(fast)
+void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T,
+                          ck_int v0, ck_int n, ck_int D, float *scratch) {
   (void)T;
-  for (ck_int t0 = begin; t0 < end; t0 += CK_ROW_BLOCK) {
-    ck_int rows = end - t0 < CK_ROW_BLOCK ? end - t0 : CK_ROW_BLOCK;
-    ck_gemm(scratch, h + t0 * D, table + v0 * D, rows, n, D, 0, 1, 0.0f);
-    for (ck_int r = 0; r < rows; r++) {
-      const float *restrict s = scratch + r * n;
-      float old = v0 ? m[t0 + r] : -INFINITY, top = old, sum = 0.0f;
-      for (ck_int i = 0; i < n; i++) top = s[i] > top ? s[i] : top;
-      for (ck_int i = 0; i < n; i++) sum += ck_exp(s[i] - top);
-      z[t0 + r] = (v0 ? z[t0 + r] * ck_exp(old - top) : 0.0f) + sum;
-      m[t0 + r] = top;
-    }
+  for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
+    const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
+    ck_gemm(scratch, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0.0f);
+    scan_rows(m + t, z + t, scratch, rows, n, v0 == 0);
   }
 }
 
-static void CK(ck_softmax_loss_finish)(float *loss, float *lse, const float *m, const float *z, const float *h, const float *table,
-                                       const int32_t *targets, ck_int begin, ck_int end, ck_int D) {
-#pragma clang fp reassociate(on) contract(fast)
-  for (ck_int t = begin; t < end; t++) {
-    const float *restrict a = h + t * D, *restrict b = table + (ck_int)targets[t] * D;
-    float score = 0.0f;
-    for (ck_int i = 0; i < D; i++) score += a[i] * b[i];
-    lse[t] = m[t] + logf(z[t]);
-    loss[t] = lse[t] - score;
-  }
-}
-
-static void CK(ck_softmax_loss_tile)(float *p, float *dh, const float *h, const float *table, const float *lse,
-                                     const int32_t *targets, ck_int begin, ck_int end, ck_int T, ck_int v0, ck_int n, ck_int D,
-                                     float weight, float *scratch) {
+void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets,
+                          ck_int begin, ck_int end, ck_int T, ck_int v0, ck_int n, ck_int D, float weight, float *scratch) {
   (void)T;
   (void)scratch;
-  for (ck_int t0 = begin; t0 < end; t0 += CK_ROW_BLOCK) {
-    ck_int rows = end - t0 < CK_ROW_BLOCK ? end - t0 : CK_ROW_BLOCK;
-    ck_gemm(p + t0 * n, h + t0 * D, table + v0 * D, rows, n, D, 0, 1, 0.0f);
-    for (ck_int t = t0; t < t0 + rows; t++) {
-      float *restrict s = p + t * n;
-      float l = lse[t];
-      for (ck_int i = 0; i < n; i++) s[i] = weight * ck_exp(s[i] - l);
-      ck_int own = (ck_int)targets[t] - v0;
-      if (own >= 0 && own < n) s[own] -= weight;
-    }
-    ck_gemm(dh + t0 * D, p + t0 * n, table + v0 * D, rows, D, n, 0, 0, v0 ? 1.0f : 0.0f);
+  for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
+    const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
+    ck_gemm(p + t * n, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0.0f);
+    gradient_rows(p + t * n, lse + t, targets + t, rows, v0, n, weight);
+    ck_gemm(dh + t * D, p + t * n, table + v0 * D, rows, D, n, 0, 0, v0 ? 1.0f : 0.0f);
+  }
+}
+
+#else
+#include "../Common/scalar.h"
+#include "../Common/rows.h"
+
+static void CK(scan_rows)(float *m, float *z, const float *s, ck_int rows, ck_int n, int is_first) {
+#pragma clang fp reassociate(on) contract(fast)
+  for (ck_int t = 0; t < rows; t++) {
+    const float *row = s + t * n;
+    const float old = is_first ? -INFINITY : m[t];
+    const float top = CK(maximum)(row, n, old);
+    float sum = 0;
+    for (ck_int i = 0; i < n; i++) sum += ck_exp(row[i] - top);
+    z[t] = is_first ? sum : z[t] * ck_exp(old - top) + sum;
+    m[t] = top;
+  }
+}
+
+static void CK(gradient_rows)(float *s, const float *lse, const int32_t *targets, ck_int rows, ck_int v0, ck_int n,
+                              float weight) {
+  for (ck_int t = 0; t < rows; t++) {
+    float *row = s + t * n;
+    const float l = lse[t];
+    CK_PARALLEL for (ck_int i = 0; i < n; i++) row[i] = weight * ck_exp(row[i] - l);
+    const ck_int own = targets[t] - v0;
+    if (own >= 0 && own < n) row[own] -= weight;
+  }
+}
+
+static void CK(ck_softmax_loss_finish)(float *loss, float *lse, const float *m, const float *z, const float *h,
+                                       const float *table, const int32_t *targets, ck_int begin, ck_int end, ck_int D) {
+  enum { ahead = 12 };
+  for (ck_int t = begin; t < end; t++) {
+    if (t + ahead < end) ck_fetch(table + targets[t + ahead] * D, D);
+    const float score = CK(dot)(h + t * D, table + targets[t] * D, D), log_sum = logf(z[t]);
+    lse[t] = m[t] + log_sum;
+    loss[t] = (m[t] - score) + log_sum;
   }
 }
 #endif

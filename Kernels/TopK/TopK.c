@@ -1,15 +1,99 @@
-// Scores of the catalogue streamed tile by tile: the k best of each user, or the rank of one item.
+// The best items of a catalogue, and the rank of one item, streaming over tiles of items: scores are never stored.
+// A score is bias + one chain of fused multiply-adds in the order of D, whatever the blocking, so its bits are the same in
+// both kernels and for any batch. A tile of the table is transposed so that the chains of many items share a vector.
 #ifndef CK_BODY
 #define CK_FILE "../TopK/TopK.c"
+
+#include "CKernels.h"
+
+#include <math.h>
+#include <string.h>
+
+// Users of a block, items of a tile, columns transposed at a time: 48 KB on the stack. Up to ck_top_sorted results are
+// kept sorted (inserting is two short moves); more are kept as a heap, sorted in the end.
+enum { ck_top_users = 128, ck_top_items = 64, ck_top_columns = 64, ck_top_sorted = 512 };
+
+// One streaming position in a user's sorted list of seen items.
+struct ck_cursor {
+  const int32_t *at, *end;
+};
+
+// Whether item v is in the list; items are asked for in ascending order.
+static inline int ck_seen(struct ck_cursor *c, int32_t v) {
+  while (c->at < c->end && *c->at < v) c->at++;
+  return c->at < c->end && *c->at == v;
+}
+
+static inline struct ck_cursor ck_seen_from(const int32_t *seen, const int32_t *offsets, ck_int b) {
+  return (struct ck_cursor){seen + offsets[b], seen + offsets[b + 1]};
+}
+
+// Orders results in one integer: score descending, NaN last, then lower index; greater is better.
+static inline uint64_t ck_order(float s, int32_t i) {
+  float positive_zero = s + 0.0f;
+  uint32_t bits;
+  memcpy(&bits, &positive_zero, sizeof bits);
+  bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000u;
+  return (uint64_t)(s != s ? 0 : bits) << 32 | ~(uint32_t)i;
+}
+
+// Puts (s, i) into the root of a heap of n whose root is the worst.
+static void ck_sift(float *scores, int32_t *items, ck_int n, float s, int32_t i) {
+  const uint64_t order = ck_order(s, i);
+  ck_int hole = 0;
+  for (ck_int child; (child = 2 * hole + 1) < n; hole = child) {
+    const ck_int other = child + 1 < n ? child + 1 : child;
+    const uint64_t left = ck_order(scores[child], items[child]), right = ck_order(scores[other], items[other]);
+    child = right < left ? other : child;
+    if (order <= (right < left ? right : left)) break;
+    scores[hole] = scores[child];
+    items[hole] = items[child];
+  }
+  scores[hole] = s;
+  items[hole] = i;
+}
+
+// Adds a candidate, once there are k a better one than the worst, to the `count` best so far; returns the new count.
+static ck_int ck_push(float *scores, int32_t *items, ck_int count, ck_int k, float s, int32_t i) {
+  if (count == k) {
+    ck_sift(scores, items, k, s, i);
+    return k;
+  }
+  const uint64_t order = ck_order(s, i);
+  ck_int hole = count;
+  for (ck_int up; hole > 0; hole = up) {
+    up = (hole - 1) / 2;
+    if (ck_order(scores[up], items[up]) <= order) break;
+    scores[hole] = scores[up];
+    items[hole] = items[up];
+  }
+  scores[hole] = s;
+  items[hole] = i;
+  return count + 1;
+}
+
+// A heap becomes a list, best first.
+static void ck_sort_best(float *scores, int32_t *items, ck_int count) {
+  for (ck_int n = count - 1; n > 0; n--) {
+    float s = scores[n];
+    int32_t i = items[n];
+    scores[n] = scores[0];
+    items[n] = items[0];
+    ck_sift(scores, items, n, s, i);
+  }
+}
+
 #include "../Common/isa.h"
 
 CK_DISPATCH(void, ck_top_k,
             (float *scores, int32_t *items, const float *h, const float *table, const float *bias, const int32_t *seen,
              const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D, ck_int k),
             (scores, items, h, table, bias, seen, seen_offsets, begin, end, V, D, k))
+
 CK_DISPATCH(void, ck_rank,
-            (int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias, const int32_t *targets,
-             const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D),
+            (int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias,
+             const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V,
+             ck_int D),
             (greater, equal, h, table, bias, targets, seen, seen_offsets, begin, end, V, D))
 
 const char *ck_opencl_top_k(void) {
@@ -21,108 +105,219 @@ const char *ck_opencl_top_k(void) {
 
 #else
 
-enum { CK(tile) = 256 };  // items scored at a time
+#define INLINE static inline __attribute__((always_inline))
+// Users computed at once, on PANEL items: what the registers of the variant hold.
+#define GROUP (CK_LANES == 16 ? 8 : 4)
+#define PANEL (2 * CK_LANES)
+// Short names of this variant's types and functions.
+#define floats CK(top_floats)
+#define words CK(top_words)
+#define min CK(top_min)
+#define block CK(top_block)
+#define pack_transposed CK(top_pack_transposed)
+#define tile_scores CK(top_tile_scores)
+#define insert CK(top_insert)
+#define passing CK(top_passing)
+#define before CK(top_before)
 
-typedef float CK(lanes) __attribute__((vector_size(4 * CK_LANES), aligned(4)));
+typedef float floats __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
+typedef uint32_t words __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
 
-// The one order in which a score is summed: CK_LANES partial sums along D, halved until one is left, then the tail.
-CK_INLINE float CK(reduced)(CK(lanes) sum) {
-  float part[CK_LANES];
-  memcpy(part, &sum, sizeof part);
-  for (int half = CK_LANES / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; i++) part[i] += part[i + half];
-  return part[0];
-}
+INLINE ck_int min(ck_int a, ck_int b) { return a < b ? a : b; }
 
-CK_INLINE float CK(tail)(float score, const float *a, const float *b, ck_int from, ck_int D) {
-#pragma clang fp contract(off)
-  for (ck_int i = from; i < D; i++) score += a[i] * b[i];
-  return score;
-}
-
-// Four items against one user: four chains of sums hide the latency, each in the order of a single one.
-static void CK(score_tile)(float *s, const float *h, const float *table, const float *bias, ck_int v0, ck_int n, ck_int D) {
+// s[users, PANEL] += h[users, 0:D] panel[D, PANEL], in the order of D.
+INLINE void block(float *s, const float *h, ck_int ldh, const float *panel, ck_int D, const int users) {
 #pragma clang fp contract(fast)
-  const ck_int whole = D / CK_LANES * CK_LANES;
-  ck_int v = 0;
-  for (; v + 4 <= n; v += 4) {
-    const float *row = table + (v0 + v) * D;
-    CK(lanes) a = {0}, b = {0}, c = {0}, d = {0};
-    for (ck_int i = 0; i < whole; i += CK_LANES) {
-      CK(lanes) x = *(const CK(lanes) *)(h + i);
-      a += x * *(const CK(lanes) *)(row + i);
-      b += x * *(const CK(lanes) *)(row + D + i);
-      c += x * *(const CK(lanes) *)(row + 2 * D + i);
-      d += x * *(const CK(lanes) *)(row + 3 * D + i);
+  floats sum[8][2];
+  for (int u = 0; u < users; u++)
+    for (int n = 0; n < 2; n++) sum[u][n] = *(floats *)(s + u * ck_top_items + n * CK_LANES);
+  for (ck_int d = 0; d < D; d++, panel += PANEL)
+    for (int u = 0; u < users; u++)
+      for (int n = 0; n < 2; n++) sum[u][n] += h[u * ldh + d] * *(const floats *)(panel + n * CK_LANES);
+  for (int u = 0; u < users; u++)
+    for (int n = 0; n < 2; n++) *(floats *)(s + u * ck_top_items + n * CK_LANES) = sum[u][n];
+}
+
+// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row. Asks for the next tile meanwhile: without, one
+// user over a large table waits for memory half of the time.
+static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
+  typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+  if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
+  for (ck_int r = 0; r < rows; r += 4) {
+    float *to = y + r / PANEL * PANEL * K + r % PANEL;
+    const float *from = x + r * ldx;
+    for (ck_int p = 0; p < 4; p++)
+      for (ck_int l = 0; l < K; l += 16) __builtin_prefetch(from + (ck_top_items + p) * ldx + l, 0, 2);
+    ck_int i = 0;
+    for (; r + 4 <= rows && i + 4 <= K; i += 4) {
+      four a = *(const four *)(from + i), b = *(const four *)(from + ldx + i);
+      four c = *(const four *)(from + 2 * ldx + i), d = *(const four *)(from + 3 * ldx + i);
+      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      *(four *)(to + i * PANEL) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      *(four *)(to + (i + 1) * PANEL) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      *(four *)(to + (i + 2) * PANEL) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+      *(four *)(to + (i + 3) * PANEL) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
     }
-    s[v] = CK(tail)(CK(reduced)(a), h, row, whole, D);
-    s[v + 1] = CK(tail)(CK(reduced)(b), h, row + D, whole, D);
-    s[v + 2] = CK(tail)(CK(reduced)(c), h, row + 2 * D, whole, D);
-    s[v + 3] = CK(tail)(CK(reduced)(d), h, row + 3 * D, whole, D);
+    for (ck_int s = 0; s < 4 && r + s < rows; s++)
+      for (ck_int l = i; l < K; l++) to[l * PANEL + s] = from[s * ldx + l];
   }
-  for (; v < n; v++) {
-    const float *row = table + (v0 + v) * D;
-    CK(lanes) a = {0};
-    for (ck_int i = 0; i < whole; i += CK_LANES) a += *(const CK(lanes) *)(h + i) * *(const CK(lanes) *)(row + i);
-    s[v] = CK(tail)(CK(reduced)(a), h, row, whole, D);
-  }
-  if (bias)
-    for (v = 0; v < n; v++) s[v] += bias[v0 + v];
 }
 
-// Seen items of the tile become NaN, which no comparison prefers.
-CK_INLINE ck_int CK(leave_out)(float *s, const int32_t *seen, ck_int at, ck_int stop, ck_int v0, ck_int n) {
-  while (at < stop && seen[at] < v0) at++;
-  while (at < stop && seen[at] < v0 + n) s[seen[at++] - v0] = NAN;
-  return at;
+// s[users, ck_top_items] of the n items from v0; bias starts the sum.
+static void tile_scores(float *s, const float *h, ck_int users, const float *table, const float *bias, ck_int v0, ck_int n,
+                        ck_int D) {
+  alignas(64) float panels[ck_top_items * ck_top_columns], start[ck_top_items] = {0};
+  if (bias != NULL) memcpy(start, bias + v0, (size_t)n * sizeof(float));
+  for (ck_int u = 0; u < users; u++) memcpy(s + u * ck_top_items, start, sizeof start);
+  for (ck_int d = 0; d < D; d += ck_top_columns) {
+    const ck_int columns = min(D - d, ck_top_columns);
+    pack_transposed(panels, table + v0 * D + d, D, n, columns);
+    for (ck_int i = 0; i < n; i += PANEL) {
+      const float *panel = panels + i * columns;
+      ck_int u = 0;
+      for (; u + GROUP <= users; u += GROUP) block(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, GROUP);
+      for (; u + 2 <= users; u += 2) block(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, 2);
+      if (u < users) block(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, 1);
+    }
+  }
 }
 
-// A list of the k best so far, best first; a new one is moved up to its place. NaN never enters.
+// Inserts a candidate that is better than the last of k into a sorted list of `count`; returns the new count. Candidates
+// come in the order of their index, so a candidate goes after its equals.
+static ck_int insert(float *scores, int32_t *items, ck_int count, ck_int k, float s, int32_t i) {
+  int32_t place = 0;
+  for (int32_t n = 0; n < (int32_t)count; n++) place += scores[n] >= s;
+  if (s != s) place = (int32_t)count;
+  const ck_int moved = (count < k ? count : k - 1) - place;
+  memmove(scores + place + 1, scores + place, (size_t)moved * sizeof(float));
+  memmove(items + place + 1, items + place, (size_t)moved * sizeof(int32_t));
+  scores[place] = s;
+  items[place] = i;
+  return count < k ? count + 1 : k;
+}
+
+// Bit l: s[l] may enter a list whose worst score is `worst`; NaN on either side passes, the list decides.
+INLINE uint32_t passing(const float *s, float worst) {
+  typedef _Bool flags __attribute__((ext_vector_type(CK_LANES)));
+  flags below = __builtin_convertvector(*(const floats *)s <= worst, flags);
+  uint32_t bits = 0;
+  memcpy(&bits, &below, sizeof below);
+  return ~bits & ((1u << CK_LANES) - 1);
+}
+
 static void CK(ck_top_k)(float *scores, int32_t *items, const float *h, const float *table, const float *bias,
-                         const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D, ck_int k) {
-  float s[CK(tile)];
-  for (ck_int b = begin; b < end; b++) {
-    float *best = scores + b * k;
-    int32_t *who = items + b * k;
-    for (ck_int i = 0; i < k; i++) best[i] = -INFINITY, who[i] = -1;
-    ck_int at = seen_offsets[b], count = 0;
-    for (ck_int v0 = 0; v0 < V; v0 += CK(tile)) {
-      ck_int n = V - v0 < CK(tile) ? V - v0 : CK(tile);
-      CK(score_tile)(s, h + b * D, table, bias, v0, n, D);
-      at = CK(leave_out)(s, seen, at, seen_offsets[b + 1], v0, n);
-      for (ck_int i = 0; i < n; i++) {
-        if (!(s[i] == s[i]) || (count == k && !(s[i] > best[k - 1]))) continue;
-        ck_int place = count < k ? count++ : k - 1;
-        for (; place > 0 && s[i] > best[place - 1]; place--) best[place] = best[place - 1], who[place] = who[place - 1];
-        best[place] = s[i];
-        who[place] = (int32_t)(v0 + i);
+                         const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D,
+                         ck_int k) {
+  alignas(64) float s[ck_top_users * ck_top_items];
+  struct ck_cursor cursor[ck_top_users];
+  ck_int count[ck_top_users];
+  const int sorted = k <= ck_top_sorted;
+  const ck_int worst = sorted ? k - 1 : 0;
+  for (ck_int b = begin; b < end; b += ck_top_users) {
+    const ck_int users = min(end - b, ck_top_users);
+    for (ck_int u = 0; u < users; u++) {
+      cursor[u] = ck_seen_from(seen, seen_offsets, b + u);
+      count[u] = 0;
+    }
+    for (ck_int v0 = 0; v0 < V; v0 += ck_top_items) {
+      const ck_int n = min(V - v0, ck_top_items);
+      tile_scores(s, h + b * D, users, table, bias, v0, n, D);
+      for (ck_int u = 0; u < users; u++) {
+        float *best = scores + (b + u) * k;
+        int32_t *names = items + (b + u) * k;
+        for (ck_int i = 0; i < n; i += CK_LANES) {
+          uint32_t bits = passing(s + u * ck_top_items + i, count[u] == k ? best[worst] : NAN);
+          for (; bits != 0; bits &= bits - 1) {
+            const ck_int l = i + __builtin_ctz(bits);
+            if (l >= n) break;
+            const float score = s[u * ck_top_items + l];
+            const int32_t item = (int32_t)(v0 + l);
+            if (count[u] == k && ck_order(score, item) <= ck_order(best[worst], names[worst])) continue;
+            if (ck_seen(&cursor[u], item)) continue;
+            count[u] = (sorted ? insert : ck_push)(best, names, count[u], k, score, item);
+          }
+        }
       }
     }
+    for (ck_int u = 0; u < users; u++) {
+      if (!sorted) ck_sort_best(scores + (b + u) * k, items + (b + u) * k, count[u]);
+      for (ck_int n = count[u]; n < k; n++) {
+        scores[(b + u) * k + n] = -INFINITY;
+        items[(b + u) * k + n] = -1;
+      }
+    }
+  }
+}
+
+INLINE words before(ck_int n) {
+  words lanes;
+  for (uint32_t l = 0; l < CK_LANES; l++) lanes[l] = l;
+  return (words)(lanes < (uint32_t)n);
+}
+
+// Adds the scores s[0:n] that rank above, and level with, the score t; NaN is level with NaN alone, below all others.
+INLINE void CK(top_count)(const float *s, ck_int n, float t, int32_t *greater, int32_t *equal) {
+  words above = {}, level = {};
+  for (ck_int i = 0; i < n; i += CK_LANES) {
+    const floats x = *(const floats *)(s + i);
+    const words valid = before(n - i);
+    above -= valid & (t == t ? (words)(x > t) : (words)(x == x));
+    level -= valid & (t == t ? (words)(x == t) : (words)(x != x));
+  }
+  for (int l = 0; l < CK_LANES; l++) {
+    *greater += (int32_t)above[l];
+    *equal += (int32_t)level[l];
   }
 }
 
 static void CK(ck_rank)(int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias,
                         const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end,
                         ck_int V, ck_int D) {
-  float s[CK(tile)], own;
-  for (ck_int b = begin; b < end; b++) {
-    CK(score_tile)(&own, h + b * D, table, bias, targets[b], 1, D);
-    int32_t above = 0, same = 0;
-    ck_int at = seen_offsets[b];
-    for (ck_int v0 = 0; v0 < V; v0 += CK(tile)) {
-      ck_int n = V - v0 < CK(tile) ? V - v0 : CK(tile);
-      CK(score_tile)(s, h + b * D, table, bias, v0, n, D);
-      at = CK(leave_out)(s, seen, at, seen_offsets[b + 1], v0, n);
-      ck_int mine = targets[b] - v0;
-      if (mine >= 0 && mine < n) s[mine] = NAN;
-      // A target that is no number stands behind everything that is one.
-      for (ck_int i = 0; i < n; i++) {
-        above += own == own ? s[i] > own : s[i] == s[i];
-        same += s[i] == own;
+#pragma clang fp contract(fast)
+  alignas(64) float s[ck_top_users * ck_top_items];
+  struct ck_cursor cursor[ck_top_users];
+  float score[ck_top_users];
+  for (ck_int b = begin; b < end; b += ck_top_users) {
+    const ck_int users = min(end - b, ck_top_users);
+    for (ck_int u = 0; u < users; u++) {
+      const ck_int target = targets[b + u];
+      float sum = bias == NULL ? 0 : bias[target];  // the same chain as in `block`
+      for (ck_int d = 0; d < D; d++) sum += h[(b + u) * D + d] * table[target * D + d];
+      score[u] = sum;
+      cursor[u] = ck_seen_from(seen, seen_offsets, b + u);
+      greater[b + u] = 0;
+      equal[b + u] = -1;  // the target meets itself
+    }
+    for (ck_int v0 = 0; v0 < V; v0 += ck_top_items) {
+      const ck_int n = min(V - v0, ck_top_items);
+      tile_scores(s, h + b * D, users, table, bias, v0, n, D);
+      for (ck_int u = 0; u < users; u++) {
+        const float *row = s + u * ck_top_items;
+        CK(top_count)(row, n, score[u], &greater[b + u], &equal[b + u]);
+        struct ck_cursor *c = &cursor[u];
+        for (; c->at < c->end && *c->at < v0 + n; c->at++) {
+          const int32_t v = *c->at;
+          if (v < v0 || v == targets[b + u] || (c->at + 1 < c->end && c->at[1] == v)) continue;
+          const float x = row[v - v0];
+          greater[b + u] -= x > score[u] || (score[u] != score[u] && x == x);
+          equal[b + u] -= x == score[u] || (score[u] != score[u] && x != x);
+        }
       }
     }
-    greater[b] = above;
-    equal[b] = same;
   }
 }
+
+#undef INLINE
+#undef GROUP
+#undef PANEL
+#undef floats
+#undef words
+#undef min
+#undef block
+#undef pack_transposed
+#undef tile_scores
+#undef insert
+#undef passing
+#undef before
 #endif

@@ -15,6 +15,7 @@ typedef ptrdiff_t ck_int;
 int ck_isa(void);
 void ck_pause(void);  // what a spinning thread does between looks
 const char *ck_isa_name(void);
+int ck_cpu_count(void);  // CPUs that the affinity mask allows
 const char *ck_blas_core(void);
 
 // --- text of the device kernels: X.cl of every op, after Common/opencl.h ------------------------------------------------

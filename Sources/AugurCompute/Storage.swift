@@ -4,7 +4,7 @@ import Synchronization
 
 /// Shared ownership of one block of memory on one device.
 public final class Storage: @unchecked Sendable {
-  package enum Memory {
+  package enum Memory: @unchecked Sendable {
     case host(UnsafeMutableRawPointer)
     case openCL(OpenCLBuffer)
   }

@@ -50,11 +50,7 @@ package final class ThreadPool: @unchecked Sendable {
   }
 
   private static func defaultThreads() -> Int {
-    var set = cpu_set_t()
-    var count = 1
-    if sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 {
-      count = withUnsafeBytes(of: &set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
-    }
+    var count = Int(ck_cpu_count())
     for name in ["AUGUR_THREADS", "OMP_NUM_THREADS"] {
       if let text = getenv(name), let asked = Int(String(cString: text)), asked >= 1 { count = min(count, asked) }
     }

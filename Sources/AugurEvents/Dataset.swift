@@ -2,7 +2,7 @@
 import AugurTensors
 import Synchronization
 
-/// Histories of B users over V items, T events. Pointers it hands out live as long as the object.
+/// Histories of B users over V items, T events.
 public final class Dataset: Sendable {
   public let path: String
   public let description: DatasetDescription
@@ -49,11 +49,19 @@ public final class Dataset: Sendable {
   }
 
   /// The items of a user, oldest first. Precondition: `user` in `0..<userCount`.
-  public func history(_ user: Int) -> UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: items[range(user)]) }
+  public func history(_ user: Int) -> DatasetSlice<Int32> { DatasetSlice(owner: file, buffer: storedHistory(user)) }
 
   /// Epoch milliseconds beside `history`; nil for logs without time.
-  public func timestamps(_ user: Int) -> UnsafeBufferPointer<Int64>? {
-    times.map { UnsafeBufferPointer(rebasing: $0[range(user)]) }
+  public func timestamps(_ user: Int) -> DatasetSlice<Int64>? {
+    times.map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
+  }
+
+  /// `history` for callers that hold the data set while they read.
+  func storedHistory(_ user: Int) -> UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: items[range(user)]) }
+
+  /// The first `count` items of a user.
+  func history(_ user: Int, first count: Int) -> DatasetSlice<Int32> {
+    DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: storedHistory(user)[..<count]))
   }
 
   /// Events of a user.
@@ -94,7 +102,8 @@ private final class StoredStrings: Sendable {
     offsets = try file.buffer("\(name)_offsets", as: Int64.self)
     bytes = try file.buffer("\(name)_bytes", as: UInt8.self)
     guard Dataset.rises(offsets, to: bytes.count) else {
-      throw SafetensorsError(path: file.path, kind: .damaged, problem: "'\(name)_offsets' do not rise from 0 to the end")
+      throw SafetensorsError(
+        path: file.path, kind: .damaged, problem: "'\(name)_offsets' do not rise from 0 to the end")
     }
     count = offsets.count - 1
   }

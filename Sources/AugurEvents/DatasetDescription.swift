@@ -60,7 +60,9 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
     func damaged(_ problem: String) -> EventsError {
       EventsError(file: path, problem: problem, advice: "make the data set again with augur prepare")
     }
-    guard file.bytes.count <= 1 << 20 else { throw damaged("\(file.bytes.count) bytes are too many for a data set description") }
+    guard file.bytes.count <= 1 << 20 else {
+      throw damaged("\(file.bytes.count) bytes are too many for a data set description")
+    }
     struct Head: Decodable {
       let format: String
       let version: Int

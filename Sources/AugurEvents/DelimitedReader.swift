@@ -88,7 +88,9 @@ struct DelimitedReader {
 
   /// Calls `body` with the bytes of a field, doubled quotes made single.
   @inline(__always)
-  func with<R>(_ field: DelimitedField, _ body: (UnsafeRawBufferPointer) throws(EventsError) -> R) throws(EventsError) -> R {
+  func with<R>(_ field: DelimitedField, _ body: (UnsafeRawBufferPointer) throws(EventsError) -> R) throws(EventsError)
+    -> R
+  {
     let raw = UnsafeRawBufferPointer(rebasing: bytes[field.start..<field.end])
     guard field.hasDoubledQuotes else { return try body(raw) }
     return try Self.unquoted(raw).span.bytes.withUnsafeBytes(body)

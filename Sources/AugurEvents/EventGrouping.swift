@@ -81,3 +81,12 @@ struct GroupedEvents {
     offsets = newOffsets
   }
 }
+
+/// Reads and groups a log in memory without writing anything: what fuzzing and ingest benchmarks run.
+package func countLog(
+  _ bytes: UnsafeRawBufferPointer, file: String, format: LogFormat, columns: LogColumns = LogColumns()
+) throws(EventsError) -> (users: Int, items: Int, events: Int, duplicates: Int) {
+  let log = try readLog(bytes, file: file, format: format, columns: columns)
+  let grouped = GroupedEvents(log)
+  return (log.users.count, log.items.count, grouped.items.count, grouped.duplicates)
+}

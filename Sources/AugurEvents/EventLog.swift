@@ -23,14 +23,15 @@ struct EventLog {
     itemColumn.append(try Self.add(id, to: &items, "item", file, line))
   }
 
-  /// Names the item added last. Of several names the first in byte order wins, so that the order of rows does not matter.
+  /// Names the item added last. Of several names the first in byte order wins, so that the order of rows does not
+  /// matter.
   mutating func addName(_ name: UnsafeRawBufferPointer, line: Int) throws(EventsError) {
     guard !name.isEmpty, let item = itemColumn.last.map(Int.init) else { return }
     while nameOfItem.count <= item { nameOfItem.append(-1) }
     let current = nameOfItem[item]
     if current >= 0 {
       let keeps = names.withID(Int(current)) { old in
-        (old.count == name.count && old.elementsEqual(name)) || old.lexicographicallyPrecedes(name)
+        sameBytes(old, name) || old.lexicographicallyPrecedes(name)
       }
       if keeps { return }
     }
@@ -60,7 +61,8 @@ struct EventLog {
     }
     guard !id.isEmpty else { throw failure("the id is empty", "fill it in or drop the row") }
     guard id.count <= Vocabulary.longestID else {
-      throw failure("\(id.count) bytes long, \(excerpt(id))", "the limit is \(Vocabulary.longestID) bytes; is a quote missing?")
+      throw failure(
+        "\(id.count) bytes long, \(excerpt(id))", "the limit is \(Vocabulary.longestID) bytes; is a quote missing?")
     }
     let (index, isNew) = vocabulary.index(adding: id)
     if isNew {

@@ -1,7 +1,8 @@
 // The one error type of AugurEvents.
 import AugurTensors
 
-/// What is wrong with a log, a data set or an output folder; `description` is one line: place, problem with the value, advice.
+/// What is wrong with a log, a data set or an output folder; `description` is one line: place, problem with the value,
+/// advice.
 public struct EventsError: Error, Equatable, CustomStringConvertible {
   public let file: String
   /// Line of a text file, from 1.
@@ -19,7 +20,7 @@ public struct EventsError: Error, Equatable, CustomStringConvertible {
 
   public var description: String {
     let place = file + (line.map { ":\($0)" } ?? "") + (field.map { ": \($0)" } ?? "")
-    return "\(place): \(problem)" + (advice.isEmpty ? "" : "; \(advice)")
+    return oneLine("\(place): \(problem)" + (advice.isEmpty ? "" : "; \(advice)"))
   }
 
   init(_ cause: SafetensorsError, advice: String = "") {

@@ -5,7 +5,8 @@ public enum EvaluationPart: String, Sendable, CaseIterable {
   case validation, test
 }
 
-/// Per user: the last event tests, the second last validates, the others train. Users with fewer than 3 events only train.
+/// Per user: the last event tests, the second last validates, the others train. Users with fewer than 3 events only
+/// train.
 public struct LeaveOneOut: Sendable {
   public let dataset: Dataset
 
@@ -13,18 +14,20 @@ public struct LeaveOneOut: Sendable {
 
   public func hasTargets(_ user: Int) -> Bool { dataset.eventCount(ofUser: user) >= 3 }
 
-  /// The events a model may learn from, oldest first.
-  public func trainingHistory(_ user: Int) -> UnsafeBufferPointer<Int32> {
-    let history = dataset.history(user)
-    return history.count < 3 ? history : UnsafeBufferPointer(rebasing: history.dropLast(2))
+  /// How many events of a user a model may learn from.
+  public func trainingCount(_ user: Int) -> Int {
+    let count = dataset.eventCount(ofUser: user)
+    return count < 3 ? count : count - 2
   }
 
+  /// The events a model may learn from, oldest first.
+  public func trainingHistory(_ user: Int) -> DatasetSlice<Int32> { dataset.history(user, first: trainingCount(user)) }
+
   /// What is known before the target, and the target; nil for users without targets.
-  public func example(_ user: Int, _ part: EvaluationPart) -> (history: UnsafeBufferPointer<Int32>, target: Int32)? {
-    let all = dataset.history(user)
-    guard all.count >= 3 else { return nil }
-    let known = all.count - (part == .test ? 1 : 2)
-    return (UnsafeBufferPointer(rebasing: all[..<known]), all[known])
+  public func example(_ user: Int, _ part: EvaluationPart) -> (history: DatasetSlice<Int32>, target: Int32)? {
+    guard hasTargets(user) else { return nil }
+    let known = dataset.eventCount(ofUser: user) - (part == .test ? 1 : 2)
+    return (dataset.history(user, first: known), dataset.storedHistory(user)[known])
   }
 
   /// Users that have targets, rising.

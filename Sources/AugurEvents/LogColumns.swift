@@ -26,7 +26,8 @@ public struct LogColumns: Sendable, Equatable {
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let pair = part.split(separator: "=", maxSplits: 1)
       guard pair.count == 2 else {
-        throw EventsError(file: "--columns", problem: "'\(part)' is not key=COLUMN", advice: "write user=...,item=...,time=...")
+        throw EventsError(
+          file: "--columns", problem: "'\(part)' is not key=COLUMN", advice: "write user=...,item=...,time=...")
       }
       let value = String(pair[1])
       switch pair[0] {
@@ -35,17 +36,24 @@ public struct LogColumns: Sendable, Equatable {
       case "time": time = value
       case "name": name = value
       default:
-        throw EventsError(file: "--columns", problem: "unknown key '\(pair[0])'", advice: "the keys are user, item, time, name")
+        throw EventsError(
+          file: "--columns", problem: "unknown key '\(pair[0])'", advice: "the keys are user, item, time, name")
       }
     }
   }
 
-  static let userNames = ["user_id", "user", "userid", "uid", "customer_id", "customerid", "customer", "visitor_id",
-    "visitorid", "client_id", "session_id", "sessionid", "session"]
-  static let itemNames = ["item_id", "item", "itemid", "iid", "product_id", "productid", "product", "movie_id", "movieid",
-    "article_id", "track_id", "content_id", "asin", "parent_asin", "sku"]
-  static let timeNames = ["timestamp", "time", "ts", "unixtime", "unix_timestamp", "event_time", "eventtime", "datetime",
-    "date", "created_at", "unixreviewtime"]
+  static let userNames = [
+    "user_id", "user", "userid", "uid", "customer_id", "customerid", "customer", "visitor_id",
+    "visitorid", "client_id", "session_id", "sessionid", "session",
+  ]
+  static let itemNames = [
+    "item_id", "item", "itemid", "iid", "product_id", "productid", "product", "movie_id", "movieid",
+    "article_id", "track_id", "content_id", "asin", "parent_asin", "sku",
+  ]
+  static let timeNames = [
+    "timestamp", "time", "ts", "unixtime", "unix_timestamp", "event_time", "eventtime", "datetime",
+    "date", "created_at", "unixreviewtime",
+  ]
   static let nameNames = ["item_name", "itemname", "title", "item_title", "product_name", "product_title"]
 }
 
@@ -93,6 +101,7 @@ struct ColumnPositions: Equatable {
     let guess = nearest(to: asked ?? aliases.first ?? role, in: header)
     let hint = guess.map { "did you mean --columns \(role)=\($0)?" } ?? "name it with --columns \(role)=COLUMN"
     throw EventsError(
-      file: file, line: 1, field: asked ?? aliases.first ?? role, problem: "no column for the \(role); \(found)", advice: hint)
+      file: file, line: 1, field: asked ?? aliases.first ?? role, problem: "no column for the \(role); \(found)",
+      advice: hint)
   }
 }

@@ -12,10 +12,12 @@ public struct PrepareOptions: Sendable {
   }
 }
 
-/// Reads a log and writes a data set folder, which appears complete or not at all; an earlier data set there is replaced.
+/// Reads a log and writes a data set folder, which appears complete or not at all; an earlier data set there is
+/// replaced.
 /// Throws on a bad log (file, line, field), and on an output folder that holds anything but a data set.
 @discardableResult
-public func prepareDataset(input: String, output: String, options: PrepareOptions = PrepareOptions()) throws(EventsError)
+public func prepareDataset(input: String, output: String, options: PrepareOptions = PrepareOptions())
+  throws(EventsError)
   -> DatasetDescription
 {
   let target = try OutputFolder(output)
@@ -91,7 +93,9 @@ private func itemNames(_ log: EventLog, _ order: [Int32]) -> (bytes: [UInt8], of
 private struct OutputFolder {
   let path: String
   private let temporary: String
-  private var parent: String { path.utf8.lastIndex(of: 0x2f).map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "." }
+  private var parent: String {
+    path.utf8.lastIndex(of: 0x2f).map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+  }
 
   /// Throws unless the path is free, an empty folder or a data set.
   init(_ output: String) throws(EventsError) {
@@ -107,7 +111,9 @@ private struct OutputFolder {
     guard status.st_mode & S_IFMT == S_IFDIR else { throw refuse("exists and is not a folder") }
     let entries = Self.entries(path)
     let known: Set = [DatasetDescription.fileName, DatasetDescription.sequencesName]
-    if let stranger = entries.first(where: { !known.contains($0) }) { throw refuse("exists and holds '\(stranger)', not only a data set") }
+    if let stranger = entries.first(where: { !known.contains($0) }) {
+      throw refuse("exists and holds '\(stranger)', not only a data set")
+    }
     if !entries.isEmpty, !entries.contains(DatasetDescription.fileName) { throw refuse("exists and is not a data set") }
     if !entries.isEmpty { _ = try DatasetDescription.read(from: path) }
   }
@@ -116,31 +122,30 @@ private struct OutputFolder {
     Self.remove(temporary)
     guard mkdir(temporary, 0o755) == 0 else {
       throw EventsError(
-        file: path, problem: "cannot make a folder there: \(errorText(errno))", advice: "check the parent folder and its rights")
+        file: path, problem: "cannot make a folder there: \(errorText(errno))",
+        advice: "check the parent folder and its rights")
     }
     return temporary
   }
 
-  /// Moves the temporary folder to its name; an earlier data set is exchanged in one step and then removed.
+  /// Moves the temporary folder to its name. An earlier data set steps aside first (Swift cannot call `renameat2`): the
+  /// name is
+  /// free for a moment, but never half a data set.
   func publish() throws(EventsError) {
+    let old = "\(path).old-\(getpid())"
     if rename(temporary, path) != 0 {
-      guard errno == ENOTEMPTY || errno == EEXIST, exchange() else {
-        throw EventsError(file: path, problem: "cannot rename into place: \(errorText(errno))", advice: "check its rights")
+      let steppedAside = (errno == ENOTEMPTY || errno == EEXIST) && rename(path, old) == 0
+      guard steppedAside, rename(temporary, path) == 0 else {
+        let code = errno
+        if steppedAside { rename(old, path) }
+        throw EventsError(
+          file: path, problem: "cannot rename into place: \(errorText(code))", advice: "check its rights")
       }
-      Self.remove(temporary)
+      Self.remove(old)
     }
     guard syncDirectory(parent) else {
       throw EventsError(file: path, problem: "written, but its folder cannot be made durable", advice: "check the disk")
     }
-  }
-
-  private func exchange() -> Bool {
-    if renameat2(AT_FDCWD, temporary, AT_FDCWD, path, UInt32(RENAME_EXCHANGE.rawValue)) == 0 { return true }
-    // File systems without exchange: the name is free for a moment, but never half a data set.
-    let old = "\(path).old-\(getpid())"
-    guard rename(path, old) == 0, rename(temporary, path) == 0 else { return false }
-    Self.remove(old)
-    return true
   }
 
   private static func entries(_ folder: String) -> [String] {

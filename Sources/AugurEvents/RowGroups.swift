@@ -1,6 +1,7 @@
 // Equal ids brought together in a fixed order, so that gradients of embedding rows are summed the same way every time.
 
-/// Group u holds the positions `order[segments[u]..<segments[u + 1]]` of `ids`, rising, all equal to `rows[u]`; rows rise.
+/// Group u holds the positions `order[segments[u]..<segments[u + 1]]` of `ids`, rising, all equal to `rows[u]`; rows
+/// rise.
 public struct RowGroups: Sendable, Equatable {
   public let order: [Int32]  // [n]
   public let segments: [Int32]  // [U + 1]

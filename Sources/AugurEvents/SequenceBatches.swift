@@ -1,7 +1,8 @@
 // Jagged batches: T rows, offsets [B + 1], no padding. A batch is a pure function of (seed, epoch, index).
 import Synchronization
 
-/// Where positions start: `right` gives the newest input position L - 1 whatever its length, `left` the oldest position 0.
+/// Where positions start: `right` gives the newest input position L - 1 whatever its length, `left` the oldest position
+/// 0.
 public enum PositionAlignment: String, Sendable, CaseIterable {
   case right, left
 
@@ -15,9 +16,12 @@ public struct SequenceBatch: Sendable, Equatable {
   public var inputs: [Int32] = []  // [T]
   public var targets: [Int32] = []  // [T]
   public var positions: [Int32] = []  // [T], in 0..<L
+
+  public init() {}
 }
 
-/// The training batches of every epoch. Users with fewer than 2 training events have nothing to predict and are left out.
+/// The training batches of every epoch. Users with fewer than 2 training events have nothing to predict and are left
+/// out.
 public final class SequenceBatches: Sendable {
   public let split: LeaveOneOut
   public let batchSize: Int
@@ -34,7 +38,7 @@ public final class SequenceBatches: Sendable {
     checkSizes(batchSize, maxLength)
     (self.split, self.batchSize, self.maxLength) = (split, batchSize, maxLength)
     (self.seed, self.alignment) = (seed, alignment)
-    users = (0..<Int32(split.dataset.userCount)).filter { split.trainingHistory(Int($0)).count >= 2 }
+    users = (0..<Int32(split.dataset.userCount)).filter { split.trainingCount(Int($0)) >= 2 }
   }
 
   /// Users with something to learn from; 0 means that the data set is too small to train on.
@@ -42,12 +46,13 @@ public final class SequenceBatches: Sendable {
   public var batchesPerEpoch: Int { (users.count + batchSize - 1) / batchSize }
   /// Transitions (T summed over an epoch's batches).
   public var transitionsPerEpoch: Int {
-    users.reduce(0) { $0 + min(split.trainingHistory(Int($1)).count - 1, maxLength) }
+    users.reduce(0) { $0 + min(split.trainingCount(Int($1)) - 1, maxLength) }
   }
 
   /// The batch at a place of the training run. Precondition: `epoch` >= 0, `index` in `0..<batchesPerEpoch`.
   public func batch(epoch: Int, index: Int) -> SequenceBatch {
-    precondition(epoch >= 0 && index >= 0 && index < batchesPerEpoch,
+    precondition(
+      epoch >= 0 && index >= 0 && index < batchesPerEpoch,
       "SequenceBatches: expected a batch in 0..<\(batchesPerEpoch), got epoch \(epoch), index \(index)")
     let shuffled = order(of: epoch)
     let members = shuffled[index * batchSize..<min(users.count, (index + 1) * batchSize)]
@@ -79,7 +84,8 @@ public final class SequenceBatches: Sendable {
   }
 }
 
-/// Histories to score, longest first. `seen` holds all items of a history, not only the last L, sorted and unique; it holds the
+/// Histories to score, longest first. `seen` holds all items of a history, not only the last L, sorted and unique; it
+/// holds the
 /// target too when a user repeats an item.
 public struct EvaluationBatch: Sendable, Equatable {
   public var users: [Int32] = []  // [B]
@@ -144,7 +150,8 @@ public struct EvaluationBatches: Sendable {
 
 private func checkSizes(_ batchSize: Int, _ maxLength: Int) {
   let (rows, overflow) = batchSize.multipliedReportingOverflow(by: maxLength)
-  precondition(batchSize > 0 && maxLength > 0 && !overflow && rows < Int(Int32.max),
+  precondition(
+    batchSize > 0 && maxLength > 0 && !overflow && rows < Int(Int32.max),
     "batches: expected positive B and L with B x L < 2^31, got B = \(batchSize), L = \(maxLength)")
 }
 

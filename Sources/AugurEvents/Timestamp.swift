@@ -1,4 +1,5 @@
-// Times of a log: epoch seconds or milliseconds, with or without a fraction, or ISO 8601; all become epoch milliseconds.
+// Times of a log: epoch seconds or milliseconds, with or without a fraction, or ISO 8601; all become epoch
+// milliseconds.
 
 enum Timestamp {
   /// The year 2200 in seconds; anything later is taken for a mistake.
@@ -9,7 +10,9 @@ enum Timestamp {
   /// Epoch milliseconds. Whole numbers above 100 billion are milliseconds, below seconds.
   static func milliseconds(_ text: UnsafeRawBufferPointer) throws(Failure) -> Int64 {
     guard let first = text.first else { throw .empty }
-    if first == UInt8(ascii: "-") { throw text.dropFirst().allSatisfy(isNumeric) && text.count > 1 ? .negative : .malformed }
+    if first == UInt8(ascii: "-") {
+      throw text.dropFirst().allSatisfy(isNumeric) && text.count > 1 ? .negative : .malformed
+    }
     if text.count > 4, text[4] == UInt8(ascii: "-") { return try iso8601(text) }
     var value: Int64 = 0
     var at = 0
@@ -87,7 +90,9 @@ enum Timestamp {
       end -= 1
       return 0
     }
-    guard let sign = text[11...].lastIndex(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "-") }) else { return 0 }
+    guard let sign = text[11...].lastIndex(where: { $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "-") }) else {
+      return 0
+    }
     let colon = text.count - sign == 6 && text[sign + 3] == UInt8(ascii: ":")
     guard colon || text.count - sign == 5 else { throw .malformed }
     let (hours, minutes) = (try number(sign + 1, 2), try number(sign + (colon ? 4 : 3), 2))

@@ -1,4 +1,11 @@
 // Raw ids (byte strings) to dense indices: one byte arena and one open-addressing table.
+import Glibc
+
+/// Whether two slices of equal length hold the same bytes.
+func sameBytes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+  guard let first = a.baseAddress, let second = b.baseAddress else { return a.count == b.count }
+  return a.count == b.count && memcmp(first, second, a.count) == 0
+}
 
 /// Distinct byte strings in order of first appearance.
 struct Vocabulary {
@@ -72,8 +79,7 @@ struct Vocabulary {
   private func equal(_ index: Int, _ id: UnsafeRawBufferPointer) -> Bool {
     let start = offsets[index]
     guard offsets[index + 1] - start == id.count else { return false }
-    for position in 0..<id.count where bytes[start + position] != id[position] { return false }
-    return true
+    return bytes.withUnsafeBytes { sameBytes(UnsafeRawBufferPointer(rebasing: $0[start..<start + id.count]), id) }
   }
 
   private mutating func grow() {

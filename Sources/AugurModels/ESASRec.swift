@@ -1,6 +1,6 @@
 // eSASRec: shifted next-item objective, LiGR blocks, sampled softmax. arXiv 2508.06450; the block is from arXiv 2502.03417.
 public import AugurLayers
-public import AugurOps
+import AugurOps
 public import AugurTensors
 
 /// x = E[item] + P[place]; LiGR blocks; scores by the shared item table.

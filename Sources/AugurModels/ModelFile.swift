@@ -1,4 +1,5 @@
 // A model on disk: one safetensors file, tensors under the names of the parameters, everything else in its metadata.
+import AugurLayers
 public import AugurTensors
 
 /// What is needed to build a model again and to refuse the wrong data.
@@ -46,7 +47,7 @@ extension SequenceModel {
   /// Copies the tensors named after the parameters, with `prefix`, out of `file`.
   public func load(from file: SafetensorsFile) throws(ModelError) {
     for parameter in parameters {
-      do throws(SafetensorsError) {
+      do {
         let entry = try file.tensor(parameter.name)
         guard entry.shape == parameter.value.shape.sizes, entry.dtype == .f32 else {
           throw ModelError.damagedFile(

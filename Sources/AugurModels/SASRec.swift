@@ -1,6 +1,6 @@
 // SASRec: self-attentive sequential recommendation. Kang and McAuley 2018, and the pre-norm form of later work.
 public import AugurLayers
-public import AugurOps
+import AugurOps
 public import AugurTensors
 
 /// x = sqrt(D) E[item] + P[place]; blocks; layer norm; scores by the shared item table.

@@ -1,5 +1,5 @@
 // Elementwise activations and the sum of two tensors.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

@@ -1,6 +1,6 @@
 // Jagged causal attention: softmax over the rows of one sequence, tiled so that no L x L matrix is ever in memory.
 // Dao et al. 2022 (FlashAttention); Milakov and Gimelshein 2018 for the running normaliser.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

@@ -1,5 +1,5 @@
 // Inverted dropout from a counter-based generator: the mask is recomputed, never stored, and equal on every device.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

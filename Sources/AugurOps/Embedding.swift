@@ -1,5 +1,5 @@
 // Table lookup with the scale and the position rows that sequence models add to it.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

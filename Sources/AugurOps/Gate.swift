@@ -1,5 +1,5 @@
 // Gated units: SwiGLU (Shazeer 2020) and the gated residual of LiGR (Borisyuk et al. 2025).
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

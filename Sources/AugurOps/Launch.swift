@@ -1,6 +1,6 @@
 // What every op shares: outputs that know their tape, scratch, fixed splits of long sums, and adding gradients up.
 import AugurCompute
-package import AugurTensors
+import AugurTensors
 import CKernels
 
 /// An output of an op on `inputs`: recorded when one of them is on a tape. Returns the tape to record on.

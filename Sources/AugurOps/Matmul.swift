@@ -1,5 +1,5 @@
 // Linear maps with everything that fits in their epilogue: bias, activation, residual.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

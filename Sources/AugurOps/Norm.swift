@@ -1,5 +1,5 @@
 // Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), per row.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

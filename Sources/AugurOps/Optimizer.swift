@@ -1,6 +1,6 @@
 // Updates of parameters in place: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), lazy Adam, SGD; global clipping.
-package import AugurCompute
-public import AugurTensors
+import AugurCompute
+package import AugurTensors
 import CKernels
 
 private let module = KernelModule(name: "optimizer") { String(cString: ck_opencl_optimizer()) }

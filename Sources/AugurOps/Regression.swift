@@ -1,5 +1,5 @@
 // Squared error.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

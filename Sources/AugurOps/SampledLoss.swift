@@ -1,5 +1,5 @@
 // Losses against sampled negatives: BCE (Kang and McAuley 2018), gBCE (Petrov and Macdonald 2023), sampled softmax with logQ.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

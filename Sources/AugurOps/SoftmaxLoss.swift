@@ -1,5 +1,5 @@
 // Cross-entropy over the whole catalogue with a streaming log-sum-exp: logits exist one tile at a time.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

@@ -1,5 +1,5 @@
 // Scores of the whole catalogue for each user, never stored: the k best, or the rank of one item.
-package import AugurCompute
+import AugurCompute
 public import AugurTensors
 import CKernels
 

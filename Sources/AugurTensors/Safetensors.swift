@@ -1,4 +1,5 @@
-// Safetensors: a memory-mapped reader that trusts nothing in the file, and an atomic, durable, byte-deterministic writer.
+// Safetensors: a memory-mapped reader that trusts nothing in the file, and an atomic, durable, byte-deterministic
+// writer.
 // Format: 8-byte little-endian header length, JSON header, data (huggingface.co/docs/safetensors).
 // `__metadata__` carries a CRC-32C per tensor and `header.crc32c` over length and header with its own digits as zeros.
 import Glibc
@@ -9,16 +10,28 @@ public struct SafetensorsError: Error, Equatable, CustomStringConvertible {
   public let path: String
   public let kind: Kind
   public let problem: String
-  public var description: String { "\(path): \(problem)" }
+  public var description: String { oneLine("\(path): \(problem)") }
 
   public init(path: String, kind: Kind, problem: String) {
     (self.path, self.kind, self.problem) = (path, kind, problem)
   }
 }
 
+/// The text with control characters (of names in a file, say) shown as `?`.
+package func oneLine(_ text: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars { result.append(scalar.properties.generalCategory == .control ? "?" : scalar) }
+  return String(result)
+}
+
 /// Element types of a file. Swift has no BFloat16: its bits travel as `UInt16`.
 public enum SafetensorsDType: String, Sendable, CaseIterable {
-  case f64 = "F64", i64 = "I64", f32 = "F32", i32 = "I32", bf16 = "BF16", u8 = "U8"
+  case f64 = "F64"
+  case i64 = "I64"
+  case f32 = "F32"
+  case i32 = "I32"
+  case bf16 = "BF16"
+  case u8 = "U8"
   /// Bytes of one element.
   public var bytes: Int {
     switch self {
@@ -41,7 +54,8 @@ extension UInt8: SafetensorsElement { public static var safetensorsDType: Safete
 
 /// A validated, memory-mapped safetensors file. Pointers it hands out live as long as the object.
 public final class SafetensorsFile: @unchecked Sendable {
-  /// `required`: every checksum must be there and right. `whenPresent`: for files of other programs. `skipped`: layout only.
+  /// `required`: every checksum must be there and right. `whenPresent`: for files of other programs. `skipped`: layout
+  /// only.
   public enum Verification: Sendable { case required, whenPresent, skipped }
   public struct Entry: Sendable, Equatable {
     public let name: String
@@ -95,7 +109,8 @@ public final class SafetensorsFile: @unchecked Sendable {
     let raw = try bytes(checked(name, type))
     guard let base = raw.baseAddress else { return UnsafeBufferPointer(start: nil, count: 0) }
     guard Int(bitPattern: base) % MemoryLayout<E>.alignment == 0 else {
-      throw SafetensorsError(path: path, kind: .wrongType, problem: "tensor '\(name)' is misaligned; copy it with array(_:as:)")
+      throw SafetensorsError(
+        path: path, kind: .wrongType, problem: "tensor '\(name)' is misaligned; copy it with array(_:as:)")
     }
     return raw.bindMemory(to: E.self)
   }
@@ -128,7 +143,9 @@ public final class SafetensorsFile: @unchecked Sendable {
 
   private func allFinite<B: FixedWidthInteger>(_ raw: UnsafeRawBufferPointer, _: B.Type, _ exponent: B) -> Bool {
     let size = MemoryLayout<B>.size
-    return (0..<raw.count / size).allSatisfy { raw.loadUnaligned(fromByteOffset: $0 * size, as: B.self) & exponent != exponent }
+    return (0..<raw.count / size).allSatisfy {
+      raw.loadUnaligned(fromByteOffset: $0 * size, as: B.self) & exponent != exponent
+    }
   }
 
   private func checked<E: SafetensorsElement>(_ name: String, _: E.Type) throws(SafetensorsError) -> String {
@@ -169,7 +186,7 @@ public func writeSafetensors(path: String, metadata: [String: String] = [:], ten
 {
   let (header, order) = try SafetensorsHeader.make(path: path, metadata: metadata, tensors: tensors)
   var file = try DurableFile(path: path)
-  try header.span.bytes.withUnsafeBytes { bytes throws(SafetensorsError) in try file.write(bytes) }
+  try file.write(header)
   for position in order {
     var failure: SafetensorsError?
     tensors[position].visit { bytes in
@@ -183,7 +200,7 @@ public func writeSafetensors(path: String, metadata: [String: String] = [:], ten
 /// Replaces a file atomically and durably.
 public func writeFileDurably(path: String, bytes: [UInt8]) throws(SafetensorsError) {
   var file = try DurableFile(path: path)
-  try bytes.span.bytes.withUnsafeBytes { raw throws(SafetensorsError) in try file.write(raw) }
+  try file.write(bytes)
   try file.commit()
 }
 
@@ -200,7 +217,9 @@ package final class MappedFile: @unchecked Sendable {
     // O_NONBLOCK: opening a pipe must not hang.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      if errno == ENOENT { throw SafetensorsError(path: path, kind: .notFound, problem: "no such file; check the path") }
+      if errno == ENOENT {
+        throw SafetensorsError(path: path, kind: .notFound, problem: "no such file; check the path")
+      }
       throw SafetensorsError(path: path, kind: .unreadable, problem: "cannot open: \(errorText(errno))")
     }
     defer { close(descriptor) }
@@ -227,7 +246,8 @@ package final class MappedFile: @unchecked Sendable {
   }
 }
 
-/// A file in the making: temporary beside the target, fsync, rename, fsync of the directory. Dropped without `commit`, it is removed.
+/// A file in the making: temporary beside the target, fsync, rename, fsync of the directory. Dropped without `commit`,
+/// it is removed.
 package struct DurableFile: ~Copyable {
   private let path: String
   private let directory: String
@@ -260,9 +280,15 @@ package struct DurableFile: ~Copyable {
     }
   }
 
+  package mutating func write(_ bytes: [UInt8]) throws(SafetensorsError) {
+    try bytes.span.bytes.withUnsafeBytes { raw throws(SafetensorsError) in try write(raw) }
+  }
+
   package mutating func commit() throws(SafetensorsError) {
     var status = stat()
-    guard fstat(descriptor, &status) == 0, status.st_size == written else { throw failure("cannot write all bytes", EIO) }
+    guard fstat(descriptor, &status) == 0, status.st_size == written else {
+      throw failure("cannot write all bytes", EIO)
+    }
     guard fsync(descriptor) == 0 else { throw failure("cannot make it durable", errno) }
     let closed = close(descriptor)
     descriptor = -1
@@ -298,7 +324,9 @@ private func sweepTemporaries(directory: String, prefix: String) {
   guard let listing = opendir(directory) else { return }
   defer { closedir(listing) }
   while let entry = readdir(listing) {
-    let name = withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+    }
     guard name.hasPrefix(prefix), let pid = Int32(name.dropFirst(prefix.count).prefix { $0 != "-" }) else { continue }
     if pid > 0, kill(pid, 0) != 0, errno == ESRCH { unlink("\(directory)/\(name)") }
   }
@@ -341,7 +369,8 @@ private let crcTable: [UInt32] = {
   return table
 }()
 
-/// The header of a file: its layout rules, its JSON (one fixed grammar, so nothing nests deeper than it says) and its checksums.
+/// The header of a file: its layout rules, its JSON (one fixed grammar, so nothing nests deeper than it says) and its
+/// checksums.
 struct SafetensorsHeader {
   static let checksumKey = "header.crc32c"
   static let tensorKey = "crc32c."
@@ -354,9 +383,13 @@ struct SafetensorsHeader {
 
   init(reading file: UnsafeRawBufferPointer, path: String) throws(SafetensorsError) {
     func damaged(_ what: String) -> SafetensorsError { SafetensorsError(path: path, kind: .damaged, problem: what) }
-    guard file.count >= 10 else { throw damaged("\(file.count) bytes are too few for a safetensors file; is it cut off?") }
+    guard file.count >= 10 else {
+      throw damaged("\(file.count) bytes are too few for a safetensors file; is it cut off?")
+    }
     let length = UInt64(littleEndian: file.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
-    guard length <= UInt64(Self.largest) else { throw damaged("header of \(length) bytes; the limit is \(Self.largest)") }
+    guard length <= UInt64(Self.largest) else {
+      throw damaged("header of \(length) bytes; the limit is \(Self.largest)")
+    }
     guard length <= UInt64(file.count - 8) else {
       throw damaged("header of \(length) bytes in a file of \(file.count); is it cut off?")
     }
@@ -364,9 +397,13 @@ struct SafetensorsHeader {
     var scanner = HeaderScanner(bytes: UnsafeRawBufferPointer(rebasing: file[..<end]), path: path)
     try readObject(&scanner)
     var cursor = end
-    for entry in entries.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {
+    for entry in entries.sorted(by: {
+      ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+    }) {
       guard entry.range.lowerBound == cursor else { throw damaged("tensor '\(entry.name)' overlaps or leaves a gap") }
-      guard entry.range.upperBound <= file.count else { throw damaged("tensor '\(entry.name)' ends behind the file; is it cut off?") }
+      guard entry.range.upperBound <= file.count else {
+        throw damaged("tensor '\(entry.name)' ends behind the file; is it cut off?")
+      }
       cursor = entry.range.upperBound
     }
     guard cursor == file.count else { throw damaged("\(file.count - cursor) bytes behind the last tensor") }
@@ -377,7 +414,9 @@ struct SafetensorsHeader {
     try scanner.object { (scanner, name) throws(SafetensorsError) in
       guard seen.insert(name).inserted else { throw scanner.failure("name '\(name)' appears twice") }
       if name == "__metadata__" { return try readMetadata(&scanner) }
-      guard name.utf8.count <= Self.longestName else { throw scanner.failure("a name of \(name.utf8.count) bytes; the limit is 256") }
+      guard name.utf8.count <= Self.longestName else {
+        throw scanner.failure("a name of \(name.utf8.count) bytes; the limit is 256")
+      }
       guard entries.count < Self.mostTensors else { throw scanner.failure("more than \(Self.mostTensors) tensors") }
       entries.append(try readEntry(&scanner, name))
     }
@@ -393,7 +432,9 @@ struct SafetensorsHeader {
     }
   }
 
-  private func readEntry(_ scanner: inout HeaderScanner, _ name: String) throws(SafetensorsError) -> SafetensorsFile.Entry {
+  private func readEntry(_ scanner: inout HeaderScanner, _ name: String) throws(SafetensorsError)
+    -> SafetensorsFile.Entry
+  {
     var dtype: SafetensorsDType?
     var (shape, offsets): ([Int]?, [Int]?) = (nil, nil)
     try scanner.object { (scanner, key) throws(SafetensorsError) in
@@ -401,7 +442,9 @@ struct SafetensorsHeader {
       case "dtype" where dtype == nil:
         let text = try scanner.string()
         dtype = SafetensorsDType(rawValue: text)
-        if dtype == nil { throw scanner.failure("tensor '\(name)' has dtype '\(text)'; known are F32, F64, I32, I64, U8, BF16") }
+        if dtype == nil {
+          throw scanner.failure("tensor '\(name)' has dtype '\(text)'; known are F32, F64, I32, I64, U8, BF16")
+        }
       case "shape" where shape == nil: shape = try scanner.integers(most: Self.highestRank)
       case "data_offsets" where offsets == nil: offsets = try scanner.integers(most: 2)
       default: throw scanner.failure("tensor '\(name)' has a doubled or unknown key '\(key)'")
@@ -433,10 +476,12 @@ struct SafetensorsHeader {
     func check(_ key: String, _ what: String, _ actual: () -> UInt32) throws(SafetensorsError) {
       guard let stored = metadata[key] else {
         if !required { return }
-        throw SafetensorsError(path: path, kind: .damaged, problem: "no checksum for \(what); was it written by another program?")
+        throw SafetensorsError(
+          path: path, kind: .damaged, problem: "no checksum for \(what); was it written by another program?")
       }
       guard stored == Self.digits(actual()) else {
-        throw SafetensorsError(path: path, kind: .damaged, problem: "\(what) is damaged: its checksum differs; restore the file")
+        throw SafetensorsError(
+          path: path, kind: .damaged, problem: "\(what) is damaged: its checksum differs; restore the file")
       }
     }
     let head = UnsafeRawBufferPointer(rebasing: file[..<end])
@@ -463,7 +508,8 @@ struct SafetensorsHeader {
       guard length <= longestName, names.insert(tensor.name).inserted, tensor.shape.count <= highestRank,
         product(tensor.shape, tensor.dtype) == tensor.count
       else {
-        let problem = "cannot write tensor '\(tensor.name)' of shape \(tensor.shape), \(tensor.count) bytes: bad name, rank or size"
+        let problem =
+          "cannot write tensor '\(tensor.name)' of shape \(tensor.shape), \(tensor.count) bytes: bad name, rank or size"
         throw SafetensorsError(path: path, kind: .wrongType, problem: problem)
       }
     }
@@ -490,7 +536,8 @@ struct SafetensorsHeader {
     text += "}"
     text += String(repeating: " ", count: -text.utf8.count & 7)
     guard text.utf8.count <= largest, tensors.count <= mostTensors else {
-      throw SafetensorsError(path: path, kind: .wrongType, problem: "cannot write: header of \(text.utf8.count) bytes is too large")
+      throw SafetensorsError(
+        path: path, kind: .wrongType, problem: "cannot write: header of \(text.utf8.count) bytes is too large")
     }
     var bytes = withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian, Array.init) + Array(text.utf8)
     let sum = Array(digits(bytes.withUnsafeBytes { crc32c($0) }).utf8)
@@ -551,7 +598,9 @@ private struct HeaderScanner {
     guard at == bytes.count else { throw failure("text behind the header") }
   }
 
-  mutating func object(_ member: (inout HeaderScanner, String) throws(SafetensorsError) -> Void) throws(SafetensorsError) {
+  mutating func object(_ member: (inout HeaderScanner, String) throws(SafetensorsError) -> Void)
+    throws(SafetensorsError)
+  {
     try expect("{")
     if take("}") { return }
     repeat {
@@ -623,7 +672,9 @@ private struct HeaderScanner {
   private mutating func codeUnit() throws(SafetensorsError) -> UInt32 {
     var value: UInt32 = 0
     for _ in 0..<4 {
-      guard let byte = next, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { throw failure("bad \\u escape") }
+      guard let byte = next, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
+        throw failure("bad \\u escape")
+      }
       value = value << 4 | UInt32(digit)
       at += 1
     }

@@ -1,5 +1,4 @@
 // Reverse-mode differentiation over coarse ops: each op records one rule that turns dL/dy into dL/dx.
-public import AugurCompute
 
 /// Where the gradient of one tensor is collected.
 package final class GradientSlot {

@@ -69,7 +69,7 @@ enum Checkpoint {
     let advice = "delete the run folder and train again"
     do { try model.load(from: file) } catch { throw .run(path: file.path, problem: "\(error)", advice: advice) }
     for (name, tensor) in optimizer.state {
-      do throws(SafetensorsError) {
+      do {
         let bytes = try file.bytes(name)
         guard bytes.count == tensor.bytes else {
           throw TrainingError.run(path: file.path, problem: "tensor \(name) has \(bytes.count) bytes, not \(tensor.bytes)", advice: advice)

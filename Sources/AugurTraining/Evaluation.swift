@@ -4,7 +4,7 @@ import AugurLayers
 public import AugurMetrics
 public import AugurModels
 import AugurOps
-public import AugurTensors
+import AugurTensors
 
 /// Which held-out event of a user is predicted from what came before it.
 public enum HeldOut: String, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
 // A run on disk: run.json (what was asked), last.safetensors (to go on), best.safetensors (the model), history.json (curves).
-public import AugurModels
+import AugurModels
 public import AugurTensors
 import Foundation
 

@@ -61,7 +61,8 @@ public final class Trainer {
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)
-    batches = SequenceBatches(data, seed: seed, batchSize: all.integer("batch"), longest: model.longestHistory)
+    batches = SequenceBatches(
+      LeaveOneOut(data), batchSize: all.integer("batch"), maxLength: model.longestHistory, seed: seed)
     maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed)
     validationUsers = Trainer.draw(data.evaluatedUsers, all.integer("validation-users"), seed: seed)
     guard batches.batchesPerEpoch > 0 else {

@@ -13,8 +13,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   /// Whether the user can mend it (exit code 2) or not (1).
   public var isUserMistake: Bool {
     switch self {
-    case .run, .data: true
-    case .nonFiniteLoss, .save: false
+    case .run, .data, .save: true
+    case .nonFiniteLoss: false
     }
   }
 
@@ -25,7 +25,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case .nonFiniteLoss(let step, let epoch, let batch, let checkpoint):
       "loss is not finite at step \(step) (epoch \(epoch), batch \(batch)); last good checkpoint: \(checkpoint); "
         + "lower learning-rate or set clip"
-    case .save(let problem): "checkpoint not saved: \(problem)"
+    case .save(let problem): "\(problem); the checkpoint before it is whole: free some space and go on with --resume"
     }
   }
 }

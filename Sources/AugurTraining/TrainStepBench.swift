@@ -1,0 +1,48 @@
+// The step that benchmarks time: the trainer's own model, loss and optimiser on random histories.
+public import AugurCompute
+import AugurEvents
+import AugurLayers
+public import AugurModels
+import AugurOps
+import AugurTensors
+
+/// Runs training steps on random full-length histories.
+public struct TrainStepBench {
+  private let model: any SequenceModel
+  private let optimizer: Optimizer
+  private let maker: BatchMaker
+  private let batch: Int
+  private let itemCount: Int
+  private var count = 0
+
+  public init(_ knobs: Hyperparameters, itemCount: Int, batch: Int, device: Device) throws(ModelError) {
+    model = try ModelEntry.named("sasrec").make(knobs, itemCount, device, 1)
+    optimizer = Optimizer(model.parameters, knobs)
+    maker = BatchMaker(itemCount: itemCount, device: device, knobs: knobs, seed: 1)
+    (self.batch, self.itemCount) = (batch, itemCount)
+  }
+
+  /// Blocks that the arena of the device ever asked the system for.
+  public var allocations: Int { Arena.of(model.outputTable.value.device).allocations }
+
+  /// Forward, loss, backward, update; returns the loss, so it waits for the device.
+  @discardableResult
+  public mutating func step() -> Float {
+    let L = model.longestHistory
+    var random = RandomStream(seed: UInt64(count))
+    var host = SequenceBatch()
+    host.users = (0..<batch).map(Int32.init)
+    host.offsets = (0...batch).map { Int32($0 * L) }
+    host.inputs = (0..<batch * L).map { _ in Int32(random.index(below: itemCount)) }
+    host.targets = (0..<batch * L).map { _ in Int32(random.index(below: itemCount)) }
+    host.positions = (0..<batch * L).map { Int32($0 % L) }
+    let training = maker.make(host, step: count)
+    let tape = Tape()
+    let states = model.states(training.input, Pass(training: tape, seed: UInt64(count)))
+    let loss = nextItemLoss(states, model.outputTable, targets: training.targets, negatives: training.negatives, maker.knobs)
+    tape.backward(from: loss)
+    count += 1
+    optimizer.update(step: count, learningRate: 0.001)
+    return loss.floats()[0]
+  }
+}

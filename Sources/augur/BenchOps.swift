@@ -1,0 +1,87 @@
+// Single ops on the shapes of the peers' scripts, each with its share of the machine's limit measured in the same run.
+import ArgumentParser
+import AugurCompute
+import AugurOps
+import AugurTensors
+
+struct BenchOps: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "ops", abstract: "Median time of single operations.")
+  @OptionGroup var place: DeviceOptions
+  @Option(help: "Timed repeats.") var repeats = 15
+  @Flag(help: "One JSON object an op.") var json = false
+
+  func run() throws {
+    guard repeats > 0 else { throw UserMistake("--repeats: expected at least 1, got \(repeats)") }
+    let device = try place.open()
+    let limits = Limits(device)
+    for (M, N, K) in [(1024, 1024, 1024), (2048, 2048, 2048), (12800, 64, 64), (12800, 256, 64), (12800, 64, 256), (64, 100_000, 64)] {
+      let (x, w) = (random([M, K], device), random([N, K], device))
+      say("gemm", [M, N, K], device, limits, flops: 2.0 * Double(M * N * K)) { _ = linear(x, w, transposed: true) }
+    }
+    for (B, H, L, K) in [(128, 2, 200, 32), (128, 2, 50, 32), (16, 4, 1024, 64)] { attention(B, H, L, K, device, limits) }
+    softmax(2048, 20_000, 64, device, limits)
+  }
+
+  private func attention(_ B: Int, _ H: Int, _ L: Int, _ K: Int, _ device: Device, _ limits: Limits) {
+    let rows = Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device)
+    let qkv = random([B * L, 3 * H * K], device)
+    let flops = 2.0 * Double(B * H * L) * Double(L * K)
+    say("attention forward", [B, H, L, K], device, limits, flops: flops) { _ = AugurOps.attention(qkv: qkv, rows, heads: H) }
+    let zeros = Tensor.zeros([B * L, H * K], device: device)
+    say("attention forward+backward", [B, H, L, K], device, limits, flops: 3.5 * flops) {
+      let tape = Tape()
+      let o = AugurOps.attention(qkv: qkv.watched(by: tape), rows, heads: H)
+      tape.backward(from: meanSquaredError(o, zeros))
+    }
+  }
+
+  private func softmax(_ T: Int, _ V: Int, _ D: Int, _ device: Device, _ limits: Limits) {
+    let (h, table) = (random([T, D], device), random([V, D], device).asParameter())
+    let targets = Lookup((0..<T).map { Int32($0 * 7919 % V) }, rowCount: V, device: device)
+    say("softmax cross-entropy forward+backward", [T, V, D], device, limits, flops: 6.0 * Double(T * V) * Double(D)) {
+      let tape = Tape()
+      tape.backward(from: softmaxLoss(h.watched(by: tape), table, targets: targets))
+    }
+  }
+
+  private func say(_ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, flops: Double, _ body: () -> Void) {
+    let seconds = median(repeats, device, body)
+    let rate = flops / seconds / 1e9
+    let share = rate / limits.gflops
+    if json {
+      printJSON([
+        "op": op, "device": "\(device)", "dtype": "float32", "shape": shape, "milliseconds": number(seconds * 1e3, digits: 5),
+        "gflops": number(rate, digits: 1), "gb_per_s": 0, "limit_share": number(share, digits: 3),
+      ])
+    } else {
+      print("\(op) \(shape): \(decimal(seconds * 1e3, places: 3)) ms, \(decimal(rate, places: 1)) GFLOP/s, \(decimal(share * 100, places: 0)) % of the limit")
+    }
+  }
+}
+
+/// What the machine can do at best, measured by the product that comes closest: 1024^3.
+private struct Limits {
+  let gflops: Double
+  init(_ device: Device) {
+    let (x, w) = (random([1024, 1024], device), random([1024, 1024], device))
+    gflops = 2 * 1.073741824 / median(9, device) { _ = linear(x, w) }
+  }
+}
+
+private func random(_ shape: Shape, _ device: Device) -> Tensor {
+  var generator = SystemRandomNumberGenerator()
+  return Tensor((0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &generator) }, shape: shape, device: device)
+}
+
+private func median(_ repeats: Int, _ device: Device, _ body: () -> Void) -> Double {
+  let clock = ContinuousClock()
+  for _ in 0..<3 { body() }
+  device.finish()
+  let seconds = (0..<repeats).map { _ in
+    clock.measure {
+      body()
+      device.finish()
+    } / .seconds(1)
+  }
+  return seconds.sorted()[seconds.count / 2]
+}

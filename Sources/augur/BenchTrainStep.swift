@@ -1,0 +1,59 @@
+// One optimiser step of SASRec on full-length random histories: forward, loss, backward, Adam.
+import ArgumentParser
+import AugurCompute
+import AugurLayers
+import AugurModels
+import AugurOps
+import AugurTensors
+import AugurTraining
+
+struct BenchTrainStep: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train-step", abstract: "Median time of one training step of a pre-norm SASRec.")
+  @Option(help: "V, items.") var items = 3416
+  @Option(help: "L, length of every history.") var length = 200
+  @Option(help: "D, width.") var dim = 64
+  @Option(help: "H, heads.") var heads = 2
+  @Option(help: "Blocks.") var blocks = 2
+  @Option(help: "B, histories a step.") var batch = 128
+  @Option(help: "Negatives: of each row for bce, shared by the batch for sampled.") var negatives = 1
+  @Option(help: "bce, ce or sampled.") var loss = "bce"
+  @Option(help: "float32.") var dtype = "float32"
+  @OptionGroup var place: DeviceOptions
+  @Option(help: "Steps timed.") var steps = 10
+  @Option(help: "Steps before the first timed one.") var warmup = 4
+  @Flag(help: "One JSON object.") var json = false
+
+  func run() throws {
+    guard dtype == "float32" else { throw UserMistake("--dtype: expected float32, got '\(dtype)'") }
+    guard steps > 0, warmup >= 0, items > 0, batch > 0, batch <= 1 << 20 else {
+      throw UserMistake("train-step: expected --steps, --items and --batch above 0 and --warmup of at least 0")
+    }
+    let entry = try ModelEntry.named("sasrec")
+    var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.knobs)
+    let values = [
+      "variant": "pre-norm", "dim": String(dim), "heads": String(heads), "blocks": String(blocks), "length": String(length),
+      "feed-forward": "4", "feed-forward-activation": "gelu", "dropout": "0.2", "loss": loss, "negatives": String(negatives),
+      "sharing": loss == "bce" ? "row" : "batch", "beta2": "0.999",
+    ]
+    for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
+    let device = try place.open()
+    var bench = try TrainStepBench(knobs, itemCount: items, batch: batch, device: device)
+    for _ in 0..<warmup { bench.step() }
+    let before = bench.allocations
+    let clock = ContinuousClock()
+    let seconds = (0..<steps).map { _ in clock.measure { bench.step() } / .seconds(1) }.sorted()
+    let median = seconds[seconds.count / 2]
+    let tokens = Double(batch * length) / median
+    if json {
+      printJSON([
+        "op": "train-step", "device": "\(device)", "dtype": dtype, "items": items, "length": length, "dim": dim, "heads": heads,
+        "blocks": blocks, "batch": batch, "negatives": negatives, "loss": loss, "threads": ThreadPool.shared.threads,
+        "milliseconds": number(median * 1e3, digits: 3), "tokens_per_second": number(tokens, digits: 0),
+        "allocations": bench.allocations - before,
+      ])
+    } else {
+      print("\(decimal(median * 1e3, places: 1)) ms a step, \(Int(tokens)) tokens/s, \(bench.allocations - before) allocations in \(steps) steps")
+    }
+  }
+}

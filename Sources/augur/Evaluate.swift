@@ -1,0 +1,87 @@
+// Full-ranking metrics of a run, beside the baselines.
+public import ArgumentParser
+import AugurCompute
+import AugurEvents
+import AugurMetrics
+import AugurModels
+import AugurTensors
+public import AugurTraining
+import Foundation
+
+extension HeldOut: ExpressibleByArgument {}
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Ranks the whole catalogue for held-out events: HR, NDCG, MRR, Recall with 95 % intervals.")
+  @Option(name: .customLong("run"), help: "Run folder.") var runFolder: String
+  @Option(help: "Data set; the one of the run by default.") var data: String?
+  @Option(help: "validation or test.") var split: HeldOut = .test
+  @OptionGroup var place: DeviceOptions
+  @Option(help: "Users ranked at a time; the result does not depend on it.") var batch = 128
+  @Flag(help: "One JSON object.") var json = false
+
+  func run() throws {
+    guard (1...65_536).contains(batch) else { throw UserMistake("--batch: expected 1...65536, got \(batch)") }
+    let folder = RunFolder(runFolder)
+    let settings = try folder.readSettings()
+    let dataset = try openDataset(data ?? settings.dataPath, of: settings)
+    let model = try loadModel(folder, device: try place.open())
+    let systems = try evaluateSystems(settings.model, model, dataset, split, batch: batch)
+    let protocolLine = protocolText(split, users: systems[0].report.userCount, data: dataset)
+    if json {
+      var line = metricsJSON(systems[0].report)
+      line["model"] = settings.model
+      line["protocol"] = protocolLine
+      line["baselines"] = Dictionary(uniqueKeysWithValues: systems.dropFirst().map { ($0.name, metricsJSON($0.report)) })
+      return printJSON(line)
+    }
+    print(protocolLine)
+    for (name, report) in systems {
+      let values = ["HR@10", "NDCG@10", "MRR@10"].compactMap { report[$0] }.map {
+        "\($0.name) \(decimal($0.mean, places: 4)) [\(decimal($0.interval.lower, places: 4)), \(decimal($0.interval.upper, places: 4))]"
+      }
+      print(name.padding(toLength: 12, withPad: " ", startingAt: 0) + values.joined(separator: "  "))
+    }
+  }
+}
+
+/// The best model of a run.
+func loadModel(_ folder: RunFolder, device: Device) throws -> any SequenceModel {
+  let file = try folder.openModel()
+  let (model, _) = try ModelDescription(of: file).makeModel(device: device, seed: 0)
+  try model.load(from: file)
+  return model
+}
+
+/// The model, then popularity, last-item Markov and item-kNN, on the same users.
+func evaluateSystems(
+  _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, batch: Int = 128
+) throws -> [(name: String, report: RankingReport)] {
+  let users = data.evaluatedUsers
+  guard !users.isEmpty else {
+    throw UserMistake("\(data.path): no user has the three events that an evaluation needs")
+  }
+  let cutoffs = [5, 10, 20]
+  var systems = [(name, RankingReport(positions: rankPositions(of: model, on: data, part, users: users, batch: batch), cutoffs: cutoffs))]
+  let (offsets, items) = data.trainingHistories()
+  items.withUnsafeBufferPointer { items in
+    let histories = Histories(offsets: offsets, items: items, itemCount: data.itemCount)
+    func add(_ name: String, _ scorer: some Scorer) {
+      systems.append((name, RankingReport(positions: rankPositions(of: scorer, on: data, part, users: users), cutoffs: cutoffs)))
+    }
+    add("popularity", Popularity(histories))
+    add("markov", MarkovChain(histories))
+    add("item-knn", ItemKNN(histories))
+  }
+  return systems
+}
+
+/// Metrics by name with their 95 % interval, and the number of users.
+func metricsJSON(_ report: RankingReport) -> [String: Any] {
+  var line: [String: Any] = ["users": report.userCount]
+  for result in report.results {
+    line[result.name] = number(result.mean)
+    line[result.name + " interval"] = [number(result.interval.lower), number(result.interval.upper)]
+  }
+  return line
+}

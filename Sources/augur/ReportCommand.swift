@@ -1,0 +1,79 @@
+// One HTML file about a run: curves, metrics, baselines, the best achievable score, examples.
+import ArgumentParser
+import AugurCompute
+import AugurEvents
+import AugurMetrics
+import AugurServing
+import AugurTensors
+import AugurTraining
+import Foundation
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report", abstract: "Writes a self-contained HTML report of a run.")
+  @Option(name: .customLong("run"), help: "Run folder.") var runFolder: String
+  @Option(help: "Data set; the one of the run by default.") var data: String?
+  @Option(help: "Truth of a synthetic log: adds the best achievable score.") var truth: String?
+  @Option(help: "HTML file to write.") var output: String
+  @OptionGroup var place: DeviceOptions
+
+  func run() throws {
+    let folder = RunFolder(runFolder)
+    let settings = try folder.readSettings()
+    let dataset = try openDataset(data ?? settings.dataPath, of: settings)
+    let device = try place.open()
+    let systems = try evaluateSystems(settings.model, try loadModel(folder, device: device), dataset, .test)
+    let best = try truth.map(readTruth)?.best ?? [:]
+    let history = folder.readHistory()
+    var sections: [Report.Section] = [
+      .table(
+        Report.Table.metrics(
+          heading: "Test metrics", note: protocolText(.test, users: systems[0].report.userCount, data: dataset),
+          systems: systems, metrics: ["HR@10", "NDCG@10", "MRR@10"], highlighted: settings.model, bestAchievable: best))
+    ]
+    if !history.isEmpty {
+      sections.append(
+        .lineChart(
+          Report.LineChart(
+            heading: "Training loss", note: "mean over the steps of an epoch", xLabel: "epoch", yLabel: "loss",
+            series: [Report.LineChart.Series("loss", perEpoch: history.map(\.loss))])))
+      sections.append(
+        .lineChart(
+          Report.LineChart(
+            heading: "Validation NDCG@10", note: "full ranking, seen items removed", xLabel: "epoch", yLabel: "NDCG@10",
+            series: [Report.LineChart.Series("NDCG@10", points: history.compactMap { r in r.metric.map { (Double(r.epoch), $0) } })])))
+    }
+    sections.append(contentsOf: try examples(dataset, folder, device))
+    let main = systems[0].report
+    let cards = ["HR@10", "NDCG@10"].map { name in
+      Report.Card(
+        label: "Test \(name)", value: decimal(main[name]?.mean ?? .nan, places: 4),
+        note: best[name].map { "best achievable \(decimal($0, places: 4))" } ?? "\(main.userCount) users")
+    }
+    let report = Report(
+      title: "\(settings.model): \(dataset.userCount) users, \(dataset.itemCount) items",
+      subtitle: "\(dataset.eventCount) events, seed \(settings.seed), \(history.count) epochs on \(device)", cards: cards,
+      sections: sections)
+    try writeFileDurably(path: output, text: report.html())
+    print(output)
+  }
+
+  private func readTruth(_ path: String) throws -> SyntheticTruth {
+    guard let bytes = FileManager.default.contents(atPath: path),
+      let truth = try? JSONDecoder().decode(SyntheticTruth.self, from: bytes)
+    else { throw UserMistake("\(path): expected the .truth.json that augur synth wrote") }
+    return truth
+  }
+
+  /// The last events and the suggestions of a few users, by readable names.
+  private func examples(_ dataset: Dataset, _ folder: RunFolder, _ device: Device) throws -> [Report.Section] {
+    let recommender = try Recommender(try folder.openModel(), device: device)
+    func label(_ item: Int) -> String { dataset.itemName(item) ?? dataset.itemID(item) }
+    return dataset.evaluatedUsers.prefix(3).map { user in
+      let history = Array(dataset.history(user))
+      let next = recommender.suggestions(after: history, top: 5).map { "next: \(label($0.item))" }
+      return .list(
+        heading: "User \(dataset.userID(user))", items: history.suffix(5).map { "saw: \(label(Int($0)))" } + next)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+// Trains a published row on its data and prints what came out beside what was published.
+import ArgumentParser
+import AugurCompute
+import AugurEvents
+import AugurMetrics
+import AugurModels
+import AugurTraining
+import Foundation
+
+struct Reproduce: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Reproduces a published result: " + Recipe.all.map(\.name).joined(separator: ", ") + ".")
+  @Argument(help: "Name of the result.") var name: String
+  @Option(help: "Folder with the data sets; $AUGUR_DATA by default.") var dataRoot: String?
+  @Option(help: "Seed.") var seed: UInt64 = 1
+  @OptionGroup var place: DeviceOptions
+  @Option(name: .customLong("set"), help: "key=value: another knob than the recipe's; may be repeated.") var settings: [String] = []
+  @Option(help: "Keep the data set and the run here.") var keep: String?
+  @Flag(help: "One JSON object; nothing else.") var json = false
+
+  func run() throws {
+    guard let recipe = Recipe.named(name) else {
+      let names = Recipe.all.map(\.name)
+      throw UserMistake("unknown result '\(name)'; did you mean '\(nearestName(to: name, in: names) ?? names[0])'? known: \(names.joined(separator: ", "))")
+    }
+    guard let root = dataRoot ?? ProcessInfo.processInfo.environment["AUGUR_DATA"] else {
+      throw UserMistake("reproduce: expected --data-root or $AUGUR_DATA, the folder that holds \(recipe.file)")
+    }
+    let clock = ContinuousClock()
+    let start = clock.now
+    let folder = keep ?? NSTemporaryDirectory() + "/augur-reproduce-\(ProcessInfo.processInfo.processIdentifier)"
+    defer { if keep == nil { try? FileManager.default.removeItem(atPath: folder) } }
+    let input = root + "/" + recipe.file
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try prepareDataset(
+      input: input, output: folder + "/data", options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs))
+    let dataset = try Dataset(path: folder + "/data")
+    let trainer = try train(recipe, dataset, folder + "/run")
+    let model = try loadModel(RunFolder(folder + "/run"), device: try place.open())
+    let users = dataset.evaluatedUsers
+    let report = RankingReport(positions: rankPositions(of: model, on: dataset, .test, users: users), cutoffs: [5, 10, 20])
+    try show(recipe, report, trainer, dataset, sha: try sha256(ofFile: input), seconds: (clock.now - start) / .seconds(1))
+  }
+
+  private func train(_ recipe: Recipe, _ dataset: Dataset, _ output: String) throws -> Trainer {
+    var (knobs, plan) = (Hyperparameters(try ModelEntry.named(recipe.model).hyperparameters), Hyperparameters(TrainingPlan.knobs))
+    let own = settings.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+    if let bad = own.first(where: { $0.count != 2 }) { throw UserMistake("--set: expected key=value, got '\(bad.joined())'") }
+    for (name, value) in recipe.knobs + own.map({ ($0[0], $0[1]) }) {
+      if plan.knows(name) { try plan.set(name, value) } else { try knobs.set(name, value) }
+    }
+    let trainer = try makeTrainer(
+      recipe.model, knobs, plan, dataset, try place.open(), seed: seed, output: output, resume: keep != nil)
+    try runTrainer(trainer, output: output, json: json, isQuiet: json)
+    return trainer
+  }
+
+  private func show(
+    _ recipe: Recipe, _ report: RankingReport, _ trainer: Trainer, _ dataset: Dataset, sha: String, seconds: Double
+  ) throws {
+    let protocolLine = protocolText(.test, users: report.userCount, data: dataset)
+    if json {
+      var line = metricsJSON(report)
+      var published: [String: Any] = Dictionary(uniqueKeysWithValues: recipe.published.map { ($0.metric, $0.value) })
+      published["source"] = recipe.source
+      line["name"] = recipe.name
+      line["published"] = published
+      line["protocol"] = protocolLine
+      line["data_sha256"] = sha
+      line["seconds"] = number(seconds, digits: 1)
+      line["parameters"] = trainer.parameterCount
+      line["epochs"] = trainer.history.count
+      line["seed"] = Int(seed)
+      return printJSON(line)
+    }
+    print(protocolLine)
+    for (metric, value) in recipe.published {
+      let ours = report[metric]?.mean ?? .nan
+      print("\(metric)  ours \(decimal(ours, places: 4))  published \(decimal(value, places: 4))  difference \(decimal(ours - value, places: 4))")
+    }
+    print("\(trainer.history.count) epochs, \(trainer.parameterCount) parameters, \(decimal(seconds, places: 0)) s; published: \(recipe.source); data sha256 \(sha)")
+  }
+}

@@ -1,0 +1,162 @@
+// Trains a model; stops cleanly on SIGINT; goes on with --resume as if it had never stopped.
+import ArgumentParser
+import AugurCompute
+import AugurEvents
+import AugurModels
+import AugurTensors
+import AugurTraining
+import Foundation
+import Synchronization
+
+private let interrupts = Atomic<Int>(0)
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a next-item model on a data set.",
+    discussion: "Knobs of --set: see `augur train --model NAME --list`. A run killed at any moment goes on with --resume.")
+  @Option(help: "Data set made by augur prepare.") var data: String
+  @Option(help: "sasrec, gsasrec or esasrec.") var model: String
+  @Option(help: "Run folder.") var output: String?
+  @OptionGroup var place: DeviceOptions
+  @Option(help: "Seed of initial weights, order, negatives and dropout.") var seed: UInt64 = 1
+  @Option(help: "Passes over the data at most; the same as --set epochs=N.") var epochs: Int?
+  @Option(help: "JSON object of knobs.") var config: String?
+  @Option(name: .customLong("set"), help: "key=value; may be repeated.") var settings: [String] = []
+  @Flag(help: "Go on with the run in --output; starts it where there is none yet.") var resume = false
+  @Flag(help: "List every knob of the model and the plan, with default and range, and stop.") var list = false
+  @Flag(help: "One JSON object an epoch.") var json = false
+
+  func run() throws {
+    let entry = try ModelEntry.named(model)
+    if list { return printKnobs(entry) }
+    guard let output else { throw UserMistake("--output: expected a run folder") }
+    var (modelKnobs, plan) = (Hyperparameters(entry.hyperparameters), Hyperparameters(TrainingPlan.knobs))
+    try applyKnobs(&modelKnobs, &plan)
+    let device = try place.open()
+    let dataset = try Dataset(path: data)
+    let trainer = try makeTrainer(
+      model, modelKnobs, plan, dataset, device, seed: seed, output: output, resume: resume)
+    if !json {
+      print("\(model) on \(device): \(trainer.parameterCount) parameters, \(trainer.batchesPerEpoch) steps an epoch")
+    }
+    try runTrainer(trainer, output: output, json: json)
+  }
+
+  private func printKnobs(_ entry: ModelEntry) {
+    print("\(entry.name): \(entry.paper)")
+    for knob in entry.hyperparameters + TrainingPlan.knobs {
+      let name = knob.name.padding(toLength: 25, withPad: " ", startingAt: 0)
+      print("  \(name) \(knob.standard.padding(toLength: 10, withPad: " ", startingAt: 0)) \(knob.meaning) (\(knob.domain))")
+    }
+  }
+
+  private func applyKnobs(_ model: inout Hyperparameters, _ plan: inout Hyperparameters) throws {
+    var pairs: [(String, String)] = try config.map(readConfiguration) ?? []
+    for text in settings {
+      guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+        throw UserMistake("--set: expected key=value, got '\(text)'")
+      }
+      pairs.append((String(text[..<equals]), String(text[text.index(after: equals)...])))
+    }
+    if let epochs { pairs.append(("epochs", String(epochs))) }
+    for (name, value) in pairs {
+      if plan.knows(name) {
+        try plan.set(name, value)
+      } else if model.knows(name) {
+        try model.set(name, value)
+      } else {
+        throw ModelError.unknownHyperparameter(name, known: (model.declared + plan.declared).map(\.name))
+      }
+    }
+  }
+
+  private func readConfiguration(_ path: String) throws -> [(String, String)] {
+    guard let bytes = FileManager.default.contents(atPath: path) else { throw UserMistake("\(path): cannot be read") }
+    guard let object = try? JSONSerialization.jsonObject(with: bytes) as? [String: Any] else {
+      throw UserMistake("\(path): expected a JSON object of knobs, such as {\"dim\": 64}")
+    }
+    return object.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
+  }
+}
+
+/// A trainer for a new run in `output`, or for the one that is there when `resume` is set.
+func makeTrainer(
+  _ model: String, _ modelKnobs: Hyperparameters, _ plan: Hyperparameters, _ dataset: Dataset, _ device: Device, seed: UInt64,
+  output: String, resume: Bool
+) throws -> Trainer {
+  let folder = RunFolder(output)
+  let settings = RunSettings(
+    model: model, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
+    dataPath: URL(fileURLWithPath: dataset.path).path, data: dataset.fingerprint, itemCount: dataset.itemCount)
+  let isThere = resume && FileManager.default.fileExists(atPath: folder.checkpointPath)
+  if isThere {
+    try checkSame(settings, try folder.readSettings(), output)
+  } else {
+    try folder.create(settings)
+  }
+  let description = ModelDescription(
+    model: model, hyperparameters: modelKnobs.all, itemCount: dataset.itemCount, data: dataset.fingerprint)
+  return try Trainer(description, plan: plan, data: dataset, device: device, seed: seed, folder: folder, resume: isThere)
+}
+
+/// A resumed run must ask for what it was started with.
+private func checkSame(_ asked: RunSettings, _ started: RunSettings, _ output: String) throws {
+  func refuse(_ what: String, _ new: String, _ old: String) -> UserMistake {
+    UserMistake("\(output): was started with \(what) \(old), not \(new); resume with the same, or train into another --output")
+  }
+  if asked.data != started.data { throw refuse("data set", asked.data, started.data) }
+  if asked.model != started.model { throw refuse("model", asked.model, started.model) }
+  if asked.seed != started.seed { throw refuse("seed", String(asked.seed), String(started.seed)) }
+  for (name, value) in asked.hyperparameters.sorted(by: { $0.key < $1.key }) {
+    let old = started.hyperparameters[name] ?? "none"
+    if old != value { throw refuse(name, value, old) }
+  }
+}
+
+/// Runs to the end or to SIGINT, printing a line an epoch; throws exit code 130 when interrupted.
+func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = false) throws {
+  signal(SIGINT) { _ in if interrupts.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) } }
+  defer { signal(SIGINT, SIG_DFL) }
+  let isTerminal = isatty(2) == 1
+  let clock = ContinuousClock()
+  var lastLine = clock.now
+  let end = try trainer.run(shouldStop: { interrupts.load(ordering: .relaxed) > 0 }) { event in
+    switch event {
+    case .step(let step):
+      guard isTerminal, clock.now - lastLine > .milliseconds(200) else { return }
+      lastLine = clock.now
+      let left = Double(step.batches - step.batch) / Double(step.batch) * ((clock.now - lastLine) / .seconds(1))
+      _ = left
+      writeError(
+        "\r\u{1B}[Kepoch \(step.epoch)  batch \(step.batch)/\(step.batches)  loss \(decimal(step.loss, places: 4))  "
+          + "\(Int(step.tokensPerSecond)) tokens/s")
+    case .epoch(let record):
+      if isTerminal { writeError("\r\u{1B}[K") }
+      if !isQuiet { printEpoch(record, of: trainer.knobs.integer("epochs"), json: json) }
+    }
+  }
+  if end == .interrupted {
+    writeError("augur: stopped and saved; go on with the same command and --resume\n")
+    throw ExitCode(130)
+  }
+  if end == .stoppedEarly, !json, !isQuiet { print("stopped early: no better NDCG@10 for \(trainer.knobs.integer("patience")) evaluations") }
+}
+
+func writeError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+
+private func printEpoch(_ record: EpochRecord, of epochs: Int, json: Bool) {
+  if json {
+    var line: [String: Any] = [
+      "epoch": record.epoch, "loss": number(record.loss), "tokens_per_second": number(record.tokensPerSecond, digits: 0),
+      "wait_share": number(record.waitShare, digits: 4), "seconds": number(record.seconds, digits: 3), "is_best": record.isBest,
+    ]
+    if let metric = record.metric { line["validation NDCG@10"] = number(metric) }
+    return printJSON(line)
+  }
+  let metric = record.metric.map { "  NDCG@10 \(decimal($0, places: 4))\(record.isBest ? " best" : "")" } ?? ""
+  let left = Int(record.seconds * Double(epochs - record.epoch))
+  print(
+    "epoch \(record.epoch)/\(epochs)  loss \(decimal(record.loss, places: 4))\(metric)  \(Int(record.tokensPerSecond)) tokens/s  "
+      + "waiting \(decimal(record.waitShare * 100, places: 1)) %  \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left")
+  fflush(nil)
+}

@@ -1,0 +1,41 @@
+// Every file of the fuzzing corpus goes through the readers: a past crash stays fixed without a fuzzer at hand.
+import AugurEvents
+import AugurTensors
+import Foundation
+import Testing
+
+@Suite struct CorpusTests {
+  private static func files(_ name: String) -> [String] {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let folder = tests.appendingPathComponent("Fuzz/Corpus/\(name)").path
+    return ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted().map { "\(folder)/\($0)" }
+  }
+
+  @Test func logs() throws {
+    let files = Self.files("LogReader")
+    #expect(files.count > 5)
+    let folder = TestFolder()
+    for file in files {
+      let bytes = FileManager.default.contents(atPath: file).map { Array($0) } ?? []
+      let log = folder.write("log", Array(bytes.dropFirst()))
+      for format in LogFormat.allCases {
+        do throws(EventsError) {
+          try prepareDataset(input: log, output: "\(folder.path)/data", options: PrepareOptions(format: format))
+          _ = try Dataset(path: "\(folder.path)/data")
+        } catch { #expect(!error.description.contains("\n")) }
+      }
+    }
+  }
+
+  @Test func safetensors() {
+    let files = Self.files("Safetensors")
+    #expect(files.count > 3)
+    for file in files {
+      for verify in [SafetensorsFile.Verification.skipped, .whenPresent, .required] {
+        do throws(SafetensorsError) { _ = try SafetensorsFile(path: file, verify: verify) } catch {
+          #expect(!error.description.contains("\n"))
+        }
+      }
+    }
+  }
+}
