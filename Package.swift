@@ -55,11 +55,11 @@ let package = Package(
       ], swiftSettings: swift),
     .target(name: "OpCases", dependencies: ["AugurOps", "AugurTensors", "AugurCompute"], path: "Tests/OpCases", swiftSettings: swift),
     tests("ArchitectureTests", []),
-    tests("AugurOpsTests", ["OpCases", "AugurOps"]),
+    tests("AugurOpsTests", ["OpCases", "AugurOps", "AugurTensors", "AugurCompute"]),
     tests("AugurMetricsTests", ["AugurMetrics"]),
-    tests("AugurEventsTests", ["AugurEvents"]),
+    tests("AugurEventsTests", ["AugurEvents", "AugurTensors"]),
     tests("AugurModelsTests", ["AugurModels"]),
-    tests("AugurTrainingTests", ["AugurTraining"]),
+    tests("AugurTrainingTests", ["AugurTraining", "AugurLayers", "AugurCompute", "AugurTensors"]),
   ],
   cLanguageStandard: .c2x
 )

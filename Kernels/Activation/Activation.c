@@ -16,14 +16,44 @@ const char *ck_opencl_activation(void) {
 }
 
 #else
-#include "act.h"
+#include "../Common/scalar.h"
+
+// gelu, tanh form (Hendrycks, Gimpel 2016): 0.5 x (1 + tanh(u)) = x sigmoid(2 u), 2 u = 2 sqrt(2/pi) (x + 0.044715 x^3).
+CK_INLINE float CK(gelu_argument)(float x) { return x * (1.59576912f + 0.0713548163f * (x * x)); }
+
+CK_INLINE float CK(activation)(float x, int kind) {
+  switch (kind) {
+    case CK_RELU: return x < 0.0f ? 0.0f : x;
+    case CK_GELU: return x * ck_sigmoid(CK(gelu_argument)(x));
+    case CK_SILU: return x * ck_sigmoid(x);
+    case CK_SIGMOID: return ck_sigmoid(x);
+    default: return x;
+  }
+}
+
+CK_INLINE float CK(derivative)(float x, int kind) {
+  float s;
+  switch (kind) {
+    case CK_RELU: return x > 0.0f ? 1.0f : x == x ? 0.0f : x;
+    case CK_GELU:
+      s = ck_sigmoid(CK(gelu_argument)(x));
+      return s + x * s * (1.0f - s) * (1.59576912f + 0.214064449f * (x * x));
+    case CK_SILU:
+      s = ck_sigmoid(x);
+      return s + x * s * (1.0f - s);
+    case CK_SIGMOID:
+      s = ck_sigmoid(x);
+      return s * (1.0f - s);
+    default: return 1.0f;
+  }
+}
 
 CK_INLINE void CK(forward_of)(float *y, const float *x, ck_int begin, ck_int end, int kind) {
-  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] = ck_act(x[i], kind);
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] = CK(activation)(x[i], kind);
 }
 
 CK_INLINE void CK(backward_of)(float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind) {
-  CK_PARALLEL for (ck_int i = begin; i < end; i++) dx[i] = dy[i] * ck_act_derivative(x[i], kind);
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) dx[i] = dy[i] * CK(derivative)(x[i], kind);
 }
 
 static void CK(ck_activation_forward)(float *y, const float *x, ck_int begin, ck_int end, int kind) {

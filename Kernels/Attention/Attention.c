@@ -4,7 +4,7 @@
 #define CK_FILE "../Attention/Attention.c"
 #include "../Common/random.h"
 
-// Rows of a forward query tile, keys of a forward key tile, side of a backward tile; all start where the sequence starts.
+// Rows of a forward query tile, keys of a forward key tile, side of a backward tile; counted from the sequence's start.
 enum { ck_query_tile = 64, ck_key_tile = 256, ck_tile = 64 };
 
 #include "../Common/isa.h"
@@ -25,7 +25,8 @@ CK_DISPATCH(void, ck_attention_backward,
             (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
              const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K,
              ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, float *scratch),
-            (dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
+            (dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
+             scratch))
 
 const char *ck_opencl_attention(void) {
   static const char text[] = {
@@ -63,7 +64,7 @@ typedef uint32_t words __attribute__((vector_size(4 * CK_LANES), aligned(4), may
 INLINE ck_int up(ck_int n, ck_int to) { return (n + to - 1) / to * to; }
 INLINE ck_int min(ck_int a, ck_int b) { return a < b ? a : b; }
 
-// --- products ---------------------------------------------------------------------------------------------------------
+// --- products
 
 // c[rows, vecs * CK_LANES] = (or +=) sum over p < P of a[r * ra + p * ca] * b[p * ldb + .], in the order of p.
 INLINE void CK(attention_block)(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb,
@@ -80,8 +81,9 @@ INLINE void CK(attention_block)(float *c, ck_int ldc, const float *a, ck_int ra,
 }
 
 // One group of rows (4, or 8) over any number of vectors; panel is the distance between pairs of vectors in b.
-static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b,
-                                              ck_int ldb, ck_int panel, ck_int rows, ck_int vecs, ck_int P, int add) {
+static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
+                                              const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
+                                              ck_int P, int add) {
   for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
     if (vecs > 1 && rows == 8) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 8, 2);
     if (vecs > 1 && rows == 4) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 4, 2);
@@ -90,10 +92,11 @@ static __attribute__((noinline)) void product(float *c, ck_int ldc, const float 
   }
 }
 
-// --- packing ----------------------------------------------------------------------------------------------------------
+// --- packing
 
 // y[r, width] = factor * x[r, K], zeroes to the right and in the rows up to `padded`.
-static void pack(float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded, ck_int K, float factor) {
+static void pack(float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded, ck_int K,
+                 float factor) {
   for (ck_int r = 0; r < rows; r++) {
     for (ck_int i = 0; i < K; i++) y[r * width + i] = factor * x[r * ldx + i];
     for (ck_int i = K; i < width; i++) y[r * width + i] = 0;
@@ -130,15 +133,15 @@ static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, c
   }
 }
 
-// Rows of one head are far apart and defeat the hardware's prefetch, so a task asks, while it computes, for the rows the
-// next task will read and for those it will write itself.
+// Rows of one head are far apart and defeat the hardware's prefetch, so a task asks, while it computes, for the rows
+// that the next task will read and for those it will write itself.
 INLINE void fetch(const float *x, ck_int ldx, ck_int rows, ck_int K, const int write) {
   for (ck_int r = 0; r < rows; r++)
     for (ck_int i = 0; i < K; i += 16)
       write ? __builtin_prefetch(x + r * ldx + i, 1, 2) : __builtin_prefetch(x + r * ldx + i, 0, 2);
 }
 
-// --- vectors ----------------------------------------------------------------------------------------------------------
+// --- vectors
 
 INLINE floats choose(words mask, floats a, floats b) { return (floats)((mask & (words)a) | (~mask & (words)b)); }
 
@@ -194,7 +197,8 @@ struct dropout {
   float rate;
 };
 INLINE struct dropout CK(attention_dropout_row)(uint64_t seed, ck_int cell, float rate) {
-  return (struct dropout){ck_key(seed, (uint32_t)((uint64_t)cell >> 16)), (uint32_t)cell << 16, ck_threshold(rate), rate};
+  const uint32_t key = ck_key(seed, (uint32_t)((uint64_t)cell >> 16));
+  return (struct dropout){key, (uint32_t)cell << 16, ck_threshold(rate), rate};
 }
 INLINE words CK(attention_kept)(struct dropout row, ck_int j) {
   words x = (CK(attention_lanes)() + (row.low + (uint32_t)j)) ^ row.key;
@@ -204,7 +208,7 @@ INLINE words CK(attention_kept)(struct dropout row, ck_int j) {
   return (words)(x >= row.threshold);
 }
 
-// --- forward ----------------------------------------------------------------------------------------------------------
+// --- forward
 
 // One row of scores in `vecs` vectors, n of them keys, becomes 2^(s - max) of the keys kept; *sum is over all of them.
 // After the first key tile the row's accumulator shrinks when the maximum grows.
@@ -268,7 +272,8 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
             CK(attention_softmax)(s + (r - g) * ck_key_tile, vecs, min(i0 + r + 1 - j0, n), max + r, sum + r,
                                   acc + r * width, width, j0,
                                   CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
-          product(acc + g * width, width, s, ck_key_tile, 1, values + j0 * width, width, PANEL, group, kvecs, n, j0 > 0);
+          product(acc + g * width, width, s, ck_key_tile, 1, values + j0 * width, width, PANEL, group, kvecs, n,
+                  j0 > 0);
         }
       for (ck_int r = 0; r < rows; r++) {
         unpack(o + (t + i0 + r) * ldo + h * K, ldo, acc + r * width, width, 1, K, 1 / ((1 - rate) * sum[r]));
@@ -278,7 +283,7 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
   }
 }
 
-// --- backward ---------------------------------------------------------------------------------------------------------
+// --- backward
 
 // One row: scores s become dropped P, and dp = dO V^T becomes dS = P * (drop(dP) - delta); both zero after n keys.
 INLINE void CK(attention_row_backward)(float *s, float *dp, ck_int vecs, ck_int n, float lse, float delta, ck_int j,
@@ -351,10 +356,11 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
         }
         for (ck_int g = 0; g < keys; g += GROUP) {
           const ck_int group = keys - g > 4 ? GROUP : 4, from = diagonal ? g : 0, depth = rows - from;
-          product(dvalue + g * width, width, p + from * ck_tile + g, 1, ck_tile, grad + (i0 + from) * width, width, PANEL,
-                  group, kvecs, depth, !diagonal);
-          product(dkey + g * width, width, ds + from * ck_tile + g, 1, ck_tile, query + (i0 + from) * width, width, PANEL,
-                  group, kvecs, depth, !diagonal);
+          const ck_int cells = from * ck_tile + g, row = (i0 + from) * width;
+          product(dvalue + g * width, width, p + cells, 1, ck_tile, grad + row, width, PANEL, group, kvecs, depth,
+                  !diagonal);
+          product(dkey + g * width, width, ds + cells, 1, ck_tile, query + row, width, PANEL, group, kvecs, depth,
+                  !diagonal);
         }
       }
       unpack(dk + (t + j0) * ldk + h * K, ldk, dkey, width, keys, K, LN2);

@@ -1,9 +1,9 @@
-// Jagged causal softmax attention, tiled (Dao 2023, FlashAttention-2): P = softmax(scale Q K^T) over keys of the same sequence, j <= i.
-// A work-group owns QUERIES neighbouring rows of the packed batch, whatever sequences they are of, and one head; a work-item owns one
-// row and walks over its own keys only (or, for dk and dv, its own queries), staged KEYS at a time in local memory. One work-item
-// does all the sums of its row in order, so its bits do not depend on the place of the sequence in the batch. No atomics: dk and dv
-// recompute P by columns. WIDTH >= K is a multiple of HEAD_VECTOR, set by the host; columns K ..< WIDTH are 0.
-// Local memory: 2 * KEYS * WIDTH floats (dk, dv: + 2 * KEYS).
+// Jagged causal softmax attention, tiled (Dao 2023, FlashAttention-2): P = softmax(scale Q K^T) over keys of the same
+// sequence, j <= i. A work-group owns QUERIES neighbouring rows of the packed batch, whatever sequences they are of,
+// and one head; a work-item owns one row and walks over its own keys only (or, for dk and dv, its own queries), staged
+// KEYS at a time in local memory. One work-item does all the sums of its row in order, so its bits do not depend on the
+// place of the sequence in the batch. No atomics: dk and dv recompute P by columns. WIDTH >= K is a multiple of
+// HEAD_VECTOR, set by the host; columns K ..< WIDTH are 0. Local memory: 2 * KEYS * WIDTH floats (dk, dv: + 2 * KEYS).
 #ifndef WIDTH
 #define WIDTH 64
 #endif
@@ -71,9 +71,9 @@ float keep_scale(uint key, ulong base, int j, uint threshold, float rate) {
 
 // o[T, H*K], lse[T,H]
 ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,
-                                        __global const float *k, __global const float *v, __global const int *offsets, int T,
-                                        int B, int H, int K, int ldq, int ldk, int ldv, int ldo, float scale, ulong seed,
-                                        float rate) {
+                                        __global const float *k, __global const float *v, __global const int *offsets,
+                                        int T, int B, int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
+                                        ulong seed, float rate) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
@@ -116,10 +116,11 @@ ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, 
 
 // dq, and delta[T,H] = go . o for the columns kernel. dS = P (keep go . v - delta), dq = scale dS k
 ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global float *delta, __global const float *go,
-                                                 __global const float *q, __global const float *k, __global const float *v,
-                                                 __global const float *o, __global const float *lse,
-                                                 __global const int *offsets, int T, int B, int H, int K, int ldq, int ldk,
-                                                 int ldv, int ldo, float scale, ulong seed, float rate) {
+                                                 __global const float *q, __global const float *k,
+                                                 __global const float *v, __global const float *o,
+                                                 __global const float *lse, __global const int *offsets, int T, int B,
+                                                 int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
+                                                 ulong seed, float rate) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;

@@ -3,8 +3,6 @@
 
 const char *ck_opencl_prelude(void) {
   static const char text[] = {
-#embed "random.h"
-      ,
 #embed "opencl.h"
       , 0};
   return text;

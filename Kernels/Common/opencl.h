@@ -1,11 +1,11 @@
-// Prelude of every device kernel (OpenCL C 1.2): the shapes in which kernels are launched, vectors, reductions, random bits.
+// Prelude of every device kernel (OpenCL C 1.2): how kernels are launched, vectors, reductions, random bits.
 //
-// Rows:      local (LANES, ROWS), global (LANES, rows of the batch): a row is spread over LANES work-items, VECTOR elements each
-//            at a time. A GPU has LANES = 32, VECTOR = 1 (neighbours read neighbours); a CPU has LANES = 1, VECTOR = 16, so that
-//            no barrier is left in the text.
-// Elements:  local ELEMENTS, work-item i owns elements i * VECTOR ..< (i + 1) * VECTOR.
-// Columns:   local (LANES, 1), global (columns / VECTOR, chunks): a work-item walks down the rows of its chunk.
-// Reductions have a fixed order; nothing uses float atomics.
+// Rows:     local (LANES, ROWS), global (LANES, rows of the batch): LANES work-items share a row, VECTOR elements each
+//           at a time. A GPU has LANES = 32, VECTOR = 1 (neighbours read neighbours); a CPU has LANES = 1, VECTOR = 16,
+//           so that no barrier is left in the text.
+// Elements: local ELEMENTS, work-item i owns elements i * VECTOR ..< (i + 1) * VECTOR.
+// Columns:  local (LANES, 1), global (columns / VECTOR, chunks): a work-item walks down the rows of its chunk.
+// Reductions have a fixed order; nothing uses float atomics. A tensor has fewer than 2^31 elements unless it is a table.
 #ifndef LANES
 #define LANES 32
 #endif
@@ -24,7 +24,7 @@
 #define COLUMN_KERNEL __kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
 
 // t is the row, or the last one with live = 0: such work-items take part in barriers and touch nothing.
-#define ROW(t, live, T)                    \
+#define ROW(t, live, T) \
   const int live = get_global_id(1) < (T); \
   const int t = live ? (int)get_global_id(1) : (T)-1
 #define LANE ((int)get_local_id(0))
@@ -109,19 +109,19 @@ vec vec_fill(vec x, int count, float value) { return select((vec)(value), x, (iv
 #else
 #define LANE_SCRATCH __local float lane_scratch[LANES * ROWS];
 #define LANE_BARRIER(fence) barrier(fence)
-#define LANE_REDUCTION(name, combine)                                             \
-  float name(float x, __local float *scratch) {                                   \
-    __local float *row = scratch + get_local_id(1) * LANES;                       \
-    const int lane = get_local_id(0);                                             \
-    row[lane] = x;                                                                \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                 \
-    for (int half_count = LANES / 2; half_count > 0; half_count /= 2) {           \
+#define LANE_REDUCTION(name, combine) \
+  float name(float x, __local float *scratch) { \
+    __local float *row = scratch + get_local_id(1) * LANES; \
+    const int lane = get_local_id(0); \
+    row[lane] = x; \
+    barrier(CLK_LOCAL_MEM_FENCE); \
+    for (int half_count = LANES / 2; half_count > 0; half_count /= 2) { \
       if (lane < half_count) row[lane] = combine(row[lane], row[lane + half_count]); \
-      barrier(CLK_LOCAL_MEM_FENCE);                                               \
-    }                                                                             \
-    x = row[0];                                                                   \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                 \
-    return x;                                                                     \
+      barrier(CLK_LOCAL_MEM_FENCE); \
+    } \
+    x = row[0]; \
+    barrier(CLK_LOCAL_MEM_FENCE); \
+    return x; \
   }
 #define PLUS(a, b) ((a) + (b))
 LANE_REDUCTION(lane_sum, PLUS)
@@ -146,13 +146,13 @@ float item_dot(__global const float *a, __global const float *b, int D) {
 
 // --- random bits: Common/random.h in OpenCL C ---
 #define MIX32(type, name) \
-  type name(type x) {     \
-    x ^= x >> 16;         \
-    x *= 0x21f0aaadu;     \
-    x ^= x >> 15;         \
-    x *= 0xd35a2d97u;     \
-    x ^= x >> 15;         \
-    return x;             \
+  type name(type x) { \
+    x ^= x >> 16; \
+    x *= 0x21f0aaadu; \
+    x ^= x >> 15; \
+    x *= 0xd35a2d97u; \
+    x ^= x >> 15; \
+    return x; \
   }
 MIX32(uint, mix32)
 uint random_key(ulong seed, uint high) {
@@ -164,7 +164,8 @@ uint random_threshold(float rate) { return convert_uint_sat(rate * 4294967296.0f
 #else
 MIX32(uvec, vec_mix32)
 #endif
-// x[i ..< i + VECTOR] after dropout: kept elements are divided by 1 - rate. i < 2^31: the high word of the counter is 0.
+// x[i ..< i + VECTOR] after dropout: kept elements are divided by 1 - rate. i < 2^31: the high word of the counter is
+// 0.
 vec vec_dropout(vec x, int i, ulong seed, float rate) {
   const uvec counter = (uvec)((uint)i) + AS_UVEC(IOTA);
   const uvec bits = vec_mix32(counter ^ (uvec)(random_key(seed, 0)));
@@ -174,24 +175,24 @@ vec vec_dropout(vec x, int i, ulong seed, float rate) {
 // --- activations: 0 none, 1 relu, 2 gelu (tanh form: x sigmoid(2u)), 3 silu, 4 sigmoid ---
 #define SIGMOID(x) (1.0f / (1.0f + exp(-(x))))
 #define GELU_2C 1.5957691216057308f
-#define ACTIVATION(type, itype, value, slope)                                                       \
-  type value(type x, int kind) {                                                                    \
-    if (kind == 1) return select((type)(0.0f), x, (itype)(!(x <= (type)(0.0f))));                   \
-    if (kind == 2) return x * SIGMOID(GELU_2C * (x + 0.044715f * x * x * x));                       \
-    if (kind == 3) return x * SIGMOID(x);                                                           \
-    if (kind == 4) return SIGMOID(x);                                                               \
-    return x;                                                                                       \
-  }                                                                                                 \
-  type slope(type x, int kind) {                                                                    \
-    if (kind == 1) return select((type)(0.0f), (type)(1.0f), (itype)(x > (type)(0.0f)));            \
-    if (kind == 2) {                                                                                \
-      type s = SIGMOID(GELU_2C * (x + 0.044715f * x * x * x));                                      \
-      return s + x * s * (1.0f - s) * (GELU_2C * (1.0f + 3.0f * 0.044715f * x * x));                \
-    }                                                                                               \
-    type s = SIGMOID(x);                                                                            \
-    if (kind == 3) return s * (1.0f + x * (1.0f - s));                                              \
-    if (kind == 4) return s * (1.0f - s);                                                           \
-    return (type)(1.0f);                                                                            \
+#define ACTIVATION(type, itype, value, slope) \
+  type value(type x, int kind) { \
+    if (kind == 1) return select((type)(0.0f), x, (itype)(!(x <= (type)(0.0f)))); \
+    if (kind == 2) return x * SIGMOID(GELU_2C * (x + 0.044715f * x * x * x)); \
+    if (kind == 3) return x * SIGMOID(x); \
+    if (kind == 4) return SIGMOID(x); \
+    return x; \
+  } \
+  type slope(type x, int kind) { \
+    if (kind == 1) return select((type)(0.0f), (type)(1.0f), (itype)(x > (type)(0.0f))); \
+    if (kind == 2) { \
+      type s = SIGMOID(GELU_2C * (x + 0.044715f * x * x * x)); \
+      return s + x * s * (1.0f - s) * (GELU_2C * (1.0f + 3.0f * 0.044715f * x * x)); \
+    } \
+    type s = SIGMOID(x); \
+    if (kind == 3) return s * (1.0f + x * (1.0f - s)); \
+    if (kind == 4) return s * (1.0f - s); \
+    return (type)(1.0f); \
   }
 ACTIVATION(float, int, activation, activation_slope)
 #if VECTOR == 1

@@ -1,8 +1,10 @@
-// Table look-up and its gradient: a work-group serves ROWS rows, a work-item every LANES-th element of one. No local memory.
+// Table look-up and its gradient: a work-group serves ROWS rows, a work-item every LANES-th element of one. No local
+// memory.
 
 // y[t] = scale * table[ids[t]] + positions[place[t]]; positions may be null
 ROW_KERNEL void embedding_forward(__global float *y, __global const float *table, __global const int *ids,
-                                  __global const float *positions, __global const int *place, int T, int D, float scale) {
+                                  __global const float *positions, __global const int *place, int T, int D,
+                                  float scale) {
   ROW(t, live, T);
   if (!live) return;
   y += (size_t)t * D;
@@ -15,11 +17,11 @@ ROW_KERNEL void embedding_forward(__global float *y, __global const float *table
   }
 }
 
-// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * x[o / divisor], o = order[i];
-// c may be null (1). Distinct u name distinct rows: no two work-groups write the same one.
+// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * x[o / divisor], o =
+// order[i]; c may be null (1). Distinct u name distinct rows: no two work-groups write the same one.
 ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __global const float *c,
-                            __global const int *order, __global const int *segments, __global const int *rows, int U, int D,
-                            int divisor, float scale) {
+                            __global const int *order, __global const int *segments, __global const int *rows, int U,
+                            int D, int divisor, float scale) {
   ROW(u, live, U);
   if (!live) return;
   dtable += (size_t)rows[u] * D;

@@ -1,5 +1,5 @@
-// Gated units. SwiGLU (Shazeer 2020): a row of the batch per LANES work-items; the residual gate of LiGR (LinkedIn 2025): element
-// by element. No local memory.
+// Gated units. SwiGLU (Shazeer 2020): a row of the batch per LANES work-items; the residual gate of LiGR (LinkedIn
+// 2025): element by element. No local memory.
 
 // y[t,F] = silu(a) * b, ab[t] = a[F], b[F]
 ROW_KERNEL void swiglu_forward(__global float *y, __global const float *ab, int T, int F) {

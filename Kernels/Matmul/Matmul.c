@@ -34,6 +34,14 @@ void ck_gemm(float *c, const float *a, const float *b, ck_int M, ck_int N, ck_in
 void ck_matmul(float *y, float *pre, const float *x, const float *w, const float *b, const float *r, ck_int begin,
                ck_int end, ck_int M, ck_int N, ck_int K, int transposed, int act, float *scratch) {
   (void)M;
+  // For small products BLAS reads w in place, and slowly when it is transposed: turn it once.
+  float turned[8192];
+  if (transposed && K * N <= (ck_int)(sizeof turned / sizeof *turned)) {
+    for (ck_int j = 0; j < N; j++)
+      for (ck_int k = 0; k < K; k++) turned[k * N + j] = w[j * K + k];
+    w = turned;
+    transposed = 0;
+  }
   for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
     ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
     const float *block = x + t * K;
@@ -61,28 +69,23 @@ void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_i
 }
 
 #else
-#include "../Activation/act.h"
+#include "../Common/scalar.h"
 
-// y = act(v + b) + r over a block of rows; y may be v.
-CK_INLINE void CK(epilogue_of)(float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N,
-                               int act) {
-  for (ck_int t = 0; t < rows; t++) {
-    CK_PARALLEL for (ck_int j = 0; j < N; j++) {
-      float a = b ? v[t * N + j] + b[j] : v[t * N + j];
-      if (pre) pre[t * N + j] = a;
-      a = ck_act(a, act);
-      y[t * N + j] = r ? a + r[t * N + j] : a;
-    }
-  }
-}
-
+// y = act(v + b) + r over a block of rows; y may be v. One pass a step over rows that fit the first cache: one loop with all the
+// choices inside does not vectorise, and one loop per combination is forty.
 static void CK(epilogue)(float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N, int act) {
-  switch (act) {
-    case CK_RELU: return CK(epilogue_of)(y, pre, v, b, r, rows, N, CK_RELU);
-    case CK_GELU: return CK(epilogue_of)(y, pre, v, b, r, rows, N, CK_GELU);
-    case CK_SILU: return CK(epilogue_of)(y, pre, v, b, r, rows, N, CK_SILU);
-    case CK_SIGMOID: return CK(epilogue_of)(y, pre, v, b, r, rows, N, CK_SIGMOID);
-    default: return CK(epilogue_of)(y, pre, v, b, r, rows, N, CK_NONE);
+  const ck_int step = N < 4096 ? 4096 / N : 1;
+  for (ck_int first = 0; first < rows; first += step) {
+    const ck_int from = first * N, to = (first + step < rows ? first + step : rows) * N;
+    if (b) {
+      for (ck_int t = from; t < to; t += N)
+        CK_ROW for (ck_int j = 0; j < N; j++) y[t + j] = v[t + j] + b[j];
+    } else if (y != v) {
+      memcpy(y + from, v + from, (size_t)(to - from) * sizeof(float));
+    }
+    if (pre) memcpy(pre + from, y + from, (size_t)(to - from) * sizeof(float));
+    if (act != CK_NONE) ck_activation_forward(y, y, from, to, act);
+    if (r) ck_add(y, r, from, to);
   }
 }
 

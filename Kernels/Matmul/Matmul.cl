@@ -1,9 +1,10 @@
-// Matrix products with the epilogue act(. + bias) + residual, and the sums over rows that gradients need.
-// A work-group computes one tile of TILE_M x TILE_N results. With LANES > 1 (GPU) it has (TILE_N / ITEM_N, TILE_M / ITEM_M)
-// work-items, each of which computes ITEM_M x ITEM_N results from tiles in local memory, TILE_K * (TILE_M + TILE_N + 2) floats.
-// With LANES == 1 (CPU) its single work-item keeps a micro-tile of vectors in registers (reference: gpu.md 11): no local memory.
-// Every result is one chain of fused multiply-adds in the order of k, wherever its row lies in the batch.
-// Groups (null: one group, all M rows): group z owns the rows groups[z] ..< groups[z+1] of x and y and the z-th matrix w.
+// Matrix products with the epilogue act(. + bias) + residual, and the sums over rows that gradients need. A work-group
+// computes one tile of TILE_M x TILE_N results. With LANES > 1 (GPU) it has (TILE_N / ITEM_N, TILE_M / ITEM_M)
+// work-items, each of which computes ITEM_M x ITEM_N results from tiles in local memory, TILE_K * (TILE_M + TILE_N + 2)
+// floats. With LANES == 1 (CPU) its single work-item keeps a micro-tile of vectors in registers (reference: gpu.md 11):
+// no local memory. Every result is one chain of fused multiply-adds in the order of k, wherever its row lies in the
+// batch. Groups (null: one group, all M rows): group z owns the rows groups[z] ..< groups[z+1] of x and y and the z-th
+// matrix w.
 #ifndef TILE_M
 #define TILE_M 64
 #endif
@@ -37,27 +38,27 @@ void load_tile(__local float *tile, int width, __global const float *source, siz
 }
 
 // sums[i][j] = sum over k of a(i, k) b(k, j), i = local y + ITEMS_Y i', j likewise
-#define TILE_PRODUCT(sums, a, a_row, a_k, a_rows, b, b_column, b_k, b_columns, depth)                            \
-  float sums[ITEM_M][ITEM_N];                                                                                  \
-  for (int i = 0; i < ITEM_M; i++)                                                                             \
-    for (int j = 0; j < ITEM_N; j++) sums[i][j] = 0;                                                           \
-  for (int tile_k = 0; tile_k < (depth); tile_k += TILE_K) {                                                               \
-    load_tile(tile_a, TILE_M, (a) + (size_t)tile_k * (a_k), a_row, a_k, a_rows, (depth)-tile_k);                       \
-    load_tile(tile_b, TILE_N, (b) + (size_t)tile_k * (b_k), b_column, b_k, b_columns, (depth)-tile_k);                 \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                                              \
-    for (int k = 0; k < TILE_K; k++) {                                                                         \
-      float x_item[ITEM_M];                                                                                    \
-      for (int i = 0; i < ITEM_M; i++) x_item[i] = tile_a[k * (TILE_M + 1) + get_local_id(1) + i * ITEMS_Y];   \
-      for (int j = 0; j < ITEM_N; j++) {                                                                       \
-        const float w_item = tile_b[k * (TILE_N + 1) + get_local_id(0) + j * ITEMS_X];                         \
-        for (int i = 0; i < ITEM_M; i++) sums[i][j] = fma(x_item[i], w_item, sums[i][j]);                      \
-      }                                                                                                        \
-    }                                                                                                          \
-    barrier(CLK_LOCAL_MEM_FENCE);                                                                              \
+#define TILE_PRODUCT(sums, a, a_row, a_k, a_rows, b, b_column, b_k, b_columns, depth) \
+  float sums[ITEM_M][ITEM_N]; \
+  for (int i = 0; i < ITEM_M; i++) \
+    for (int j = 0; j < ITEM_N; j++) sums[i][j] = 0; \
+  for (int tile_k = 0; tile_k < (depth); tile_k += TILE_K) { \
+    load_tile(tile_a, TILE_M, (a) + (size_t)tile_k * (a_k), a_row, a_k, a_rows, (depth)-tile_k); \
+    load_tile(tile_b, TILE_N, (b) + (size_t)tile_k * (b_k), b_column, b_k, b_columns, (depth)-tile_k); \
+    barrier(CLK_LOCAL_MEM_FENCE); \
+    for (int k = 0; k < TILE_K; k++) { \
+      float x_item[ITEM_M]; \
+      for (int i = 0; i < ITEM_M; i++) x_item[i] = tile_a[k * (TILE_M + 1) + get_local_id(1) + i * ITEMS_Y]; \
+      for (int j = 0; j < ITEM_N; j++) { \
+        const float w_item = tile_b[k * (TILE_N + 1) + get_local_id(0) + j * ITEMS_X]; \
+        for (int i = 0; i < ITEM_M; i++) sums[i][j] = fma(x_item[i], w_item, sums[i][j]); \
+      } \
+    } \
+    barrier(CLK_LOCAL_MEM_FENCE); \
   }
-#define FOR_TILE(m, n, m_end, n_end, m0, n0)                                                         \
-  for (int i = 0, m = (m0) + get_local_id(1); i < ITEM_M; i++, m += ITEMS_Y)                         \
-    for (int j = 0, n = (n0) + get_local_id(0); j < ITEM_N; j++, n += ITEMS_X)                       \
+#define FOR_TILE(m, n, m_end, n_end, m0, n0) \
+  for (int i = 0, m = (m0) + get_local_id(1); i < ITEM_M; i++, m += ITEMS_Y) \
+    for (int j = 0, n = (n0) + get_local_id(0); j < ITEM_N; j++, n += ITEMS_X) \
       if (m < (m_end) && n < (n_end))
 
 void matmul_tile(__global float *y, __global float *pre, __global const float *x, __global const float *w,
@@ -80,29 +81,30 @@ void matmul_tile(__global float *y, __global float *pre, __global const float *x
 #define MICRO_M 6
 #define MICRO_DOTS 4
 
-// sum_i, i < MICRO_M, of two vectors of columns: a(i, k) = a[i * a_row + k * a_k] with i < rows, b(k, j) = b[k * N + j].
-#define MICRO_PRODUCT(first, second, a, a_row, a_k, rows, b, N, columns, depth)                        \
-  vec first[MICRO_M], second[MICRO_M];                                                                 \
-  for (int i = 0; i < MICRO_M; i++) first[i] = second[i] = (vec)(0.0f);                                \
-  if ((columns) >= 2 * VECTOR && (rows) >= MICRO_M) {                                                  \
-    for (int k = 0; k < (depth); k++) {                                                                \
-      const vec b0 = VLOAD((b) + (size_t)k * (N)), b1 = VLOAD((b) + (size_t)k * (N) + VECTOR);         \
-      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {                                            \
-        const vec x_i = (vec)((a)[i * (size_t)(a_row) + k * (size_t)(a_k)]);                           \
-        first[i] = fma(x_i, b0, first[i]);                                                             \
-        second[i] = fma(x_i, b1, second[i]);                                                           \
-      }                                                                                                \
-    }                                                                                                  \
-  } else {                                                                                             \
-    for (int k = 0; k < (depth); k++) {                                                                \
-      const vec b0 = vload_part((b) + (size_t)k * (N), columns);                                       \
-      const vec b1 = vload_part((b) + (size_t)k * (N) + VECTOR, (columns)-VECTOR);                     \
-      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {                                            \
-        const vec x_i = (vec)((a)[min(i, (rows)-1) * (size_t)(a_row) + k * (size_t)(a_k)]);            \
-        first[i] = fma(x_i, b0, first[i]);                                                             \
-        second[i] = fma(x_i, b1, second[i]);                                                           \
-      }                                                                                                \
-    }                                                                                                  \
+// sum_i, i < MICRO_M, of two vectors of columns: a(i, k) = a[i * a_row + k * a_k] with i < rows, b(k, j) = b[k * N +
+// j].
+#define MICRO_PRODUCT(first, second, a, a_row, a_k, rows, b, N, columns, depth) \
+  vec first[MICRO_M], second[MICRO_M]; \
+  for (int i = 0; i < MICRO_M; i++) first[i] = second[i] = (vec)(0.0f); \
+  if ((columns) >= 2 * VECTOR && (rows) >= MICRO_M) { \
+    for (int k = 0; k < (depth); k++) { \
+      const vec b0 = VLOAD((b) + (size_t)k * (N)), b1 = VLOAD((b) + (size_t)k * (N) + VECTOR); \
+      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) { \
+        const vec x_i = (vec)((a)[i * (size_t)(a_row) + k * (size_t)(a_k)]); \
+        first[i] = fma(x_i, b0, first[i]); \
+        second[i] = fma(x_i, b1, second[i]); \
+      } \
+    } \
+  } else { \
+    for (int k = 0; k < (depth); k++) { \
+      const vec b0 = vload_part((b) + (size_t)k * (N), columns); \
+      const vec b1 = vload_part((b) + (size_t)k * (N) + VECTOR, (columns)-VECTOR); \
+      _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) { \
+        const vec x_i = (vec)((a)[min(i, (rows)-1) * (size_t)(a_row) + k * (size_t)(a_k)]); \
+        first[i] = fma(x_i, b0, first[i]); \
+        second[i] = fma(x_i, b1, second[i]); \
+      } \
+    } \
   }
 
 void matmul_store(vec value, __global float *y, __global float *pre, __global const float *b, __global const float *r,
@@ -121,10 +123,10 @@ void matmul_tile(__global float *y, __global float *pre, __global const float *x
     for (int m = m0; m < min(m_end, m0 + TILE_M); m += MICRO_M) {
       MICRO_PRODUCT(first, second, x + (size_t)m * K, K, 1, m_end - m, w + n, N, N - n, K)
       _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {
-        if (m + i >= min(m_end, m0 + TILE_M)) break;
         const size_t at = (size_t)(m + i) * N + n;
-        matmul_store(first[i], y, pre, b, r, at, n, N - n, act);
-        if (N - n > VECTOR) matmul_store(second[i], y, pre, b, r, at + VECTOR, n + VECTOR, N - n - VECTOR, act);
+        const int columns = m + i < min(m_end, m0 + TILE_M) ? N - n : 0;
+        if (columns > 0) matmul_store(first[i], y, pre, b, r, at, n, columns, act);
+        if (columns > VECTOR) matmul_store(second[i], y, pre, b, r, at + VECTOR, n + VECTOR, columns - VECTOR, act);
       }
     }
 }
@@ -172,14 +174,15 @@ void matmul_transposed_tile(__global float *y, __global float *pre, __global con
 }
 #endif
 
-#define GROUP_ROWS(first, end, M, z)             \
-  const int first = groups ? groups[z] : 0;      \
+#define GROUP_ROWS(first, end, M, z) \
+  const int first = groups ? groups[z] : 0; \
   const int end = groups ? groups[(z) + 1] : (M);
 
-// y[M,N] = act(x[M,K] w + b) + r, pre = the value before act; w is [K,N], read from row w_row on; b, r, pre may be null, r may be y
+// y[M,N] = act(x[M,K] w + b) + r, pre = the value before act; w is [K,N], read from row w_row on; b, r, pre may be
+// null, r may be y
 TILE_KERNEL void matmul(__global float *y, __global float *pre, __global const float *x, __global const float *w,
-                        __global const float *b, __global const float *r, __global const int *groups, int M, int N, int K,
-                        int w_row, int act) {
+                        __global const float *b, __global const float *r, __global const int *groups, int M, int N,
+                        int K, int w_row, int act) {
   TILE_SCRATCH
   GROUP_ROWS(first, end, M, get_group_id(2))
   const int m0 = first + (int)get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
@@ -189,9 +192,9 @@ TILE_KERNEL void matmul(__global float *y, __global float *pre, __global const f
 }
 
 // The same with w [N,K]
-TILE_KERNEL void matmul_transposed(__global float *y, __global float *pre, __global const float *x, __global const float *w,
-                                   __global const float *b, __global const float *r, __global const int *groups, int M,
-                                   int N, int K, int w_row, int act) {
+TILE_KERNEL void matmul_transposed(__global float *y, __global float *pre, __global const float *x,
+                                   __global const float *w, __global const float *b, __global const float *r,
+                                   __global const int *groups, int M, int N, int K, int w_row, int act) {
   TILE_SCRATCH
   GROUP_ROWS(first, end, M, get_group_id(2))
   const int m0 = first + (int)get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
@@ -200,10 +203,11 @@ TILE_KERNEL void matmul_transposed(__global float *y, __global float *pre, __glo
   matmul_transposed_tile(y, pre, x, w, b, r, m0, end, n0, N, K, 1, K, act, tile_a, tile_b);
 }
 
-// dw[s,g,K,N] = sum over the rows t of chunk s of group g of x[t,K]^T dy[t,N], chunk s: rows s * chunk ..< (s + 1) * chunk of the
-// group; += when accumulate. Written from row dw_row on. Work-group (., ., s * G + g).
+// dw[s,g,K,N] = sum over the rows t of chunk s of group g of x[t,K]^T dy[t,N], chunk s: rows s * chunk ..< (s + 1) *
+// chunk of the group; += when accumulate. Written from row dw_row on. Work-group (., ., s * G + g).
 TILE_KERNEL void matmul_tn(__global float *dw, __global const float *x, __global const float *dy,
-                           __global const int *groups, int T, int K, int N, int G, int dw_row, int chunk, int accumulate) {
+                           __global const int *groups, int T, int K, int N, int G, int dw_row, int chunk,
+                           int accumulate) {
   GROUP_ROWS(start, end, T, get_group_id(2) % G)
   const int first = start + (int)(get_group_id(2) / G) * chunk, count = clamp(end - first, 0, chunk);
   const int k0 = get_group_id(1) * TILE_M, n0 = get_group_id(0) * TILE_N;
@@ -223,26 +227,30 @@ TILE_KERNEL void matmul_tn(__global float *dw, __global const float *x, __global
       const int rows = min(TILE_M, K - k0) - k_tile, columns = N - n0 - n;
       MICRO_PRODUCT(first_sums, second_sums, x + k_tile, 1, K, rows, dy + n, N, columns, count)
       _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) {
-        if (i >= rows) break;
         __global float *row = dw + (size_t)(k0 + k_tile + i) * N + n0 + n;
+        const int here = i < rows ? columns : 0;
         if (accumulate) {
-          first_sums[i] += vload_part(row, columns);
-          second_sums[i] += vload_part(row + VECTOR, columns - VECTOR);
+          first_sums[i] += vload_part(row, here);
+          second_sums[i] += vload_part(row + VECTOR, here - VECTOR);
         }
-        vstore_part(first_sums[i], row, columns);
-        vstore_part(second_sums[i], row + VECTOR, columns - VECTOR);
+        vstore_part(first_sums[i], row, here);
+        vstore_part(second_sums[i], row + VECTOR, here - VECTOR);
       }
     }
 #endif
 }
 
-// sum[s,N] = sum of the rows s * chunk ..< (s + 1) * chunk of x[T,N], += when accumulate. A work-item owns VECTOR columns.
-COLUMN_KERNEL void column_sum(__global float *sum, __global const float *x, int T, int N, int chunk, int accumulate) {
+// sum[s,N] = weight * (sum of the rows s * chunk ..< (s + 1) * chunk of x[T,N]), += when accumulate. A work-item owns
+// VECTOR columns.
+COLUMN_KERNEL void column_sum(__global float *sum, __global const float *x, int T, int N, int chunk, int accumulate,
+                              float weight) {
   const int n = get_global_id(0) * VECTOR, s = get_global_id(1);
   if (n >= N) return;
   sum += (size_t)s * N + n;
-  vec total = accumulate ? vload_part(sum, N - n) : (vec)(0.0f);
+  vec total = (vec)(0.0f);
   for (int t = s * chunk; t < min(T, (s + 1) * chunk); t++) total += vload_part(x + (size_t)t * N + n, N - n);
+  total *= weight;
+  if (accumulate) total += vload_part(sum, N - n);
   vstore_part(total, sum, N - n);
 }
 

@@ -1,9 +1,10 @@
-// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), forward and backward.
-// Rows kernels: a work-group normalises ROWS rows, a work-item every LANES-th element of one; local memory LANES * ROWS floats.
-// Columns kernels: a work-item sums VECTOR columns of the parameters' gradient over `chunk` rows; partials are added by sum_partials.
+// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), forward and backward. Rows kernels: a work-group
+// normalises ROWS rows, a work-item every LANES-th element of one; local memory LANES * ROWS floats. Columns kernels: a
+// work-item sums VECTOR columns of the parameters' gradient over `chunk` rows; partials are added by sum_partials.
 
-ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __global float *rstd, __global const float *x,
-                                   __global const float *g, __global const float *b, int T, int D, float eps) {
+ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __global float *rstd,
+                                   __global const float *x, __global const float *g, __global const float *b, int T,
+                                   int D, float eps) {
   LANE_SCRATCH
   ROW(t, live, T);
   x += (size_t)t * D;
@@ -30,8 +31,8 @@ ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __gl
 
 // dx = rstd (u - mean(u) - n mean(u n)), u = dy g, n = (x - mean) rstd
 ROW_KERNEL void layer_norm_backward(__global float *dx, __global const float *dy, __global const float *x,
-                                    __global const float *g, __global const float *mean, __global const float *rstd, int T,
-                                    int D) {
+                                    __global const float *g, __global const float *mean, __global const float *rstd,
+                                    int T, int D) {
   LANE_SCRATCH
   ROW(t, live, T);
   dx += (size_t)t * D;
@@ -69,8 +70,8 @@ COLUMN_KERNEL void layer_norm_backward_parameters(__global float *dg, __global f
   vstore_part(sum_b, db + (size_t)s * D + d, D - d);
 }
 
-ROW_KERNEL void rms_norm_forward(__global float *y, __global float *rstd, __global const float *x, __global const float *g,
-                                 int T, int D, float eps) {
+ROW_KERNEL void rms_norm_forward(__global float *y, __global float *rstd, __global const float *x,
+                                 __global const float *g, int T, int D, float eps) {
   LANE_SCRATCH
   ROW(t, live, T);
   x += (size_t)t * D;

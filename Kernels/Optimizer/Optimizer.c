@@ -40,7 +40,7 @@ static double CK(ck_sum_squares)(const float *x, ck_int begin, ck_int end) {
 // folded into scalars: rate (m / c1) / (sqrt(v / c2) + eps) = (rate / c1) m / (sqrt(v) / sqrt(c2) + eps).
 CK_INLINE void CK(adam)(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float keep, float d1,
                         float b1, float d2, float b2, float rate, float root, float eps) {
-#pragma clang fp contract(fast)
+#pragma clang fp contract(off)  // an element has the same bits in the vector loop and in its tail
   const float a1 = 1.0f - b1, a2 = 1.0f - b2;
   CK_PARALLEL for (ck_int i = begin; i < end; i++) {
     const float gi = clip * g[i];
@@ -89,7 +89,7 @@ static void CK(ck_adam_rows)(float *w, float *g, float *m, float *v, int32_t *la
 
 static void CK(ck_sgd)(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum,
                        float decay) {
-#pragma clang fp contract(fast)
+#pragma clang fp contract(off)
   if (m) {
     CK_PARALLEL for (ck_int i = begin; i < end; i++) {
       m[i] = momentum * m[i] + (clip * g[i] + decay * w[i]);

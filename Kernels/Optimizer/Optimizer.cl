@@ -1,6 +1,6 @@
-// Adam with decoupled decay (Kingma and Ba 2015; Loshchilov and Hutter 2019), its lazy form on rows, SGD, gradient clipping.
-// Elements: a work-item updates VECTOR neighbours. Rows: a work-group updates ROWS rows. clip is a device number (null: 1), so that
-// clipping needs no trip to the host. Local memory: ELEMENTS floats (sums) or none.
+// Adam with decoupled decay (Kingma and Ba 2015; Loshchilov and Hutter 2019), its lazy form on rows, SGD, gradient
+// clipping. Elements: a work-item updates VECTOR neighbours. Rows: a work-group updates ROWS rows. clip is a device
+// number (null: 1), so that clipping needs no trip to the host. Local memory: ELEMENTS floats (sums) or none.
 
 #define CLIP (clip ? *clip : 1.0f)
 
@@ -46,8 +46,8 @@ ELEMENT_KERNEL void clip_factor(__global float *clip, __global const float *part
 }
 
 // One vector of Adam at w, g, m, v; the moments are first multiplied by old1 and old2 (1: nothing missed)
-void adam_part(__global float *w, __global float *g, __global float *m, __global float *v, int count, float clip, float rate,
-               float b1, float b2, float eps, float decay, float c1, float c2, float old1, float old2) {
+void adam_part(__global float *w, __global float *g, __global float *m, __global float *v, int count, float clip,
+               float rate, float b1, float b2, float eps, float decay, float c1, float c2, float old1, float old2) {
   const vec gradient = clip * vload_part(g, count);
   const vec mean = b1 * (old1 * vload_part(m, count)) + (1.0f - b1) * gradient;
   const vec square = b2 * (old2 * vload_part(v, count)) + (1.0f - b2) * gradient * gradient;
@@ -61,16 +61,16 @@ void adam_part(__global float *w, __global float *g, __global float *m, __global
 }
 
 ELEMENT_KERNEL void adam(__global float *w, __global float *g, __global float *m, __global float *v,
-                         __global const float *clip, int n, float rate, float b1, float b2, float eps, float decay, float c1,
-                         float c2) {
+                         __global const float *clip, int n, float rate, float b1, float b2, float eps, float decay,
+                         float c1, float c2) {
   const int i = get_global_id(0) * VECTOR;
   adam_part(w + i, g + i, m + i, v + i, n - i, CLIP, rate, b1, b2, eps, decay, c1, c2, 1, 1);
 }
 
 // Rows rows[u], u < U; last[row] is the step of the row's last update.
-ROW_KERNEL void adam_rows(__global float *w, __global float *g, __global float *m, __global float *v, __global int *last,
-                          __global const int *rows, __global const float *clip, int U, int D, int step, float rate, float b1,
-                          float b2, float eps, float decay, float c1, float c2) {
+ROW_KERNEL void adam_rows(__global float *w, __global float *g, __global float *m, __global float *v,
+                          __global int *last, __global const int *rows, __global const float *clip, int U, int D,
+                          int step, float rate, float b1, float b2, float eps, float decay, float c1, float c2) {
   ROW(u, live, U);
   const int row = rows[u], missed = live ? step - last[row] - 1 : 0;
   const float old1 = missed > 0 ? pow(b1, (float)missed) : 1.0f, old2 = missed > 0 ? pow(b2, (float)missed) : 1.0f;
@@ -83,8 +83,8 @@ ROW_KERNEL void adam_rows(__global float *w, __global float *g, __global float *
 }
 
 // m = momentum m + g', w -= rate m, g' = clip g + decay w; m null: w -= rate g'
-void sgd_part(__global float *w, __global float *g, __global float *m, int count, float clip, float rate, float momentum,
-              float decay) {
+void sgd_part(__global float *w, __global float *g, __global float *m, int count, float clip, float rate,
+              float momentum, float decay) {
   vec weight = vload_part(w, count), change = clip * vload_part(g, count) + decay * weight;
   if (m) {
     change += momentum * vload_part(m, count);
@@ -100,8 +100,8 @@ ELEMENT_KERNEL void sgd(__global float *w, __global float *g, __global float *m,
   sgd_part(w + i, g + i, m ? m + i : m, n - i, CLIP, rate, momentum, decay);
 }
 
-ROW_KERNEL void sgd_rows(__global float *w, __global float *g, __global const int *rows, __global const float *clip, int U,
-                         int D, float rate, float decay) {
+ROW_KERNEL void sgd_rows(__global float *w, __global float *g, __global const int *rows, __global const float *clip,
+                         int U, int D, float rate, float decay) {
   ROW(u, live, U);
   if (!live) return;
   const size_t at = (size_t)rows[u] * D;

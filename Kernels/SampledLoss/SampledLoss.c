@@ -31,8 +31,13 @@ const char *ck_opencl_sampled_loss(void) {
 
 #ifndef CK_SAMPLED_LOSS
 #define CK_SAMPLED_LOSS
-// From this many rows on a group is worth a gather and matrix products.
-enum { ck_gather_rows = 4, ck_few_negatives = 8 };
+enum { ck_few_negatives = 8 };
+
+// A group of so few products is not worth a gather and calls of BLAS.
+CK_INLINE int ck_is_short(const int32_t *groups, ck_int g, ck_int N) {
+  const ck_int rows = groups[g + 1] - groups[g];
+  return rows < 2 || rows * N < 32;
+}
 #endif
 
 // Scores s+ in cp[rows] and s[rows, N], -inf where left out, become dL/ds in place, times weight.
@@ -84,11 +89,6 @@ static void CK(softmax_rows)(float *loss, float *cp, float *s, ck_int rows, ck_i
   }
 }
 
-// dh[t] of a row starts as cp E[target].
-CK_INLINE void CK(scaled_row)(float *y, const float *x, float c, ck_int D) {
-  CK_ROW for (ck_int d = 0; d < D; d++) y[d] = c * x[d];
-}
-
 CK_INLINE void CK(add_scaled_row)(float *y, const float *x, float c, ck_int D) {
 #pragma clang fp contract(fast)
   CK_ROW for (ck_int d = 0; d < D; d++) y[d] += c * x[d];
@@ -112,11 +112,6 @@ static void CK(loss_rows)(const struct CK(sampled_loss) *a, ck_int first, ck_int
     CK(bce_rows)(a->loss + first, a->cp + first, a->cn + first * a->N, rows, a->N, a->beta, a->share, a->weight);
 }
 
-static float CK(positive_score)(const struct CK(sampled_loss) *a, ck_int t) {
-  const ck_int target = a->targets[t];
-  return CK(dot)(a->h + t * a->D, a->table + target * a->D, a->D) - (a->logq ? a->logq[target] : 0.0f);
-}
-
 // Asks for the table rows of a short group.
 CK_INLINE void CK(fetch_group)(const struct CK(sampled_loss) *a, ck_int g) {
   const ck_int count = a->N < ck_few_negatives ? a->N : ck_few_negatives;
@@ -124,29 +119,55 @@ CK_INLINE void CK(fetch_group)(const struct CK(sampled_loss) *a, ck_int g) {
   for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++) ck_fetch(a->table + a->targets[t] * a->D, a->D);
 }
 
+// cp[t] = s+ and s[N] = the scores of row t against ids, read from the table in place.
+CK_INLINE void CK(row_scores)(const struct CK(sampled_loss) *a, ck_int t, const int32_t *ids) {
+  const ck_int N = a->N, D = a->D, target = a->targets[t];
+  const float *h = a->h + t * D, *table = a->table;
+  float *s = a->cn + t * N, first[2];
+  CK(dot2)(first, h, table + target * D, table + ids[0] * D, D);
+  a->cp[t] = first[0];
+  s[0] = first[1];
+  ck_int k = 1;
+  for (; k + 4 <= N; k += 4) {
+    for (ck_int i = k + ck_few_negatives; i < k + ck_few_negatives + 4 && i < N; i++) ck_fetch(table + ids[i] * D, D);
+    CK(dot4)(s + k, h, table + ids[k] * D, table + ids[k + 1] * D, table + ids[k + 2] * D, table + ids[k + 3] * D, D);
+  }
+  for (; k < N; k++) s[k] = CK(dot)(h, table + ids[k] * D, D);
+  if (a->logq) {
+    a->cp[t] -= a->logq[target];
+    for (k = 0; k < N; k++) s[k] -= a->logq[ids[k]];
+  }
+  for (k = 0; k < N; k++) s[k] = ids[k] == target ? -INFINITY : s[k];
+}
+
+// dh[t] = cp E[target] + sum c_k E[ids_k]
+CK_INLINE void CK(row_gradient)(const struct CK(sampled_loss) *a, ck_int t, const int32_t *ids) {
+#pragma clang fp contract(fast)
+  const ck_int N = a->N, D = a->D;
+  const float *table = a->table, *c = a->cn + t * N, *x0 = table + a->targets[t] * D, *x1 = table + ids[0] * D;
+  const float c0 = a->cp[t], c1 = c[0];
+  float *y = a->dh + t * D;
+  CK_ROW for (ck_int d = 0; d < D; d++) y[d] = c0 * x0[d] + c1 * x1[d];
+  ck_int k = 1;
+  for (; k + 4 <= N; k += 4) {
+    const float *z0 = table + ids[k] * D, *z1 = table + ids[k + 1] * D, *z2 = table + ids[k + 2] * D,
+                *z3 = table + ids[k + 3] * D;
+    CK_ROW for (ck_int d = 0; d < D; d++) y[d] += (c[k] * z0[d] + c[k + 1] * z1[d]) + (c[k + 2] * z2[d] + c[k + 3] * z3[d]);
+  }
+  for (; k < N; k++) CK(add_scaled_row)(y, table + ids[k] * D, c[k], D);
+}
+
 // Short groups g0..<g1, few enough rows that the table rows are still in cache for dh.
 static void CK(short_groups)(const struct CK(sampled_loss) *a, ck_int g0, ck_int g1, ck_int end) {
   enum { ahead = 8 };
-  const ck_int N = a->N, D = a->D, first = a->groups[g0], rows = a->groups[g1] - first;
+  const ck_int N = a->N, D = a->D;
   for (ck_int g = g0; g < g1; g++) {
-    if (g + ahead < end && a->groups[g + ahead + 1] - a->groups[g + ahead] < ck_gather_rows) CK(fetch_group)(a, g + ahead);
-    const int32_t *ids = a->negatives + g * a->stride;
-    for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++) {
-      const int32_t target = a->targets[t];
-      a->cp[t] = CK(positive_score)(a, t);
-      for (ck_int k = 0; k < N; k++) {
-        const float score = CK(dot)(a->h + t * D, a->table + ids[k] * D, D) - (a->logq ? a->logq[ids[k]] : 0.0f);
-        a->cn[t * N + k] = ids[k] == target ? -INFINITY : score;
-      }
-    }
+    if (g + ahead < end && ck_is_short(a->groups, g + ahead, N)) CK(fetch_group)(a, g + ahead);
+    for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++) CK(row_scores)(a, t, a->negatives + g * a->stride);
   }
-  CK(loss_rows)(a, first, rows);
+  CK(loss_rows)(a, a->groups[g0], a->groups[g1] - a->groups[g0]);
   for (ck_int g = g0; g < g1; g++) {
-    const int32_t *ids = a->negatives + g * a->stride;
-    for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++) {
-      CK(scaled_row)(a->dh + t * D, a->table + a->targets[t] * D, a->cp[t], D);
-      for (ck_int k = 0; k < N; k++) CK(add_scaled_row)(a->dh + t * D, a->table + ids[k] * D, a->cn[t * N + k], D);
-    }
+    for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++) CK(row_gradient)(a, t, a->negatives + g * a->stride);
     if (!a->dn) continue;
     for (ck_int k = 0; k < N; k++) {
       float *out = a->dn + (g * N + k) * D;
@@ -168,12 +189,14 @@ static void CK(long_group)(const struct CK(sampled_loss) *a, ck_int g, const flo
       if (t + ahead < to) ck_fetch(a->table + a->targets[t + ahead] * D, D);
       const int32_t target = a->targets[t];
       float *row = a->cn + t * N;
-      a->cp[t] = CK(positive_score)(a, t);
+      a->cp[t] = CK(dot)(a->h + t * D, a->table + target * D, D) - (a->logq ? a->logq[target] : 0.0f);
       CK_PARALLEL for (ck_int k = 0; k < N; k++) row[k] = ids[k] == target ? -INFINITY : row[k] + bias[k];
     }
     CK(loss_rows)(a, first, rows);
-    for (ck_int t = first; t < first + rows; t++)
-      CK(scaled_row)(a->dh + t * D, a->table + a->targets[t] * D, a->cp[t], D);
+    for (ck_int t = first; t < first + rows; t++) {
+      const float *target = a->table + a->targets[t] * D, c = a->cp[t];
+      CK_ROW for (ck_int d = 0; d < D; d++) a->dh[t * D + d] = c * target[d];
+    }
     ck_gemm(a->dh + first * D, a->cn + first * N, gathered, rows, D, N, 0, 0, 1.0f);
   }
   if (a->dn) ck_gemm(a->dn + g * N * D, a->cn + from * N, a->h + from * D, N, D, to - from, 1, 0, 0.0f);
@@ -191,8 +214,8 @@ static void CK(ck_sampled_loss)(float *loss, float *cp, float *cn, float *dh, fl
   const int32_t *gathered = NULL;
   for (ck_int g = begin, next; g < end; g = next) {
     next = g + 1;
-    if (groups[g + 1] - groups[g] < ck_gather_rows) {
-      while (next < end && groups[next + 1] - groups[next] < ck_gather_rows && groups[next + 1] - groups[g] <= most) next++;
+    if (ck_is_short(groups, g, N)) {
+      while (next < end && ck_is_short(groups, next, N) && groups[next + 1] - groups[g] <= most) next++;
       CK(short_groups)(&a, g, next, end);
       continue;
     }

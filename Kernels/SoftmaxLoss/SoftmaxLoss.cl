@@ -1,9 +1,11 @@
-// Cross-entropy over the whole catalogue, one tile of items at a time: the host fills logits[T,n] = h E[v0 ..< v0 + n]^T with
-// matmul_transposed, these kernels reduce the tile, so that no more than one tile is stored (Hsu et al. 2024, Liger; Wijmans et al.
-// 2024, Cut Your Losses). A work-group serves ROWS rows, a work-item every LANES-th element; local memory LANES * ROWS floats.
+// Cross-entropy over the whole catalogue, one tile of items at a time: the host fills logits[T,n] = h E[v0 ..< v0 +
+// n]^T with matmul_transposed, these kernels reduce the tile, so that no more than one tile is stored (Hsu et al. 2024,
+// Liger; Wijmans et al. 2024, Cut Your Losses). A work-group serves ROWS rows, a work-item every LANES-th element;
+// local memory LANES * ROWS floats.
 
 // Running maximum m[t] and sum z[t] of exp(logit - m); the tile with v0 == 0 starts them.
-ROW_KERNEL void softmax_loss_scan(__global float *m, __global float *z, __global const float *logits, int T, int v0, int n) {
+ROW_KERNEL void softmax_loss_scan(__global float *m, __global float *z, __global const float *logits, int T, int v0,
+                                  int n) {
   LANE_SCRATCH
   ROW(t, live, T);
   logits += (size_t)t * n;
@@ -35,8 +37,8 @@ ROW_KERNEL void softmax_loss_finish(__global float *loss, __global float *lse, _
 }
 
 // In place: logits -> p = weight * (exp(logit - lse) - [v0 + i == target])
-ROW_KERNEL void softmax_loss_tile(__global float *p, __global const float *lse, __global const int *targets, int T, int v0,
-                                  int n, float weight) {
+ROW_KERNEL void softmax_loss_tile(__global float *p, __global const float *lse, __global const int *targets, int T,
+                                  int v0, int n, float weight) {
   ROW(t, live, T);
   if (!live) return;
   p += (size_t)t * n;

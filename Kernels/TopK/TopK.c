@@ -1,6 +1,6 @@
 // The best items of a catalogue, and the rank of one item, streaming over tiles of items: scores are never stored.
-// A score is bias + one chain of fused multiply-adds in the order of D, whatever the blocking, so its bits are the same in
-// both kernels and for any batch. A tile of the table is transposed so that the chains of many items share a vector.
+// A score is bias + one chain of fused multiply-adds in the order of D, whatever the blocking: the same bits in both
+// kernels and for any batch. A tile of the table is transposed so that the chains of many items share a vector.
 #ifndef CK_BODY
 #define CK_FILE "../TopK/TopK.c"
 
@@ -10,8 +10,8 @@
 #include <string.h>
 
 // Users of a block, items of a tile, columns transposed at a time: 48 KB on the stack. Up to ck_top_sorted results are
-// kept sorted (inserting is two short moves); more are kept as a heap, sorted in the end.
-enum { ck_top_users = 128, ck_top_items = 64, ck_top_columns = 64, ck_top_sorted = 512 };
+// kept sorted, inserted without a branch; more are kept as a heap, sorted in the end.
+enum { ck_top_users = 128, ck_top_items = 64, ck_top_columns = 64, ck_top_sorted = 128 };
 
 // One streaming position in a user's sorted list of seen items.
 struct ck_cursor {
@@ -92,8 +92,8 @@ CK_DISPATCH(void, ck_top_k,
 
 CK_DISPATCH(void, ck_rank,
             (int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias,
-             const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V,
-             ck_int D),
+             const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end,
+             ck_int V, ck_int D),
             (greater, equal, h, table, bias, targets, seen, seen_offsets, begin, end, V, D))
 
 const char *ck_opencl_top_k(void) {
@@ -116,6 +116,7 @@ const char *ck_opencl_top_k(void) {
 #define block CK(top_block)
 #define pack_transposed CK(top_pack_transposed)
 #define tile_scores CK(top_tile_scores)
+#define choose CK(top_choose)
 #define insert CK(top_insert)
 #define passing CK(top_passing)
 #define before CK(top_before)
@@ -138,8 +139,8 @@ INLINE void block(float *s, const float *h, ck_int ldh, const float *panel, ck_i
     for (int n = 0; n < 2; n++) *(floats *)(s + u * ck_top_items + n * CK_LANES) = sum[u][n];
 }
 
-// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row. Asks for the next tile meanwhile: without, one
-// user over a large table waits for memory half of the time.
+// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row. Asks for the next tile meanwhile: without,
+// one user over a large table waits for memory half of the time.
 static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
   typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
   if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
@@ -165,8 +166,8 @@ static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, c
 }
 
 // s[users, ck_top_items] of the n items from v0; bias starts the sum.
-static void tile_scores(float *s, const float *h, ck_int users, const float *table, const float *bias, ck_int v0, ck_int n,
-                        ck_int D) {
+static void tile_scores(float *s, const float *h, ck_int users, const float *table, const float *bias, ck_int v0,
+                        ck_int n, ck_int D) {
   alignas(64) float panels[ck_top_items * ck_top_columns], start[ck_top_items] = {0};
   if (bias != NULL) memcpy(start, bias + v0, (size_t)n * sizeof(float));
   for (ck_int u = 0; u < users; u++) memcpy(s + u * ck_top_items, start, sizeof start);
@@ -183,18 +184,32 @@ static void tile_scores(float *s, const float *h, ck_int users, const float *tab
   }
 }
 
-// Inserts a candidate that is better than the last of k into a sorted list of `count`; returns the new count. Candidates
-// come in the order of their index, so a candidate goes after its equals.
+INLINE words choose(words mask, words a, words b) { return (mask & a) | (~mask & b); }
+
+// Inserts a candidate that is better than the last of k into a sorted list of `count`; returns the new count. It goes
+// after its equals, as candidates come in the order of their index. Every place looks at itself and at the one before:
+// no branch depends on where the candidate lands.
 static ck_int insert(float *scores, int32_t *items, ck_int count, ck_int k, float s, int32_t i) {
-  int32_t place = 0;
-  for (int32_t n = 0; n < (int32_t)count; n++) place += scores[n] >= s;
-  if (s != s) place = (int32_t)count;
-  const ck_int moved = (count < k ? count : k - 1) - place;
-  memmove(scores + place + 1, scores + place, (size_t)moved * sizeof(float));
-  memmove(items + place + 1, items + place, (size_t)moved * sizeof(int32_t));
-  scores[place] = s;
-  items[place] = i;
-  return count < k ? count + 1 : k;
+  const ck_int last = count < k ? count : k - 1;
+  scores[last] = s != s ? s : NAN;
+  items[last] = i;
+  if (s != s) return last + 1;
+  ck_int n = last - (CK_LANES - 1);
+  for (; n > 0; n -= CK_LANES) {
+    const floats here = *(floats *)(scores + n), above = *(floats *)(scores + n - 1);
+    const words item = *(words *)(items + n), item_above = *(words *)(items + n - 1);
+    const words stays = (words)(here >= s), lands = (words)(above >= s);
+    *(words *)(scores + n) = choose(stays, (words)here, choose(lands, (words)(s - (floats){}), (words)above));
+    *(words *)(items + n) = choose(stays, item, choose(lands, (words){} + (uint32_t)i, item_above));
+  }
+  for (n += CK_LANES - 1; n > 0; n--) {
+    const int stays = scores[n] >= s, lands = scores[n - 1] >= s;
+    scores[n] = stays ? scores[n] : lands ? s : scores[n - 1];
+    items[n] = stays ? items[n] : lands ? i : items[n - 1];
+  }
+  items[0] = scores[0] >= s ? items[0] : i;
+  scores[0] = scores[0] >= s ? scores[0] : s;
+  return last + 1;
 }
 
 // Bit l: s[l] may enter a list whose worst score is `worst`; NaN on either side passes, the list decides.
@@ -272,8 +287,8 @@ INLINE void CK(top_count)(const float *s, ck_int n, float t, int32_t *greater, i
 }
 
 static void CK(ck_rank)(int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias,
-                        const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end,
-                        ck_int V, ck_int D) {
+                        const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin,
+                        ck_int end, ck_int V, ck_int D) {
 #pragma clang fp contract(fast)
   alignas(64) float s[ck_top_users * ck_top_items];
   struct ck_cursor cursor[ck_top_users];
@@ -317,6 +332,7 @@ static void CK(ck_rank)(int32_t *greater, int32_t *equal, const float *h, const 
 #undef block
 #undef pack_transposed
 #undef tile_scores
+#undef choose
 #undef insert
 #undef passing
 #undef before

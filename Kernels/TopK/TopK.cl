@@ -1,13 +1,18 @@
-// The k best items and the rank of a target, one tile of items at a time: the host fills scores[B,n] = h E[v0 ..< v0 + n]^T with
-// matmul_transposed. Selection keeps the running best in local memory and prunes by a total order (score, then lower index), so
-// that the result depends neither on timing nor on the batch (Johnson et al. 2019, faiss).
-// top_k: a work-group of SELECT_ITEMS serves one user; local memory CANDIDATES * 8 bytes. Rows kernels: LANES * ROWS floats.
+// The k best items and the rank of a target, one tile of items at a time: the host fills scores[B,n] = h E[v0 ..< v0 +
+// n]^T with matmul_transposed. Selection keeps the running best in local memory and prunes by a total order (score,
+// then lower index), so that the result depends neither on timing nor on the batch (Johnson et al. 2019, faiss). top_k:
+// a work-group of SELECT_ITEMS serves one user, SELECT_ROUND items each between barriers; local memory CANDIDATES * 8
+// bytes. Rows kernels: LANES * ROWS floats.
 #ifndef SELECT_ITEMS
 #define SELECT_ITEMS 128
+#endif
+#ifndef SELECT_ROUND
+#define SELECT_ROUND 4
 #endif
 #ifndef CANDIDATES
 #define CANDIDATES 2048
 #endif
+#define STEP (SELECT_ITEMS * SELECT_ROUND)
 
 // Order of a score as an integer: missing 0 < NaN 1 < -infinity < ... < +infinity; -0 counts as 0
 uint score_order(float score) {
@@ -54,7 +59,8 @@ void sort_candidates(__local ulong *best, int count) {
     }
 }
 
-// values[B,k], items[B,k]: the best of the tiles so far; the tile with v0 == 0 starts them. bias and seen may be null; k <= CANDIDATES / 2.
+// values[B,k], items[B,k]: the best of the tiles so far; the tile with v0 == 0 starts them. bias and seen may be null;
+// k <= CANDIDATES - STEP.
 __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1))) void top_k(
     __global float *values, __global int *items, __global const float *scores, __global const float *bias,
     __global const int *seen, __global const int *seen_offsets, int v0, int n, int k) {
@@ -69,9 +75,9 @@ __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1))) void top_k(
   if (item == 0) count = k;
   barrier(CLK_LOCAL_MEM_FENCE);
   ulong threshold = best[k - 1];
-  for (int start = 0; start < n; start += SELECT_ITEMS) {
-    const int i = start + item;
-    if (i < n) {
+  const int limit = min(CANDIDATES - STEP, 2 * k + STEP);
+  for (int start = 0; start < n; start += STEP) {
+    for (int i = start + item; i < min(n, start + STEP); i += SELECT_ITEMS) {
       const ulong key = candidate(scores[i] + (bias ? bias[v0 + i] : 0.0f), v0 + i);
       if (key > threshold) {
         const int place = lower_bound(seen, seen_first, seen_end, v0 + i);
@@ -81,7 +87,7 @@ __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1))) void top_k(
     barrier(CLK_LOCAL_MEM_FENCE);
     const int filled = count;
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (filled > CANDIDATES - SELECT_ITEMS || (start + SELECT_ITEMS >= n && filled > k)) {
+    if (filled > limit || (start + STEP >= n && filled > k)) {
       sort_candidates(best, filled);
       threshold = best[k - 1];
       if (item == 0) count = k;
@@ -94,7 +100,8 @@ __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1))) void top_k(
   }
 }
 
-// target_scores[b] = h[b] . E[targets[b]] + bias, in the order of matmul_transposed: the same bits. A work-item per user.
+// target_scores[b] = h[b] . E[targets[b]] + bias, in the order of matmul_transposed: the same bits. A work-item per
+// user.
 ELEMENT_KERNEL void rank_targets(__global float *target_scores, __global const float *h, __global const float *table,
                                  __global const float *bias, __global const int *targets, int B, int D) {
   const int b = get_global_id(0);

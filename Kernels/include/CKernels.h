@@ -110,8 +110,9 @@ void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, con
                            float *scratch);
 
 // --- SampledLoss: rows are cut into groups that share N negatives -------------------------------------------------------------
-// Group g owns rows groups[g]..<groups[g+1] of h[T,D] and the N ids from negatives[g * stride]; stride 0: one list for all groups. s+ = h.E[target] + bias, s_k = h.E[neg_k] + bias_k,
-// bias = -logQ[id] where logQ is given, else 0. A negative equal to the target of its row is left out of the row.
+// Group g owns rows groups[g]..<groups[g+1] of h[T,D] and the N >= 1 ids from negatives[g * stride]; stride 0: one list for all
+// groups, which the caller cuts as he likes (dn null; dn = cn^T h is ck_matmul_tn). s+ = h.E[target] + bias,
+// s_k = h.E[neg_k] + bias_k, bias = -logQ[id] where logQ is given, else 0. A negative equal to the target of its row is left out.
 //   CK_BCE      L = (beta * sp(-s+) + sum_k sp(s_k)) / (N + 1 if mean else 1);  beta = 1: BCE; beta < 1: gBCE (models: gSASRec)
 //   CK_SOFTMAX  L = log(e^{s+} + sum_k e^{s_k}) - s+
 // Writes loss[t], and, times weight: cp[t] = dL/ds+, cn[t*N + k] = dL/ds_k (0 where left out), dh[t,D] = cp E[target] + sum_k cn_k E[neg_k],
@@ -126,7 +127,7 @@ void ck_sampled_loss(float *loss, float *cp, float *cn, float *dh, float *dn, co
 
 // --- SoftmaxLoss: the whole catalogue, logits never stored beyond one tile ---------------------------------------------------------
 // For rows begin..<end and one tile of items v0..<v0+n: the running maximum m[t] and sum z[t] of exp(h.E[v] - m).
-// The first tile (v0 == 0) starts them. scratch[CK_ROW_BLOCK * n].
+// The first tile (v0 == 0) starts them. begin is a multiple of CK_ROW_BLOCK; n of 256 to 512 is fastest. scratch[CK_ROW_BLOCK * n].
 void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T,
                           ck_int v0, ck_int n, ck_int D, float *scratch);
 // loss[t] = m + log z - h.E[target]; lse[t] = m + log z
@@ -142,15 +143,15 @@ void ck_mse(float *loss, float *dx, const float *x, const float *y, ck_int begin
 // --- Optimizer ---------------------------------------------------------------------------------------------------------------------------
 // sum of squares of x[begin:end] in double, fixed order
 double ck_sum_squares(const float *x, ck_int begin, ck_int end);
-// g' = clip * g (+ decay * w when coupled, L2); m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; w -= rate * (m/c1) / (sqrt(v/c2) + eps);
-// decoupled decay: w -= rate * decay * w before it (AdamW). c1 = 1-b1^t, c2 = 1-b2^t. Zeroes g. Elements begin..<end.
+// g' = clip g; m = b1 m + (1-b1) g'; v = b2 v + (1-b2) g'^2; w = (1 - rate decay) w - rate (m/c1) / (sqrt(v/c2) + eps), decay
+// decoupled (AdamW). c1 = 1-b1^t, c2 = 1-b2^t. Zeroes g. Elements begin..<end.
 void ck_adam(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float rate, float b1, float b2,
              float eps, float decay, float c1, float c2);
 // The same on the rows rows[u], u in [begin, end), only (lazy Adam); last[row] is the step of its last update: moments first decay by
 // b^(step - last - 1), then last[row] = step.
 void ck_adam_rows(float *w, float *g, float *m, float *v, int32_t *last, const int32_t *rows, ck_int begin, ck_int end,
                   ck_int D, int32_t step, float clip, float rate, float b1, float b2, float eps, float decay, float c1, float c2);
-// m = momentum m + clip g; w -= rate * m (momentum 0: m may be null). Zeroes g.
+// m = momentum m + (clip g + decay w); w -= rate * m (momentum 0: m may be null). Zeroes g.
 void ck_sgd(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum, float decay);
 // w[row] -= rate * (clip g[row] + decay w[row]) on rows[u]; zeroes those rows of g.
 void ck_sgd_rows(float *w, float *g, const int32_t *rows, ck_int begin, ck_int end, ck_int D, float clip, float rate, float decay);

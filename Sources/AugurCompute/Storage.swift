@@ -88,7 +88,7 @@ package final class Arena: Sendable {
     switch device {
     case .cpu:
       var pointer: UnsafeMutableRawPointer?
-      let alignment = bytes >= 1 << 22 ? 1 << 21 : 64
+      let alignment = bytes >= 1 << 21 ? 1 << 21 : 64
       guard posix_memalign(&pointer, alignment, bytes) == 0, let pointer else {
         fatalError("arena: no memory for \(bytes) bytes on the cpu; use a smaller --batch or model")
       }

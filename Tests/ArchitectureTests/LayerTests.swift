@@ -23,8 +23,11 @@ private let layers: [String: Layer] = [
   "AugurModels": Layer(modules: ["AugurLayers", "AugurOps", "AugurTensors"], system: bare),
   "AugurMetrics": Layer(modules: []),
   "AugurEvents": Layer(modules: ["AugurTensors"], system: foundation),
-  "AugurTraining": Layer(modules: ["AugurModels", "AugurLayers", "AugurEvents", "AugurMetrics"], system: foundation),
-  "AugurServing": Layer(modules: ["AugurModels", "AugurEvents", "AugurMetrics"], system: foundation),
+  "AugurTraining": Layer(
+    modules: ["AugurModels", "AugurLayers", "AugurOps", "AugurTensors", "AugurCompute", "AugurEvents", "AugurMetrics"],
+    system: foundation),
+  "AugurServing": Layer(
+    modules: ["AugurModels", "AugurLayers", "AugurOps", "AugurTensors", "AugurEvents", "AugurMetrics"], system: foundation),
   "augur": Layer(modules: nil, system: foundation.union(["ArgumentParser"])),
 ]
 

@@ -1,0 +1,58 @@
+# make demo, make test, make bench, make build: each sets up what it needs and says so.
+BUILD ?= .build
+SWIFT = swift build -c release --scratch-path $(BUILD)
+AUGUR = $(BUILD)/release/augur
+PACKAGES = libopenblas-dev ocl-icd-opencl-dev opencl-headers
+TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind
+DEMO = demo
+
+.PHONY: build demo test bench setup setup-test fuzz sanitize clean
+
+setup:
+	@sh Benchmarks/setup.sh $(PACKAGES)
+
+setup-test:
+	@sh Benchmarks/setup.sh $(TEST_PACKAGES)
+
+build: setup
+	$(SWIFT) --product augur
+
+# The main job end to end on a synthetic log whose best achievable score is known.
+demo: build
+	@sh Benchmarks/setup.sh --optional libjs-chart.js
+	rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(AUGUR) synth --events 200000 --users 10000 --items 2000 --seed 1 --output $(DEMO)/log.csv
+	head -n 4 $(DEMO)/log.csv
+	$(AUGUR) prepare --input $(DEMO)/log.csv --output $(DEMO)/data
+	$(AUGUR) train --data $(DEMO)/data --model esasrec --output $(DEMO)/run --epochs 15 --set length=50 --set learning-rate=0.002
+	$(AUGUR) evaluate --run $(DEMO)/run
+	@for user in 1 2 3; do echo "next for user $$user:"; $(AUGUR) recommend --run $(DEMO)/run --user $$user --top 3; done
+	$(AUGUR) report --run $(DEMO)/run --truth $(DEMO)/log.csv.truth.json --output $(DEMO)/report.html
+	@echo "best achievable and curves: open $(DEMO)/report.html"
+
+# Release build: the kernels at the speed and with the bits that users get.
+test: setup-test
+	$(SWIFT) --build-tests -Xswiftc -enable-testing
+	swift test -c release --skip-build --scratch-path $(BUILD)
+	sh Tests/CommandLine/run.sh $(AUGUR)
+
+bench: build
+	$(AUGUR) bench ops
+	$(AUGUR) bench train-step
+	$(AUGUR) bench train-step --loss sampled --negatives 256
+	$(AUGUR) bench train-step --loss ce --batch 32
+
+# Coverage and AddressSanitizer together in every part of the build; SECONDS a target.
+SECONDS ?= 60
+fuzz: setup
+	AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address --product FuzzLogReader
+	AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address --product FuzzSafetensors
+	$(BUILD)-fuzz/release/FuzzLogReader -max_total_time=$(SECONDS) -rss_limit_mb=1024 Tests/Fuzz/Corpus/LogReader
+	$(BUILD)-fuzz/release/FuzzSafetensors -max_total_time=$(SECONDS) -rss_limit_mb=1024 Tests/Fuzz/Corpus/Safetensors
+
+sanitize: setup-test
+	swift test --sanitize=address --scratch-path $(BUILD)-asan
+	swift test --sanitize=thread --scratch-path $(BUILD)-tsan
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(DEMO)

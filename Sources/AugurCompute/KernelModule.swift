@@ -1,0 +1,35 @@
+// What a device kernel is to the rest of the engine: text, entry name, argument list, grid. Loaders for other kinds of
+// text fit behind it.
+
+/// The text of one group of device kernels and the compiler options that select a variant of it.
+package struct KernelModule: Sendable {
+  /// Name in messages and, with the options, the key of the compiled program.
+  package let name: String
+  package let options: String
+  /// The kernels, without Common/opencl.h; read once, when the module is built.
+  package let source: @Sendable () -> String
+
+  package init(name: String, options: String = "", source: @escaping @Sendable () -> String) {
+    (self.name, self.options, self.source) = (name, options, source)
+  }
+}
+
+/// One argument of a kernel, in the order of its parameter list.
+package enum KernelArgument {
+  case buffer(OpenCLBuffer)
+  case int(Int)
+  case float(Float)
+  case seed(UInt64)
+  /// Local memory given by the host.
+  case local(bytes: Int)
+  /// The null pointer: an input that is not there.
+  case none
+}
+
+/// How many work-groups of what size; no work-group, no launch.
+package struct LaunchGrid: Sendable, Equatable {
+  package var groups: SIMD3<Int>
+  package var local: SIMD3<Int>
+
+  package init(groups: SIMD3<Int>, local: SIMD3<Int>) { (self.groups, self.local) = (groups, local) }
+}

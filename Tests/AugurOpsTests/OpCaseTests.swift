@@ -1,0 +1,186 @@
+// Every op against its Double reference on every device, and its gradient against central differences of the reference.
+import AugurCompute
+import AugurOps
+import AugurTensors
+import OpCases
+import Testing
+
+private let devices: [Device] = [.cpu]
+
+/// Input i of a case in Double, rounded to what a float32 tensor holds.
+private func values(_ input: OpCase.Input, _ salt: Int) -> [Double] {
+  (0..<input.shape.count).map { Double(Float(fixedValue($0, salt)) * input.scale) }
+}
+
+/// The scalar that gradients are taken of: the loss itself, or the mean square of y - target.
+private func objective(_ y: [Double], _ op: OpCase) -> Double {
+  op.isLoss ? y[0] : y.indices.reduce(0) { $0 + (y[$1] - fixedValue($1, 77)) * (y[$1] - fixedValue($1, 77)) } / Double(max(1, y.count))
+}
+
+@Suite struct OpCaseTests {
+  @Test(arguments: OpCase.all.indices, devices.indices)
+  func forward(_ index: Int, _ deviceIndex: Int) {
+    let (op, device) = (OpCase.all[index], devices[deviceIndex])
+    let inputs = op.inputs.indices.map { values(op.inputs[$0], $0) }
+    let tensors = op.inputs.indices.map { Tensor(inputs[$0].map(Float.init), shape: op.inputs[$0].shape, device: device) }
+    let y = op.run(tensors, nil).floats()
+    let expected = op.reference(inputs)
+    #expect(y.count == expected.count, "\(op.name) on \(device)")
+    let size = max(1, expected.map(abs).max() ?? 0)
+    let worst = zip(y, expected).enumerated().max { abs(Double($0.1.0) - $0.1.1) < abs(Double($1.1.0) - $1.1.1) }
+    guard let (at, pair) = worst else { return }
+    #expect(
+      abs(Double(pair.0) - pair.1) <= op.tolerance * size, "\(op.stem) \(op.name) on \(device): element \(at) is \(pair.0), not \(pair.1)")
+  }
+
+  @Test(arguments: OpCase.all.indices, devices.indices)
+  func backward(_ index: Int, _ deviceIndex: Int) {
+    let (op, device) = (OpCase.all[index], devices[deviceIndex])
+    let inputs = op.inputs.indices.map { values(op.inputs[$0], $0) }
+    let tape = Tape()
+    let tensors = op.inputs.indices.map { i in
+      let plain = Tensor(inputs[i].map(Float.init), shape: op.inputs[i].shape, device: device)
+      return switch op.inputs[i].role {
+      case .activation: plain.watched(by: tape)
+      case .parameter: plain.asParameter()
+      case .constant: plain
+      }
+    }
+    let y = op.run(tensors, tape)
+    guard y.count > 0 else { return }
+    let target = Tensor((0..<y.count).map { Float(fixedValue($0, 77)) }, shape: y.shape, device: device)
+    tape.backward(from: op.isLoss ? y : meanSquaredError(y, target))
+    for i in op.inputs.indices where op.inputs[i].role != .constant {
+      checkGradient(op, inputs, i, tensors[i].gradient?.floats() ?? [], "\(device)")
+    }
+  }
+
+  /// A dozen elements of input `i`, by central differences in Double.
+  private func checkGradient(_ op: OpCase, _ inputs: [[Double]], _ i: Int, _ gradient: [Float], _ device: String) {
+    #expect(gradient.count == inputs[i].count, "\(op.stem) \(op.name): no gradient of input \(i)")
+    guard gradient.count == inputs[i].count, !gradient.isEmpty else { return }
+    let size = max(1e-3, gradient.reduce(0) { max($0, abs($1)) })
+    for pick in 0..<min(12, gradient.count) {
+      let at = pick * 7919 % gradient.count
+      var moved = inputs
+      let step = 1e-5
+      moved[i][at] = inputs[i][at] + step
+      let above = objective(op.reference(moved), op)
+      moved[i][at] = inputs[i][at] - step
+      let below = objective(op.reference(moved), op)
+      let expected = (above - below) / (2 * step)
+      #expect(
+        abs(Double(gradient[at]) - expected) <= 2e-3 * Double(size) + 1e-6,
+        "\(op.stem) \(op.name) on \(device): d input \(i)[\(at)] is \(gradient[at]), not \(expected)")
+    }
+  }
+}
+
+@Suite struct RankingOpTests {
+  @Test(arguments: devices.indices, [1, 20, 50, 64])
+  func topItemsAreThoseOfASort(_ deviceIndex: Int, _ D: Int) {
+    let device = devices[deviceIndex]
+    let (B, V) = (5, 300)
+    let h = (0..<B * D).map { Float(fixedValue($0, 1)) }
+    let table = (0..<V * D).map { Float(fixedValue($0, 2)) }
+    let seen: [Int32] = [0, 7, 299]
+    let best = topItems(
+      Tensor(h, shape: [B, D], device: device), Tensor(table, shape: [V, D], device: device),
+      seen: (0..<B).flatMap { _ in seen }, seenOffsets: (0...B).map { Int32($0 * 3) }, k: 10)
+    for b in 0..<B {
+      let expected = referenceTopItems(Array(h[b * D..<(b + 1) * D]), table, seen: seen, D: D, k: 10)
+      #expect(Array(best.items[b * 10..<(b + 1) * 10]) == expected)
+    }
+  }
+
+  @Test(arguments: devices.indices)
+  func aConstantScorerTiesWithEveryone(_ deviceIndex: Int) {
+    let device = devices[deviceIndex]
+    let ranks = targetRanks(
+      Tensor([Float](repeating: 0, count: 8), shape: [2, 4], device: device), Tensor.zeros([50, 4], device: device), targets: [3, 9],
+      seen: [1, 2], seenOffsets: [0, 2, 2])
+    #expect(ranks.greater == [0, 0])
+    #expect(ranks.equal == [47, 49])
+  }
+
+  @Test func aCatalogueSmallerThanTheListLeavesPlacesEmpty() {
+    let best = topItems(
+      Tensor([1 as Float], shape: [1, 1]), Tensor([2 as Float, 3, .nan], shape: [3, 1]), seen: [], seenOffsets: [0, 0], k: 5)
+    #expect(best.items.prefix(2) == [1, 0])
+    #expect(best.items.suffix(2) == [-1, -1])
+  }
+
+  @Test func aRowHasTheSameBitsInAnyBatchAndOnAnyNumberOfThreads() {
+    let (T, K, N) = (300, 50, 50)
+    let x = (0..<T * K).map { Float(fixedValue($0, 1)) }
+    let w = Tensor((0..<K * N).map { Float(fixedValue($0, 2)) }, shape: [K, N])
+    let whole = linear(Tensor(x, shape: [T, K]), w, activation: .gelu).floats()
+    let threads = ThreadPool.shared.threads
+    defer { ThreadPool.shared.threads = threads }
+    for (begin, end) in [(0, 1), (5, 200), (299, 300), (17, 145)] {
+      ThreadPool.shared.threads = end % 2 + 1
+      let part = linear(Tensor(Array(x[begin * K..<end * K]), shape: [end - begin, K]), w, activation: .gelu).floats()
+      #expect(part.map(\.bitPattern) == whole[begin * N..<end * N].map(\.bitPattern))
+    }
+  }
+}
+
+@Suite struct OptimizerOpTests {
+  @Test(arguments: devices.indices)
+  func adamFollowsThePaper(_ deviceIndex: Int) {
+    let device = devices[deviceIndex]
+    let n = 37
+    let start = (0..<n).map { Float(fixedValue($0, 1)) }
+    let w = Tensor(start, shape: [n], device: device)
+    let (g, m, v) = (Tensor.zeros([n], device: device), Tensor.zeros([n], device: device), Tensor.zeros([n], device: device))
+    var reference = start.map { ReferenceAdam(w: Double($0)) }
+    for t in 1...5 {
+      let gradient = (0..<n).map { Float(fixedValue($0, t + 10)) }
+      g.assign(gradient)
+      adam(w, g, m, v, clip: 0.5, AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0.1, step: t))
+      for i in 0..<n {
+        reference[i].step(Double(gradient[i]) * 0.5, t: t, rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0.1)
+      }
+    }
+    let worst = zip(w.floats(), reference).map { abs(Double($0) - $1.w) }.max() ?? 0
+    #expect(worst < 2e-6)
+    #expect(g.floats().allSatisfy { $0 == 0 })
+  }
+
+  @Test(arguments: devices.indices)
+  func lazyAdamOnAllRowsIsAdam(_ deviceIndex: Int) {
+    let device = devices[deviceIndex]
+    let (V, D) = (6, 5)
+    func run(lazily: Bool) -> [Float] {
+      let w = Tensor((0..<V * D).map { Float(fixedValue($0, 1)) }, shape: [V, D], device: device)
+      let (m, v) = (Tensor.zeros([V, D], device: device), Tensor.zeros([V, D], device: device))
+      let last = Tensor([Int32](repeating: 0, count: V), shape: [V], device: device)
+      let rows = Tensor((0..<Int32(V)).map { $0 }, shape: [V], device: device)
+      for t in 1...4 {
+        let g = Tensor((0..<V * D).map { Float(fixedValue($0, t + 10)) }, shape: [V, D], device: device)
+        let step = AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0, step: t)
+        if lazily { adamRows(w, g, m, v, last: last, rows: rows, clip: 1, step) } else { adam(w, g, m, v, clip: 1, step) }
+      }
+      return w.floats()
+    }
+    let worst = zip(run(lazily: true), run(lazily: false)).map { abs($0 - $1) }.max() ?? 0
+    #expect(worst < 1e-6)
+  }
+
+  @Test(arguments: devices.indices)
+  func sgdMovesOnlyTheRowsItIsGiven(_ deviceIndex: Int) {
+    let device = devices[deviceIndex]
+    let w = Tensor([1 as Float, 2, 3, 4], shape: [2, 2], device: device)
+    let g = Tensor([1 as Float, 1, 1, 1], shape: [2, 2], device: device)
+    sgdRows(w, g, rows: Tensor([1 as Int32], shape: [1], device: device), clip: 1, rate: 0.5, decay: 0)
+    #expect(w.floats() == [1, 2, 2.5, 3.5])
+    #expect(g.floats() == [1, 1, 0, 0])
+  }
+
+  @Test(arguments: devices.indices)
+  func sumOfSquaresIsExactOnSmallIntegers(_ deviceIndex: Int) {
+    let x = Tensor((0..<100_000).map { Float($0 % 7) }, shape: [100_000], device: devices[deviceIndex])
+    let expected = (0..<100_000).map { ($0 % 7) * ($0 % 7) }.reduce(0, +)
+    #expect(sumOfSquares([x]) == Double(expected))
+  }
+}

@@ -1,0 +1,168 @@
+// The loop end to end on a small synthetic log: it learns, it is deterministic, it resumes to the bit, it allocates nothing.
+import AugurCompute
+import AugurEvents
+import AugurLayers
+import AugurMetrics
+import AugurModels
+import AugurTensors
+import AugurTraining
+import Foundation
+import Testing
+
+/// A folder of its own for each test, removed at the end.
+private final class Scratch {
+  let path = NSTemporaryDirectory() + "/augur-test-" + UUID().uuidString
+  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func dataset(events: Int = 6000, items: Int = 120) throws -> Dataset {
+    try SyntheticLog(events: events, users: events / 15, items: items, seed: 3).write(to: path + "/log.csv")
+    try prepareDataset(input: path + "/log.csv", output: path + "/data")
+    return try Dataset(path: path + "/data")
+  }
+}
+
+private func makeTrainer(
+  _ data: Dataset, _ output: String, model: String = "esasrec", epochs: Int = 3, resume: Bool = false, device: Device = .cpu,
+  extra: [String: String] = [:]
+) throws -> Trainer {
+  var knobs = Hyperparameters(try ModelEntry.named(model).hyperparameters)
+  for (name, value) in ["dim": "16", "length": "20", "negatives": "32", "blocks": "1"] { try knobs.set(name, value) }
+  var plan = Hyperparameters(TrainingPlan.knobs)
+  for (name, value) in ["epochs": String(epochs), "batch": "64", "learning-rate": "0.01"].merging(extra, uniquingKeysWith: { $1 }) {
+    try plan.set(name, value)
+  }
+  let folder = RunFolder(output)
+  if !resume {
+    try folder.create(
+      RunSettings(
+        model: model, hyperparameters: knobs.all.merging(plan.all) { a, _ in a }, seed: 5, dataPath: data.path, data: data.fingerprint,
+        itemCount: data.itemCount))
+  }
+  let description = ModelDescription(model: model, hyperparameters: knobs.all, itemCount: data.itemCount, data: data.fingerprint)
+  return try Trainer(description, plan: plan, data: data, device: device, seed: 5, folder: folder, resume: resume)
+}
+
+private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPath: path) }
+
+@Suite(.serialized) struct TrainerTests {
+  @Test(arguments: ["sasrec", "gsasrec", "esasrec"])
+  func learnsMoreThanPopularity(_ model: String) throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset(events: 30_000, items: 400)
+    let trainer = try makeTrainer(data, scratch.path + "/run", model: model, epochs: 15)
+    #expect(try trainer.run() == .finished)
+    let users = data.evaluatedUsers
+    let (offsets, items) = data.trainingHistories()
+    let popular = items.withUnsafeBufferPointer {
+      rankPositions(of: Popularity(Histories(offsets: offsets, items: $0, itemCount: data.itemCount)), on: data, .test, users: users)
+    }
+    let ours = RankingReport(positions: rankPositions(of: trainer.model, on: data, .test, users: users), cutoffs: [10])
+    let theirs = RankingReport(positions: popular, cutoffs: [10])
+    let (a, b) = (try #require(ours["NDCG@10"]).mean, try #require(theirs["NDCG@10"]).mean)
+    #expect(a > 1.2 * b, "\(model) \(a), popularity \(b)")
+    #expect(trainer.history.last!.loss < trainer.history.first!.loss)
+  }
+
+  @Test func evaluationDoesNotDependOnTheBatch() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    let trainer = try makeTrainer(data, scratch.path + "/run", epochs: 1)
+    _ = try trainer.run()
+    let users = data.evaluatedUsers
+    let whole = rankPositions(of: trainer.model, on: data, .test, users: users, batch: 1000)
+    for batch in [1, 7, 128] {
+      #expect(rankPositions(of: trainer.model, on: data, .test, users: users, batch: batch) == whole)
+    }
+  }
+
+  @Test func twoRunsWithOneSeedWriteTheSameBytesOnAnyNumberOfThreads() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    let threads = ThreadPool.shared.threads
+    defer { ThreadPool.shared.threads = threads }
+    for (name, count) in [("a", 1), ("b", 2)] {
+      ThreadPool.shared.threads = count
+      _ = try makeTrainer(data, scratch.path + "/" + name).run()
+    }
+    for file in ["last.safetensors", "best.safetensors"] {
+      let first = try #require(bytes(scratch.path + "/a/" + file))
+      #expect(first == bytes(scratch.path + "/b/" + file))
+    }
+  }
+
+  @Test(arguments: ["adam", "lazy-adam", "sgd"])
+  func anInterruptedRunResumesToTheBit(_ optimizer: String) throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    let extra = ["optimizer": optimizer, "clip": "1", "momentum": "0.9", "schedule": "cosine", "warm-up": "5"]
+    _ = try makeTrainer(data, scratch.path + "/whole", extra: extra).run()
+    for stop in [1, 5, 9, 13] {
+      let path = scratch.path + "/cut\(stop)"
+      var steps = 0
+      let first = try makeTrainer(data, path, extra: extra)
+      let end = try first.run(shouldStop: { steps >= stop }) { if case .step = $0 { steps += 1 } }
+      #expect(end == .interrupted)
+      #expect(try makeTrainer(data, path, resume: true, extra: extra).run() == .finished)
+      for file in ["last.safetensors", "best.safetensors"] {
+        let whole = try #require(bytes(scratch.path + "/whole/" + file))
+        #expect(bytes(path + "/" + file) == whole, "\(file) after a stop at step \(stop)")
+      }
+    }
+  }
+
+  @Test func aDamagedCheckpointIsRefused() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    _ = try makeTrainer(data, scratch.path + "/run", epochs: 1).run()
+    let path = scratch.path + "/run/last.safetensors"
+    let whole = try #require(bytes(path))
+    for damaged in [whole.prefix(whole.count / 2), whole.prefix(3), Data()] {
+      try damaged.write(to: URL(fileURLWithPath: path))
+      #expect(throws: TrainingError.self) { try makeTrainer(data, scratch.path + "/run", epochs: 1, resume: true) }
+    }
+    var flipped = whole
+    flipped[whole.count - 5] ^= 1
+    try flipped.write(to: URL(fileURLWithPath: path))
+    #expect(throws: TrainingError.self) { try makeTrainer(data, scratch.path + "/run", epochs: 1, resume: true) }
+  }
+
+  @Test func aFolderThatIsNoRunIsLeftAlone() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    #expect(throws: TrainingError.self) { try makeTrainer(data, scratch.path) }
+    _ = try makeTrainer(data, scratch.path + "/run", epochs: 1).run()
+    #expect(throws: TrainingError.self) { try makeTrainer(data, scratch.path + "/run", epochs: 1) }
+  }
+
+  @Test func aStepAfterTheFirstAllocatesNothing() throws {
+    var knobs = Hyperparameters(try ModelEntry.named("sasrec").hyperparameters + TrainingPlan.knobs)
+    for (name, value) in ["length": "30", "dim": "32"] { try knobs.set(name, value) }
+    var bench = try TrainStepBench(knobs, itemCount: 200, batch: 16, device: .cpu)
+    for _ in 0..<2 { bench.step() }
+    let before = bench.allocations
+    for _ in 0..<5 { bench.step() }
+    #expect(bench.allocations == before)
+  }
+
+  @Test func aLossThatIsNoNumberStopsBeforeTheUpdate() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    let trainer = try makeTrainer(data, scratch.path + "/run", epochs: 2)
+    let table = trainer.model.outputTable.value
+    table.assign([Float](repeating: .nan, count: table.count))
+    let before = trainer.model.parameters.filter { $0 !== trainer.model.outputTable }.map { $0.value.floats() }
+    #expect(throws: TrainingError.nonFiniteLoss(step: 1, epoch: 1, batch: 1, checkpoint: "none yet")) { try trainer.run() }
+    #expect(trainer.model.parameters.filter { $0 !== trainer.model.outputTable }.map { $0.value.floats() } == before)
+  }
+
+  @Test func knobsAreChecked() throws {
+    var knobs = Hyperparameters(try ModelEntry.named("sasrec").hyperparameters)
+    #expect(throws: ModelError.self) { try knobs.set("dmi", "64") }
+    #expect(throws: ModelError.self) { try knobs.set("dim", "-1") }
+    #expect(throws: ModelError.self) { try knobs.set("dropout", "nan") }
+    #expect(throws: ModelError.self) { try ModelEntry.named("sasrek") }
+    try knobs.set("heads", "7")
+    #expect(throws: ModelError.self) { try ModelEntry.named("sasrec").make(knobs, 10, .cpu, 1) }
+  }
+}

@@ -1,0 +1,100 @@
+#!/bin/sh
+# The command line as a user meets it: bad input gives exit code 2, one line that names the trouble, and nothing half-written.
+augur=$1
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+
+# mistake "what" "words in the line" command...
+mistake() {
+  what=$1 words=$2
+  shift 2
+  "$@" >"$dir/out" 2>"$dir/err"
+  code=$?
+  lines=$(wc -l <"$dir/err")
+  if [ $code -eq 2 ] && [ "$lines" -eq 1 ] && grep -q -- "$words" "$dir/err"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED $what: exit $code, $lines lines: $(head -c 300 "$dir/err")"
+  fi
+}
+check() {
+  what=$1
+  shift
+  if "$@" >"$dir/out" 2>"$dir/err"; then passed=$((passed + 1)); else
+    failed=$((failed + 1))
+    echo "FAILED $what: $(head -c 300 "$dir/err")"
+  fi
+}
+
+check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
+check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data"
+train="$augur train --data $dir/data --model esasrec --epochs 3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
+check train $train --output "$dir/run"
+check evaluate "$augur" evaluate --run "$dir/run" --json
+check recommend "$augur" recommend --run "$dir/run" --user 1
+check report "$augur" report --run "$dir/run" --truth "$dir/log.csv.truth.json" --output "$dir/report.html"
+check doctor "$augur" doctor --json
+check help "$augur" --help
+
+printf '' >"$dir/empty.csv"
+printf 'user_id,item_id,timestamp\n' >"$dir/header.csv"
+printf 'user_id,thing,timestamp\n1,2,3\n' >"$dir/column.csv"
+printf 'user_id,item_id,timestamp\n1,2,3\n1,2\n' >"$dir/ragged.csv"
+printf 'user_id,item_id,timestamp\n1,\377\376,3\n' >"$dir/bytes.csv"
+printf 'user_id,item_id,timestamp\n1,2,-3\n' >"$dir/negative.csv"
+printf 'user_id,item_id,timestamp\n1,2,99999999999999999\n' >"$dir/absurd.csv"
+printf 'user_id,item_id,timestamp\n1,"2,3\n' >"$dir/quote.csv"
+for case in "empty.csv:empty" "header.csv:header" "column.csv:item" "ragged.csv:3" "bytes.csv:UTF-8" "negative.csv:2" \
+  "absurd.csv:2" "quote.csv:quote" "absent.csv:absent.csv"; do
+  file=${case%%:*}
+  mistake "prepare $file" "${case#*:}" "$augur" prepare --input "$dir/$file" --output "$dir/none"
+done
+mistake "prepare a folder" "$dir" "$augur" prepare --input "$dir" --output "$dir/none"
+check "nothing half-written" test ! -e "$dir/none"
+mistake "prepare onto a foreign folder" "$dir" "$augur" prepare --input "$dir/log.csv" --output "$dir"
+printf 'user_id,item_id,timestamp\n1,2,3\n' >"$dir/single.csv"
+check "prepare one event" "$augur" prepare --input "$dir/single.csv" --output "$dir/single"
+mistake "train on one event" "no user has two events" "$augur" train --data "$dir/single" --model sasrec --output "$dir/none"
+
+mistake "unknown model" "did you mean 'sasrec'" "$augur" train --data "$dir/data" --model sasrek --output "$dir/none"
+mistake "unknown knob" "did you mean 'dim'" $train --output "$dir/none" --set dmi=3
+mistake "value out of range" "1...4096" $train --output "$dir/none" --set dim=0
+mistake "heads do not divide" "divisor" $train --output "$dir/none" --set heads=7
+mistake "unknown device" "gpu" $train --output "$dir/none" --device gpu:99
+mistake "bad device" "tpu" $train --output "$dir/none" --device tpu
+OCL_ICD_VENDORS=$dir/nowhere mistake "no OpenCL platform" "OpenCL" $train --output "$dir/none" --device gpu
+mistake "no such data set" "nodata" "$augur" train --data "$dir/nodata" --model sasrec --output "$dir/none"
+mistake "run exists" "resume" $train --output "$dir/run"
+mistake "resume with other knobs" "dropout" $train --output "$dir/run" --resume --set dropout=0.7
+check "another data set" "$augur" synth --events 4000 --users 250 --items 90 --seed 3 --output "$dir/other.csv"
+check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/other"
+mistake "run of another data set" "not the data set" "$augur" evaluate --run "$dir/run" --data "$dir/other"
+mistake "unknown user" "nobody" "$augur" recommend --run "$dir/run" --user nobody
+mistake "unknown items" "history" "$augur" recommend --run "$dir/run" --history x,y
+mistake "unknown option" "frobnicate" "$augur" doctor --frobnicate
+mistake "unknown result" "did you mean 'ml-1m/gsasrec'" "$augur" reproduce ml-1m/gsasrek
+mistake "no data" "absent" "$augur" reproduce ml-1m/gsasrec --data-root "$dir/absent"
+cp -r "$dir/run" "$dir/cut"
+head -c 1000 "$dir/run/best.safetensors" >"$dir/cut/best.safetensors"
+mistake "truncated model" "best.safetensors" "$augur" evaluate --run "$dir/cut"
+mistake "disk full" "space" sh -c "ulimit -f 20; exec $train --output $dir/full"
+mistake "disk full while writing a log" "synth.csv" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --output $dir/synth.csv"
+
+# Killed at random moments and resumed each time, a run ends with the same bytes.
+long="$train --set checkpoint-steps=3 --set epochs=40"
+$long --output "$dir/whole" >/dev/null 2>&1
+for delay in 0.05 0.11 0.17 0.08 0.23 0.13 0.19 0.07 0.29 0.15; do
+  $long --output "$dir/killed" --resume >/dev/null 2>&1 &
+  pid=$!
+  sleep $delay
+  kill -9 $pid 2>/dev/null
+  wait $pid 2>/dev/null
+done
+check "last resume" $long --output "$dir/killed" --resume
+check "same bytes after kill -9 (best)" cmp "$dir/whole/best.safetensors" "$dir/killed/best.safetensors"
+check "same bytes after kill -9 (last)" cmp "$dir/whole/last.safetensors" "$dir/killed/last.safetensors"
+
+echo "command line: $passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,43 @@
+import AugurOps
+import AugurTensors
+import Glibc
+
+/// softmax(q k^T / sqrt(K)) v over earlier rows of the same sequence; `row` reads row t of q, k or v of one head.
+func referenceAttention(
+  _ offsets: [Int], _ H: Int, _ K: Int, q: (Int, Int) -> Double, k: (Int, Int) -> Double, v: (Int, Int) -> Double
+) -> [Double] {
+  var o = [Double](repeating: 0, count: (offsets.last ?? 0) * H * K)
+  for (begin, end) in zip(offsets, offsets.dropFirst()) {
+    for t in begin..<end {
+      for h in 0..<H {
+        let columns = h * K..<(h + 1) * K
+        let scores = (begin...t).map { j in columns.reduce(0.0) { $0 + q(t, $1) * k(j, $1) } / Double(K).squareRoot() }
+        let top = scores.max() ?? 0
+        let weights = scores.map { exp($0 - top) }
+        let total = weights.reduce(0, +)
+        for c in columns { o[t * H * K + c] = zip(begin...t, weights).reduce(0.0) { $0 + $1.1 * v($1.0, c) } / total }
+      }
+    }
+  }
+  return o
+}
+
+let attentionCases = [
+  ([0, 1], 1, 1), ([0, 0, 3, 3, 10], 2, 5), ([0, 65, 66, 130], 1, 32), ([0, 64, 127], 2, 8), ([0], 1, 4), ([0, 200], 1, 50),
+].flatMap { (offsets: [Int], H: Int, K: Int) -> [OpCase] in
+  let (T, D) = (offsets.last ?? 0, H * K)
+  let rows = { @Sendable (device: Device) in Jagged(offsets: offsets.map(Int32.init), device: device) }
+  return [
+    OpCase("Attention", "packed \(offsets) H\(H) K\(K)", [.init([T, 3 * D], scale: 1.5)], tolerance: 5e-5) { x, _ in
+      attention(qkv: x[0], rows(x[0].device), heads: H)
+    } reference: { x in
+      referenceAttention(
+        offsets, H, K, q: { x[0][$0 * 3 * D + $1] }, k: { x[0][$0 * 3 * D + D + $1] }, v: { x[0][$0 * 3 * D + 2 * D + $1] })
+    },
+    OpCase("Attention", "q, kv \(offsets) H\(H) K\(K)", [.init([T, D], scale: 1.5), .init([T, 2 * D])], tolerance: 5e-5) { x, _ in
+      attention(q: x[0], kv: x[1], rows(x[0].device), heads: H)
+    } reference: { x in
+      referenceAttention(offsets, H, K, q: { x[0][$0 * D + $1] }, k: { x[1][$0 * 2 * D + $1] }, v: { x[1][$0 * 2 * D + D + $1] })
+    },
+  ]
+}

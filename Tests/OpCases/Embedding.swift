@@ -1,0 +1,14 @@
+import AugurOps
+import AugurTensors
+
+let embeddingCases = [(1, 1, 1), (5, 7, 13), (40, 20, 300), (3, 64, 0)].map { (V: Int, D: Int, T: Int) in
+  let ids = fixedIDs(T, below: V, 1)
+  let places = fixedIDs(T, below: 4, 2)
+  return OpCase("Embedding", "\(V)x\(D), \(T) lookups", [.init([V, D], .parameter), .init([4, D], .parameter)]) { x, tape in
+    embedding(
+      x[0], Lookup(ids, rowCount: V, device: x[0].device), scale: 3, positions: x[1],
+      places: Lookup(places, rowCount: 4, device: x[0].device), tape: tape)
+  } reference: { x in
+    (0..<T).flatMap { t in (0..<D).map { 3 * x[0][Int(ids[t]) * D + $0] + x[1][Int(places[t]) * D + $0] } }
+  }
+}

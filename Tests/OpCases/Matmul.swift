@@ -1,0 +1,33 @@
+import AugurOps
+import AugurTensors
+
+/// gelu(x w + b) + r, one element at a time.
+private func referenceLinear(_ x: [[Double]], _ T: Int, _ K: Int, _ N: Int, transposed: Bool) -> [Double] {
+  var y: [Double] = []
+  for t in 0..<T {
+    for n in 0..<N {
+      var sum = x[2][n]
+      for k in 0..<K {
+        let w = transposed ? x[1][n * K + k] : x[1][k * N + n]
+        sum += x[0][t * K + k] * w
+      }
+      y.append(referenceActivation(sum, .gelu) + x[3][t * N + n])
+    }
+  }
+  return y
+}
+
+private func linearCase(_ T: Int, _ K: Int, _ N: Int, transposed: Bool) -> OpCase {
+  let w: Shape = transposed ? [N, K] : [K, N]
+  let inputs: [OpCase.Input] = [.init([T, K]), .init(w, .parameter), .init([N], .parameter), .init([T, N])]
+  let name = "linear \(T)x\(K)x\(N)\(transposed ? " transposed" : "") gelu bias residual"
+  return OpCase("Matmul", name, inputs, flops: 2.0 * Double(T * K * N)) { x, _ in
+    linear(x[0], x[1], bias: x[2], residual: x[3], activation: .gelu, transposed: transposed)
+  } reference: { referenceLinear($0, T, K, N, transposed: transposed) }
+}
+
+private let sizes: [(Int, Int, Int)] = [(1, 1, 1), (3, 5, 7), (127, 20, 48), (128, 64, 64), (129, 50, 33), (700, 16, 24), (0, 4, 4)]
+
+let matmulCases: [OpCase] = sizes.flatMap { T, K, N in
+  [linearCase(T, K, N, transposed: false), linearCase(T, K, N, transposed: true)]
+}
