@@ -73,8 +73,11 @@ float keep_scale(uint key, ulong base, int j, uint threshold, float rate) {
 ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,
                                         __global const float *k, __global const float *v, __global const int *offsets,
                                         int T, int B, int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
-                                        ulong seed, float rate) {
+                                        ulong seed, float rate, int q0, int k0, int v0) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  q += q0;
+  k += k0;
+  v += v0;
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
   const int start = offsets[sequence_of(offsets, B, t)], stop = live ? t + 1 : 0;
@@ -120,8 +123,12 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
                                                  __global const float *v, __global const float *o,
                                                  __global const float *lse, __global const int *offsets, int T, int B,
                                                  int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
-                                                 ulong seed, float rate) {
+                                                 ulong seed, float rate, int q0, int k0, int v0) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  q += q0;
+  k += k0;
+  v += v0;
+  dq += q0;
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
   const int start = offsets[sequence_of(offsets, B, t)], stop = live ? t + 1 : 0;
@@ -163,9 +170,14 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
                                               __global const float *q, __global const float *k, __global const float *v,
                                               __global const float *lse, __global const float *delta,
                                               __global const int *offsets, int T, int B, int H, int K, int ldq, int ldk,
-                                              int ldv, int ldo, float scale, ulong seed, float rate) {
+                                              int ldv, int ldo, float scale, ulong seed, float rate, int q0, int k0, int v0) {
   __local hvec queries[KEYS * PARTS], gradients[KEYS * PARTS];
   __local float tile_lse[KEYS], tile_delta[KEYS];
+  q += q0;
+  k += k0;
+  v += v0;
+  dk += k0;
+  dv += v0;
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
   const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];

@@ -112,11 +112,13 @@ static void CK(loss_rows)(const struct CK(sampled_loss) *a, ck_int first, ck_int
     CK(bce_rows)(a->loss + first, a->cp + first, a->cn + first * a->N, rows, a->N, a->beta, a->share, a->weight);
 }
 
-// Asks for the table rows of a short group.
+// Asks for the table rows of a short group: into the second cache, the first one is full with the rows before it.
 CK_INLINE void CK(fetch_group)(const struct CK(sampled_loss) *a, ck_int g) {
-  const ck_int count = a->N < ck_few_negatives ? a->N : ck_few_negatives;
-  for (ck_int k = 0; k < count; k++) ck_fetch(a->table + a->negatives[g * a->stride + k] * a->D, a->D);
-  for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++) ck_fetch(a->table + a->targets[t] * a->D, a->D);
+  const ck_int count = a->N < ck_few_negatives ? a->N : ck_few_negatives, D = a->D;
+  for (ck_int k = 0; k < count; k++)
+    for (ck_int d = 0; d < D; d += 16) __builtin_prefetch(a->table + a->negatives[g * a->stride + k] * D + d, 0, 2);
+  for (ck_int t = a->groups[g]; t < a->groups[g + 1]; t++)
+    for (ck_int d = 0; d < D; d += 16) __builtin_prefetch(a->table + a->targets[t] * D + d, 0, 2);
 }
 
 // cp[t] = s+ and s[N] = the scores of row t against ids, read from the table in place.
@@ -124,6 +126,7 @@ CK_INLINE void CK(row_scores)(const struct CK(sampled_loss) *a, ck_int t, const 
   const ck_int N = a->N, D = a->D, target = a->targets[t];
   const float *h = a->h + t * D, *table = a->table;
   float *s = a->cn + t * N, first[2];
+  for (ck_int d = 0; d < D; d += 16) __builtin_prefetch(a->dh + t * D + d, 1);  // row_gradient writes it
   CK(dot2)(first, h, table + target * D, table + ids[0] * D, D);
   a->cp[t] = first[0];
   s[0] = first[1];

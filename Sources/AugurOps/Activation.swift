@@ -26,7 +26,7 @@ public func activation(_ x: Tensor, _ kind: Activation) -> Tensor {
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) { ck_activation_forward(y.pointer, x.pointer, $0, $1, kind.code) }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue): queue.launch(module, "activation_forward", queue.tuning.elementGrid(x.count), y.argument, x.argument, .int(x.count), .int(Int(kind.code)))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
@@ -42,7 +42,10 @@ func activationGradient(_ dy: Tensor, _ x: Tensor, _ kind: Activation) -> Tensor
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) { ck_activation_backward(dx.pointer, dy.pointer, x.pointer, $0, $1, kind.code) }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "activation_backward", queue.tuning.elementGrid(x.count), dx.argument, dy.argument, x.argument, .int(x.count),
+      .int(Int(kind.code)))
   }
   return dx
 }
@@ -68,6 +71,6 @@ func addInPlace(_ y: Tensor, _ x: Tensor) {
   precondition(x.count == y.count, "add: expected \(y.shape), got \(x.shape)")
   switch y.device {
   case .cpu: parallel(y.count, grain: elementGrain) { ck_add(y.pointer, x.pointer, $0, $1) }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue): queue.launch(module, "add", queue.tuning.elementGrid(y.count), y.argument, x.argument, .int(y.count))
   }
 }

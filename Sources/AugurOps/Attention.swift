@@ -4,7 +4,11 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-private let module = KernelModule(name: "attention") { String(cString: ck_opencl_attention()) }
+/// One program for each width of a head, rounded up: the tiles are arrays of that size.
+private func module(width K: Int) -> KernelModule {
+  let width = [16, 32, 64, 128, 256].first { $0 >= K } ?? 256
+  return KernelModule(name: "attention", options: "-D WIDTH=\(width)") { String(cString: ck_opencl_attention()) }
+}
 
 /// Columns `offset ..< offset + width` of the rows of a tensor.
 private struct Columns {
@@ -60,7 +64,12 @@ private func attend(
           k.stride, v.stride, D, scale, seed, rate, $0)
       }
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module(width: K), "attention_forward", queue.tuning.attentionGrid(rows.rows, H), o.argument, lse.argument,
+      q.tensor.argument, k.tensor.argument, v.tensor.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H),
+      .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
+      .int(k.offset), .int(v.offset))
   }
   guard let tape, let slot = o.slot else { return o }
   tape.record(slot) { dy in
@@ -78,7 +87,19 @@ private func attend(
             rows.offsets.intPointer, task, task + 1, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, $0)
         }
       }
-    case .openCL(let queue): openCLUnsupported(queue)
+    case .openCL(let queue):
+      let delta = Tensor([rows.rows, H], device: device)
+      let grid = queue.tuning.attentionGrid(rows.rows, H)
+      queue.launch(
+        module(width: K), "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
+        k.tensor.argument, v.tensor.argument, o.argument, lse.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count),
+        .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate),
+        .int(q.offset), .int(k.offset), .int(v.offset))
+      queue.launch(
+        module(width: K), "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
+        k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, rows.offsets.argument, .int(rows.rows),
+        .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed),
+        .float(rate), .int(q.offset), .int(k.offset), .int(v.offset))
     }
     q.tensor.slot?.collect(dqTensor)
     if !packed { k.tensor.slot?.collect(dkvTensor) }

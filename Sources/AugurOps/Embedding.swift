@@ -27,7 +27,10 @@ public func embedding(
       ck_embedding_forward(
         y.pointer, table.pointer, lookup.ids.intPointer, positions?.pointer, places?.ids.intPointer, $0, $1, D, scale)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "embedding_forward", queue.tuning.rowGrid(T), y.argument, table.argument, lookup.ids.argument, positions.argument,
+      (places?.ids).argument, .int(T), .int(D), .float(scale))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
@@ -52,6 +55,17 @@ func addRows(
         table.pointer, x.pointer, coefficients?.pointer, lookup.order.intPointer, lookup.segments.intPointer,
         lookup.rows.intPointer, $0, $1, D, divisor, scale)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "segment_sum", queue.tuning.rowGrid(lookup.groupCount), table.argument, x.argument, coefficients.argument,
+      lookup.order.argument, lookup.segments.argument, lookup.rows.argument, .int(lookup.groupCount), .int(D), .int(divisor),
+      .float(scale))
   }
+}
+
+/// y[i] = table[ids[i]] on a device.
+func gatherRows(_ queue: OpenCLQueue, _ y: Tensor, _ table: Tensor, _ lookup: Lookup) {
+  queue.launch(
+    module, "embedding_forward", queue.tuning.rowGrid(lookup.count), y.argument, table.argument, lookup.ids.argument, .none, .none,
+    .int(lookup.count), .int(table.shape.columns), .float(1))
 }

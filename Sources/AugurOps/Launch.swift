@@ -86,4 +86,12 @@ extension GradientSlot {
   }
 }
 
-func openCLUnsupported(_ queue: OpenCLQueue) -> Never { fatalError("op has no OpenCL branch yet") }
+extension Tensor {
+  /// The buffer as an argument of a device kernel.
+  var argument: KernelArgument { .buffer(storage.buffer) }
+}
+
+extension Tensor? {
+  /// The buffer, or the null pointer for an input that is not there.
+  var argument: KernelArgument { self?.argument ?? .none }
+}

@@ -60,7 +60,7 @@ func multiply(
           transposed ? 1 : 0, activation.code, scratch)
       }
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue): multiplyOnQueue(queue, y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
   }
 }
 
@@ -77,7 +77,7 @@ func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor) {
       ck_matmul_tn(partials.pointer + split * K * N, x.pointer, dy.pointer, begin, end, K, N, 0)
     }
     sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue): addProductOnQueue(queue, into: dw, x, dy)
   }
 }
 
@@ -95,6 +95,73 @@ func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
     }
     if weight != 1 { for i in 0..<splits.count * N { partials.pointer[i] *= weight } }
     sumPartials(into: s.pointer, partials.pointer, splits: splits.count, count: N)
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    let partials = Tensor([splits.count, N], device: x.device)
+    queue.launch(
+      module, "column_sum", queue.tuning.columnGrid(N, chunks: splits.count), partials.argument, x.argument, .int(T), .int(N),
+      .int(splits.chunk), .int(0), .float(weight))
+    sumPartials(queue, into: s, partials, splits: splits.count)
   }
+}
+
+private func multiplyOnQueue(
+  _ queue: OpenCLQueue, _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?,
+  _ activation: Activation, transposed: Bool
+) {
+  let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
+  queue.launch(
+    module, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, pre.argument, x.argument,
+    w.argument, bias.argument, residual.argument, .none, .int(T), .int(N), .int(K), .int(0), .int(Int(activation.code)))
+}
+
+/// y[T,N] = x op(w rows from `firstRow`) + residual: `[T, n]` scores of a tile of items, or their way back.
+func multiplyRows(
+  _ queue: OpenCLQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, firstRow: Int, transposed: Bool, residual: Tensor?
+) {
+  let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
+  queue.launch(
+    module, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, .none, x.argument, w.argument,
+    .none, residual.argument, .none, .int(T), .int(N), .int(K), .int(firstRow), .int(Int(Activation.none.code)))
+}
+
+/// For each group g of rows: y = x op(w of the group) + residual; w holds the groups' matrices one after the other.
+func multiplyGroups(
+  _ queue: OpenCLQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, _ groups: Jagged, inner K: Int, columns N: Int, transposed: Bool,
+  residual: Tensor?
+) {
+  queue.launch(
+    module, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(groups.longest, N, batch: groups.count), y.argument,
+    .none, x.argument, w.argument, .none, residual.argument, groups.offsets.argument, .int(groups.rows), .int(N), .int(K),
+    .int(0), .int(Int(Activation.none.code)))
+}
+
+/// For each group g of rows: dw[g] = x^T dy over its rows.
+func groupProducts(_ queue: OpenCLQueue, _ dw: Tensor, _ x: Tensor, _ dy: Tensor, _ groups: Jagged) {
+  let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
+  queue.launch(
+    module, "matmul_tn", queue.tuning.tileGrid(K, N, batch: groups.count), dw.argument, x.argument, dy.argument,
+    groups.offsets.argument, .int(T), .int(K), .int(N), .int(groups.count), .int(0), .int(max(1, T)), .int(0))
+}
+
+/// dw rows from `firstRow` += x^T dy, as fixed splits of T added in order; one split goes straight into dw.
+func addProductOnQueue(_ queue: OpenCLQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, firstRow: Int = 0) {
+  let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
+  let splits = RowSplits(T)
+  guard splits.count > 1, firstRow == 0, dw.count == K * N else {
+    queue.launch(
+      module, "matmul_tn", queue.tuning.tileGrid(K, N), dw.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N),
+      .int(1), .int(firstRow), .int(max(1, T)), .int(1))
+    return
+  }
+  let partials = Tensor([splits.count, K * N], device: x.device)
+  queue.launch(
+    module, "matmul_tn", queue.tuning.tileGrid(K, N, batch: splits.count), partials.argument, x.argument, dy.argument, .none,
+    .int(T), .int(K), .int(N), .int(1), .int(0), .int(splits.chunk), .int(0))
+  sumPartials(queue, into: dw, partials, splits: splits.count)
+}
+
+/// y += the sum of the splits, in order; `partials` is `[splits, y.count]`.
+func sumPartials(_ queue: OpenCLQueue, into y: Tensor, _ partials: Tensor, splits: Int) {
+  queue.launch(
+    module, "sum_partials", queue.tuning.elementGrid(y.count), y.argument, partials.argument, .int(splits), .int(y.count), .int(1))
 }

@@ -21,7 +21,10 @@ public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -
       ck_layer_norm_forward(
         y.pointer, mean.pointer, rstd.pointer, x.pointer, gain.pointer, bias.pointer, $0, $1, D, epsilon)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "layer_norm_forward", queue.tuning.rowGrid(T), y.argument, mean.argument, rstd.argument, x.argument, gain.argument,
+      bias.argument, .int(T), .int(D), .float(epsilon))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
@@ -44,7 +47,16 @@ public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -
           sumPartials(
             into: slot.parameterGradient().pointer, partials.pointer + splits.count * D, splits: splits.count, count: D)
         }
-      case .openCL(let queue): openCLUnsupported(queue)
+      case .openCL(let queue):
+        queue.launch(
+          module, "layer_norm_backward", queue.tuning.rowGrid(T), dx.argument, dy.argument, x.argument, gain.argument, mean.argument,
+          rstd.argument, .int(T), .int(D))
+        let (dg, db) = (Tensor([splits.count, D], device: x.device), Tensor([splits.count, D], device: x.device))
+        queue.launch(
+          module, "layer_norm_backward_parameters", queue.tuning.columnGrid(D, chunks: splits.count), dg.argument, db.argument,
+          dy.argument, x.argument, mean.argument, rstd.argument, .int(T), .int(D), .int(splits.chunk))
+        if let slot = gain.slot { sumPartials(queue, into: slot.parameterGradient(), dg, splits: splits.count) }
+        if let slot = bias.slot { sumPartials(queue, into: slot.parameterGradient(), db, splits: splits.count) }
       }
       x.slot?.collect(dx)
     }
@@ -65,7 +77,10 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
   switch x.device {
   case .cpu:
     parallel(T, grain: rowGrain) { ck_rms_norm_forward(y.pointer, rstd.pointer, x.pointer, gain.pointer, $0, $1, D, epsilon) }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "rms_norm_forward", queue.tuning.rowGrid(T), y.argument, rstd.argument, x.argument, gain.argument, .int(T), .int(D),
+      .float(epsilon))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
@@ -82,7 +97,14 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
         if let slot = gain.slot {
           sumPartials(into: slot.parameterGradient().pointer, partials.pointer, splits: splits.count, count: D)
         }
-      case .openCL(let queue): openCLUnsupported(queue)
+      case .openCL(let queue):
+        queue.launch(
+          module, "rms_norm_backward", queue.tuning.rowGrid(T), dx.argument, dy.argument, x.argument, gain.argument, rstd.argument,
+          .int(T), .int(D))
+        queue.launch(
+          module, "rms_norm_backward_parameters", queue.tuning.columnGrid(D, chunks: splits.count), partials.argument, dy.argument,
+          x.argument, rstd.argument, .int(T), .int(D), .int(splits.chunk))
+        if let slot = gain.slot { sumPartials(queue, into: slot.parameterGradient(), partials, splits: splits.count) }
       }
       x.slot?.collect(dx)
     }

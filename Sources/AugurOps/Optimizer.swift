@@ -44,7 +44,11 @@ package func adam(_ w: Tensor, _ g: Tensor, _ m: Tensor, _ v: Tensor, clip: Floa
         w.pointer, g.pointer, m.pointer, v.pointer, $0, $1, clip, s.learningRate, s.beta1, s.beta2, s.epsilon, s.decay,
         s.correction1, s.correction2)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "adam", queue.tuning.elementGrid(w.count), w.argument, g.argument, m.argument, v.argument,
+      clipTensor(clip, w.device).argument, .int(w.count), .float(s.learningRate), .float(s.beta1), .float(s.beta2),
+      .float(s.epsilon), .float(s.decay), .float(s.correction1), .float(s.correction2))
   }
 }
 
@@ -60,7 +64,11 @@ package func adamRows(
         w.pointer, g.pointer, m.pointer, v.pointer, last.intPointer, rows.intPointer, $0, $1, D, Int32(s.step), clip,
         s.learningRate, s.beta1, s.beta2, s.epsilon, s.decay, s.correction1, s.correction2)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "adam_rows", queue.tuning.rowGrid(rows.count), w.argument, g.argument, m.argument, v.argument, last.argument,
+      rows.argument, clipTensor(clip, w.device).argument, .int(rows.count), .int(D), .int(s.step), .float(s.learningRate),
+      .float(s.beta1), .float(s.beta2), .float(s.epsilon), .float(s.decay), .float(s.correction1), .float(s.correction2))
   }
 }
 
@@ -69,7 +77,10 @@ package func sgd(_ w: Tensor, _ g: Tensor, momentum m: Tensor?, clip: Float, rat
   switch w.device {
   case .cpu:
     parallel(w.count, grain: elementGrain) { ck_sgd(w.pointer, g.pointer, m?.pointer, $0, $1, clip, rate, momentum, decay) }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "sgd", queue.tuning.elementGrid(w.count), w.argument, g.argument, m.argument, clipTensor(clip, w.device).argument,
+      .int(w.count), .float(rate), .float(momentum), .float(decay))
   }
 }
 
@@ -81,8 +92,16 @@ package func sgdRows(_ w: Tensor, _ g: Tensor, rows: Tensor, clip: Float, rate: 
     parallel(rows.count, grain: max(1, elementGrain / max(1, D))) {
       ck_sgd_rows(w.pointer, g.pointer, rows.intPointer, $0, $1, D, clip, rate, decay)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "sgd_rows", queue.tuning.rowGrid(rows.count), w.argument, g.argument, rows.argument,
+      clipTensor(clip, w.device).argument, .int(rows.count), .int(D), .float(rate), .float(decay))
   }
+}
+
+/// The clip factor where a device kernel reads it; nothing for 1.
+private func clipTensor(_ clip: Float, _ device: Device) -> Tensor? {
+  clip == 1 ? nil : Tensor([clip], shape: [1], device: device)
 }
 
 /// Sum of squares of all elements of several gradients, in double, in a fixed order. Waits for the device.
@@ -97,7 +116,12 @@ package func sumOfSquares(_ tensors: [Tensor]) -> Double {
         nonisolated(unsafe) let sums = sums
         parallel(chunks) { sums[$0] = ck_sum_squares(x.pointer, $0 * elementGrain, min(x.count, ($0 + 1) * elementGrain)) }
       }
-    case .openCL(let queue): openCLUnsupported(queue)
+    case .openCL(let queue):
+      let grid = queue.tuning.squaresGrid(x.count)
+      let partials = Tensor([max(1, grid.groups.x)], device: x.device)
+      partials.fillWithZeros()
+      queue.launch(module, "sum_squares", grid, partials.argument, x.argument, .int(x.count), .int(0))
+      sums = partials.floats().map(Double.init)
     }
     for sum in sums { total += sum }
   }

@@ -16,7 +16,10 @@ public func meanSquaredError(_ x: Tensor, _ y: Tensor) -> Tensor {
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) { ck_mse(losses.pointer, dx.pointer, x.pointer, y.pointer, $0, $1, weight) }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    queue.launch(
+      module, "mse", queue.tuning.elementGrid(x.count), losses.argument, dx.argument, x.argument, y.argument, .int(x.count),
+      .float(weight))
   }
   total.fillWithZeros()
   addColumnSums(into: total, losses, weight: weight)

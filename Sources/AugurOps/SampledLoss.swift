@@ -84,7 +84,22 @@ public func sampledLoss(
           D, isSharedByBatch ? 0 : N, kind, beta, mean, weight, $0)
       }
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    let entry = negatives.sharing == .row ? "sampled_loss_rows" : "sampled_loss"
+    let list = isSharedByBatch ? Jagged(offsets: [0, Int32(T)], device: device) : groups
+    let gathered = dn.map { _ in Tensor([negatives.lookup.count, D], device: device) }
+    if let gathered {
+      gatherRows(queue, gathered, table, negatives.lookup)
+      multiplyGroups(queue, cn, h, gathered, list, inner: D, columns: N, transposed: true, residual: nil)
+    }
+    queue.launch(
+      module, entry, queue.tuning.rowGrid(T), losses.argument, cp.argument, cn.argument, dh.argument, h.argument, table.argument,
+      targets.ids.argument, negatives.lookup.ids.argument, list.offsets.argument, logQ.argument, .int(T), .int(list.count), .int(N),
+      .int(D), .int(Int(kind)), .float(beta), .int(Int(mean)), .float(weight))
+    if let gathered, let dn {
+      multiplyGroups(queue, dh, cn, gathered, list, inner: N, columns: D, transposed: false, residual: dh)
+      if !isSharedByBatch { groupProducts(queue, dn, cn, h, list) }
+    }
   }
   total.fillWithZeros()
   addColumnSums(into: total, losses, weight: weight)

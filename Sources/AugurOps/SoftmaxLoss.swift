@@ -35,7 +35,17 @@ public func softmaxLoss(_ h: Tensor, _ table: Tensor, targets: Lookup) -> Tensor
       ck_softmax_loss_finish(
         losses.pointer, lse.pointer, m.pointer, z.pointer, h.pointer, table.pointer, targets.ids.intPointer, begin, end, D)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    for v in stride(from: 0, to: V, by: tileItems) {
+      let n = min(tileItems, V - v)
+      let logits = Tensor([T, n], device: device)
+      multiplyRows(queue, logits, h, table, firstRow: v, transposed: true, residual: nil)
+      queue.launch(
+        module, "softmax_loss_scan", queue.tuning.rowGrid(T), m.argument, z.argument, logits.argument, .int(T), .int(v), .int(n))
+    }
+    queue.launch(
+      module, "softmax_loss_finish", queue.tuning.rowGrid(T), losses.argument, lse.argument, m.argument, z.argument, h.argument,
+      table.argument, targets.ids.argument, .int(T), .int(D))
   }
   let weight = 1 / Float(T)
   total.fillWithZeros()
@@ -68,7 +78,17 @@ private func softmaxLossBackward(_ h: Tensor, _ table: Tensor, _ lse: Tensor, _ 
       }
       if let dTable { addTileProduct(into: dTable.pointer + v * D, p, h) }
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    for v in stride(from: 0, to: V, by: tileItems) {
+      let n = min(tileItems, V - v)
+      let p = Tensor([T, n], device: h.device)
+      multiplyRows(queue, p, h, table, firstRow: v, transposed: true, residual: nil)
+      queue.launch(
+        module, "softmax_loss_tile", queue.tuning.rowGrid(T), p.argument, lse.argument, targets.ids.argument, .int(T), .int(v),
+        .int(n), .float(weight))
+      multiplyRows(queue, dh, p, table, firstRow: v, transposed: false, residual: v > 0 ? dh : nil)
+      if let dTable { addProductOnQueue(queue, into: dTable, p, h, firstRow: v) }
+    }
   }
   return dh
 }

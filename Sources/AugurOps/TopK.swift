@@ -5,6 +5,9 @@ import CKernels
 
 private let module = KernelModule(name: "top_k") { String(cString: ck_opencl_top_k()) }
 
+/// Items whose scores a device holds at a time.
+private let scoreTile = 4096
+
 /// The k best items of each user: score falling, then the lower index. A missing place has item -1 and score -infinity.
 public struct TopItems: Sendable {
   /// `[B, k]`.
@@ -34,7 +37,16 @@ public func topItems(_ h: Tensor, _ table: Tensor, seen: [Int32], seenOffsets: [
         scores.pointer, items.intPointer, h.pointer, table.pointer, nil, seenTensor.intPointer, offsets.intPointer, $0, $1,
         V, D, k)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    precondition(k <= queue.tuning.largestK, "topItems: expected k of at most \(queue.tuning.largestK) on \(device), got \(k)")
+    for v in stride(from: 0, to: V, by: scoreTile) {
+      let n = min(scoreTile, V - v)
+      let tile = Tensor([B, n], device: device)
+      multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil)
+      queue.launch(
+        module, "top_k", queue.tuning.selectGrid(B), scores.argument, items.argument, tile.argument, .none, seenTensor.argument,
+        offsets.argument, .int(v), .int(n), .int(k))
+    }
   }
   return TopItems(items: items.ints(), scores: scores.floats(), k: k)
 }
@@ -60,7 +72,19 @@ public func targetRanks(
         greater.intPointer, equal.intPointer, h.pointer, table.pointer, nil, targetTensor.intPointer, seenTensor.intPointer,
         offsets.intPointer, $0, $1, V, D)
     }
-  case .openCL(let queue): openCLUnsupported(queue)
+  case .openCL(let queue):
+    let own = Tensor([B], device: device)
+    queue.launch(
+      module, "rank_targets", queue.tuning.itemGrid(B), own.argument, h.argument, table.argument, .none, targetTensor.argument,
+      .int(B), .int(D))
+    for v in stride(from: 0, to: V, by: scoreTile) {
+      let n = min(scoreTile, V - v)
+      let tile = Tensor([B, n], device: device)
+      multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil)
+      queue.launch(
+        module, "rank", queue.tuning.rowGrid(B), greater.argument, equal.argument, tile.argument, own.argument, .none,
+        targetTensor.argument, seenTensor.argument, offsets.argument, .int(B), .int(v), .int(n))
+    }
   }
   return (greater.ints(), equal.ints())
 }

@@ -5,7 +5,7 @@ import AugurTensors
 import OpCases
 import Testing
 
-private let devices: [Device] = [.cpu]
+private let devices = Device.available
 
 /// Input i of a case in Double, rounded to what a float32 tensor holds.
 private func values(_ input: OpCase.Input, _ salt: Int) -> [Double] {
