@@ -21,6 +21,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
   .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
 }
 
+// libFuzzer brings its own main, so these exist only in a build that asks for them (`make fuzz`).
+let fuzzers: [Target] =
+  Context.environment["AUGUR_FUZZ"] == nil
+  ? []
+  : [("FuzzLogReader", "AugurEvents"), ("FuzzSafetensors", "AugurTensors")].map { name, target in
+    .executableTarget(
+      name: name, dependencies: [.byName(name: target)], path: "Tests/Fuzz/\(name)",
+      swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])])
+  }
+
 let package = Package(
   name: "augur",
   products: [
@@ -60,6 +70,6 @@ let package = Package(
     tests("AugurEventsTests", ["AugurEvents", "AugurTensors"]),
     tests("AugurModelsTests", ["AugurModels"]),
     tests("AugurTrainingTests", ["AugurTraining", "AugurLayers", "AugurCompute", "AugurTensors"]),
-  ],
+  ] + fuzzers,
   cLanguageStandard: .c2x
 )

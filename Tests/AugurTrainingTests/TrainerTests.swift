@@ -166,3 +166,41 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     #expect(throws: ModelError.self) { try ModelEntry.named("sasrec").make(knobs, 10, .cpu, 1) }
   }
 }
+
+@Suite(.serialized) struct DeviceTests {
+  /// Every OpenCL device of this machine, PoCL in CI.
+  static let devices = Device.available.filter { $0 != .cpu }
+
+  @Test(arguments: devices.indices, ["sasrec", "gsasrec", "esasrec"])
+  func trainsAsTheCPUDoes(_ index: Int, _ model: String) throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    func losses(_ device: Device, _ name: String) throws -> [Double] {
+      var losses: [Double] = []
+      let trainer = try makeTrainer(data, scratch.path + "/" + name, model: model, epochs: 2, device: device)
+      _ = try trainer.run(report: { if case .step(let step) = $0 { losses.append(step.loss) } })
+      return losses
+    }
+    let (ours, theirs) = (try losses(.cpu, "cpu"), try losses(Self.devices[index], "device"))
+    #expect(ours.count == theirs.count && !ours.isEmpty)
+    for (a, b) in zip(ours, theirs) { #expect(abs(a - b) <= 1e-4 * abs(a)) }
+  }
+
+  /// A step uploads its batch, reads one loss back, and moves nothing else between host and device.
+  @Test(arguments: devices.indices)
+  func aStepReadsBackOneNumber(_ index: Int) throws {
+    guard case .openCL(let queue) = Self.devices[index] else { return }
+    var knobs = Hyperparameters(try ModelEntry.named("sasrec").hyperparameters + TrainingPlan.knobs)
+    for (name, value) in ["length": "10", "dim": "16"] { try knobs.set(name, value) }
+    var bench = try TrainStepBench(knobs, itemCount: 50, batch: 8, device: Self.devices[index])
+    bench.step()
+    let (before, blocks) = (queue.counters, bench.allocations)
+    bench.step()
+    let after = queue.counters
+    #expect(after.downloads - before.downloads == 1)
+    #expect(after.downloadedBytes - before.downloadedBytes == 4)
+    // Offsets, three id lists with their groups (ids, order, segments, rows), negatives with theirs, and the row groups of the loss.
+    #expect(after.uploads - before.uploads <= 18)
+    #expect(bench.allocations == blocks)
+  }
+}
