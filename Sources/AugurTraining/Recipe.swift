@@ -29,7 +29,10 @@ public struct Recipe: Sendable {
       published: [("HR@10", 0.0970), ("NDCG@10", 0.0580)], source: "blondered/transformer_benchmark README, SASRec + SS"),
   ]
 
-  private static let mlKnobs = [("epochs", "100"), ("patience", "10"), ("validation-users", "2000")]
+  private static let mlKnobs = [
+    ("epochs", "100"), ("patience", "15"), ("validation-users", "1000"), ("dim", "64"), ("dropout", "0.2"), ("batch", "32"),
+    ("variant", "pre-norm"), ("output-table", "shared"),
+  ]
   private static let amazonKnobs = [
     ("variant", "pre-norm"), ("blocks", "1"), ("feed-forward", "4"), ("feed-forward-activation", "gelu"), ("loss", "sampled"),
     ("sharing", "batch"), ("negatives", "2048"), ("epochs", "200"), ("patience", "20"),
