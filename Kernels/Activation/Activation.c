@@ -3,8 +3,10 @@
 #define CK_FILE "../Activation/Activation.c"
 #include "../Common/isa.h"
 
-CK_DISPATCH(void, ck_activation_forward, (float *y, const float *x, ck_int begin, ck_int end, int kind), (y, x, begin, end, kind))
-CK_DISPATCH(void, ck_activation_backward, (float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind),
+CK_DISPATCH(void, ck_activation_forward, (float *y, const float *x, ck_int begin, ck_int end, int kind),
+            (y, x, begin, end, kind))
+CK_DISPATCH(void, ck_activation_backward,
+            (float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind),
             (dx, dy, x, begin, end, kind))
 CK_DISPATCH(void, ck_add, (float *y, const float *x, ck_int begin, ck_int end), (y, x, begin, end))
 

@@ -34,7 +34,7 @@ CK_INLINE void CK(dot4)(float *s, const float *a, const float *x0, const float *
   s[3] = s3;
 }
 
-// The greatest of x[0:n] and floor, NaN passed over. Lane by lane: the compiler leaves a plain maximum scalar for the sake of NaN.
+// The greatest of x[0:n] and floor, NaN passed over. Lane by lane: the compiler leaves a plain maximum scalar, for NaN.
 CK_INLINE float CK(maximum)(const float *x, ck_int n, float floor) {
   enum { strip = 4 * CK_LANES };
   float top[strip];

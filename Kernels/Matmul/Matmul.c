@@ -1,4 +1,5 @@
-// Dense products over OpenBLAS, on the calling thread, in blocks of a fixed number of rows; the epilogue runs while the block is in cache.
+// Dense products over OpenBLAS, on the calling thread, in blocks of a fixed number of rows; the epilogue runs while a block
+// is in cache.
 #ifndef CK_BODY
 #define CK_FILE "../Matmul/Matmul.c"
 #include "../Common/isa.h"
@@ -58,12 +59,14 @@ void ck_matmul(float *y, float *pre, const float *x, const float *w, const float
   }
 }
 
-// Cut into slabs: BLAS slows down when the inner axis is as long as a batch.
-void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N, int accumulate) {
-  enum { slab = 2048 };
+// Cut into slabs: BLAS slows down when the inner axis is as long as a batch, and takes up to 10^6 products without packing
+// their factors first, half as fast again for a small dw.
+void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
+                  int accumulate) {
+  const ck_int unpacked = 1000000 / (K * N) / 16 * 16, slab = unpacked >= 96 && unpacked < 2048 ? unpacked : 2048;
   if (begin >= end && !accumulate) memset(dw, 0, (size_t)(K * N) * sizeof(float));
   for (ck_int t = begin; t < end; t += slab) {
-    ck_int rows = end - t < slab ? end - t : slab;
+    const ck_int rows = end - t < slab ? end - t : slab;
     ck_gemm(dw, x + t * K, dy + t * N, K, N, rows, 1, 0, accumulate || t > begin ? 1.0f : 0.0f);
   }
 }
@@ -71,9 +74,10 @@ void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_i
 #else
 #include "../Common/scalar.h"
 
-// y = act(v + b) + r over a block of rows; y may be v. One pass a step over rows that fit the first cache: one loop with all the
-// choices inside does not vectorise, and one loop per combination is forty.
-static void CK(epilogue)(float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N, int act) {
+// y = act(v + b) + r over a block of rows; y may be v. One pass a step over rows that fit the first cache: one loop with all
+// the choices inside does not vectorise (5 times slower), and one loop per combination is forty.
+static void CK(epilogue)(float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N,
+                         int act) {
   const ck_int step = N < 4096 ? 4096 / N : 1;
   for (ck_int first = 0; first < rows; first += step) {
     const ck_int from = first * N, to = (first + step < rows ? first + step : rows) * N;

@@ -36,8 +36,8 @@ static double CK(ck_sum_squares)(const float *x, ck_int begin, ck_int end) {
   return sum;
 }
 
-// One stretch of parameters; the old moments count d1 and d2 times (1 unless steps were skipped). The two corrections are
-// folded into scalars: rate (m / c1) / (sqrt(v / c2) + eps) = (rate / c1) m / (sqrt(v) / sqrt(c2) + eps).
+// One stretch of parameters; the old moments are multiplied by d1 and d2 (b1 and b2 unless steps were skipped). The two
+// corrections are folded into scalars: rate (m / c1) / (sqrt(v / c2) + eps) = (rate / c1) m / (sqrt(v) / sqrt(c2) + eps).
 CK_INLINE void CK(adam)(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, float clip, float keep, float d1,
                         float b1, float d2, float b2, float rate, float root, float eps) {
 #pragma clang fp contract(off)  // an element has the same bits in the vector loop and in its tail
@@ -81,8 +81,8 @@ static void CK(ck_adam_rows)(float *w, float *g, float *m, float *v, int32_t *la
     }
     const ck_int row = rows[u];
     const int32_t gap = step - last[row];
-    CK(adam)(w, g, m, v, row * D, (row + 1) * D, clip, keep, (float)CK(power)(b1, gap), b1, (float)CK(power)(b2, gap), b2, rate / c1,
-             root, eps);
+    const float d1 = (float)CK(power)(b1, gap), d2 = (float)CK(power)(b2, gap);
+    CK(adam)(w, g, m, v, row * D, (row + 1) * D, clip, keep, d1, b1, d2, b2, rate / c1, root, eps);
     last[row] = step;
   }
 }

@@ -1,5 +1,6 @@
-// Losses against sampled negatives, forward and gradient in one visit: BCE, gBCE (Petrov, Macdonald 2023), sampled softmax with the
-// logQ correction (Bengio, Senecal 2008). A long group gathers its negatives and multiplies; short ones read the table in place.
+// Losses against sampled negatives, forward and gradient in one visit: BCE, gBCE (Petrov, Macdonald 2023), sampled softmax
+// with the logQ correction (Bengio, Senecal 2008). A long group gathers its negatives and multiplies; short ones read the
+// table in place.
 #ifndef CK_BODY
 #define CK_FILE "../SampledLoss/SampledLoss.c"
 #include "../Matmul/gemm.h"
@@ -210,7 +211,8 @@ static void CK(ck_sampled_loss)(float *loss, float *cp, float *cn, float *dh, fl
                                 ck_int begin, ck_int end, ck_int N, ck_int D, ck_int stride, int kind, float beta, int mean,
                                 float weight, float *scratch) {
   const struct CK(sampled_loss) a = {loss, cp,   cn, dh, dn,     h,    table, targets, negatives,
-                                     groups, logq, N,  D,  stride, kind, beta,  mean ? 1.0f / (float)(N + 1) : 1.0f, weight};
+                                     groups, logq, N,  D,  stride, kind, beta, mean ? 1.0f / (float)(N + 1) : 1.0f,
+                                     weight};
   const ck_int table_rows = 8192 / ((N + 1) * D);  // rows whose gathered vectors fit the first cache
   const ck_int most = table_rows < 1 ? 1 : table_rows < CK_ROW_BLOCK ? table_rows : CK_ROW_BLOCK;
   float *bias = scratch + N * D;

@@ -1,5 +1,5 @@
-// Cross-entropy over the whole catalogue, one tile of logits at a time: a scan keeps the running maximum and sum of exponentials
-// (Milakov, Gimelshein 2018), then the tiles are made again for the gradient (as in Wijmans et al. 2024).
+// Cross-entropy over the whole catalogue, one tile of logits at a time: a scan keeps the running maximum and sum of
+// exponentials (Milakov, Gimelshein 2018), then the tiles are made again for the gradient (as in Wijmans et al. 2024).
 #ifndef CK_BODY
 #define CK_FILE "../SoftmaxLoss/SoftmaxLoss.c"
 #include "../Common/isa.h"

@@ -6,11 +6,11 @@ import CKernels
 private let module = KernelModule(name: "softmax_loss") { String(cString: ck_opencl_softmax_loss()) }
 
 /// Items of one tile of logits.
-private let tileItems = 512
+private let tileItems = 256
 
 /// The mean over T rows of -log softmax(h E^T)[target].
 ///
-/// Memory: one `[T, 512]` tile, never `[T, V]`. Cost: 8 T V D flops forward and backward.
+/// Memory: one `[T, 256]` tile, never `[T, V]`. Cost: 8 T V D flops forward and backward.
 /// - Parameters:
 ///   - h: `[T, D]`.
 ///   - table: `[V, D]`.

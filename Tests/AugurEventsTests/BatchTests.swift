@@ -1,6 +1,7 @@
 // Batches: every transition once an epoch, a pure function of (seed, epoch, index), both alignments; row groups;
 // synthetic logs.
 import AugurEvents
+import AugurTensors
 import Foundation
 import Testing
 
@@ -104,8 +105,9 @@ import Testing
   }
 
   private func checkGroups(_ ids: [Int32]) {
-    let groups = RowGroups(ids: ids)
-    #expect(groups.order == ids.indices.map(Int32.init).sorted { (ids[Int($0)], $0) < (ids[Int($1)], $1) })
+    let groups = RowGroups(ids, rowCount: Int(ids.max() ?? 0) + 1)
+    let sorted = ids.indices.sorted { (ids[$0], $0) < (ids[$1], $1) }.map { Int32($0) }
+    #expect(groups.order == sorted)
     #expect(groups.rows == Set(ids).sorted() && groups.segments.count == groups.rows.count + 1)
     for (group, row) in groups.rows.enumerated() {
       let range = Int(groups.segments[group])..<Int(groups.segments[group + 1])
