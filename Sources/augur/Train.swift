@@ -125,8 +125,6 @@ func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = 
     case .step(let step):
       guard isTerminal, clock.now - lastLine > .milliseconds(200) else { return }
       lastLine = clock.now
-      let left = Double(step.batches - step.batch) / Double(step.batch) * ((clock.now - lastLine) / .seconds(1))
-      _ = left
       writeError(
         "\r\u{1B}[Kepoch \(step.epoch)  batch \(step.batch)/\(step.batches)  loss \(decimal(step.loss, places: 4))  "
           + "\(Int(step.tokensPerSecond)) tokens/s")
