@@ -24,7 +24,7 @@ demo: build
 	$(AUGUR) synth --events 200000 --users 10000 --items 2000 --seed 1 --output $(DEMO)/log.csv
 	head -n 4 $(DEMO)/log.csv
 	$(AUGUR) prepare --input $(DEMO)/log.csv --output $(DEMO)/data
-	$(AUGUR) train --data $(DEMO)/data --model esasrec --output $(DEMO)/run --epochs 40 --set length=50 --set batch=64
+	$(AUGUR) train --data $(DEMO)/data --model esasrec --output $(DEMO)/run --epochs 15 --set length=50 --set learning-rate=0.002
 	$(AUGUR) evaluate --run $(DEMO)/run
 	@for user in 1 2 3; do echo "next for user $$user:"; $(AUGUR) recommend --run $(DEMO)/run --user $$user --top 3; done
 	$(AUGUR) report --run $(DEMO)/run --truth $(DEMO)/log.csv.truth.json --output $(DEMO)/report.html
