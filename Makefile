@@ -47,8 +47,9 @@ SECONDS ?= 60
 fuzz: setup
 	AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address --product FuzzLogReader
 	AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address --product FuzzSafetensors
-	$(BUILD)-fuzz/release/FuzzLogReader -max_total_time=$(SECONDS) -rss_limit_mb=1024 Tests/Fuzz/Corpus/LogReader
-	$(BUILD)-fuzz/release/FuzzSafetensors -max_total_time=$(SECONDS) -rss_limit_mb=1024 Tests/Fuzz/Corpus/Safetensors
+	mkdir -p $(BUILD)-fuzz/found/LogReader $(BUILD)-fuzz/found/Safetensors
+	$(BUILD)-fuzz/release/FuzzLogReader -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/LogReader Tests/Fuzz/Corpus/LogReader
+	$(BUILD)-fuzz/release/FuzzSafetensors -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/Safetensors Tests/Fuzz/Corpus/Safetensors
 
 sanitize: setup-test
 	swift test --sanitize=address --scratch-path $(BUILD)-asan
