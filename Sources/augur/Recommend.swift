@@ -18,12 +18,15 @@ struct Recommend: ParsableCommand {
 
   func run() throws {
     guard (1...100_000).contains(top) else { throw UserMistake("--top: expected 1...100000, got \(top)") }
+    let device = try place.open()
+    // The smallest list that every device kernel of top-k can select.
+    guard device == .cpu || top <= 1024 else { throw UserMistake("--top: expected at most 1024 on \(device), got \(top)") }
     let folder = RunFolder(runFolder)
     let settings = try folder.readSettings()
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let items = try known(dataset)
     let file = try folder.openModel()
-    let recommender = try Recommender(file, device: try place.open())
+    let recommender = try Recommender(file, device: device)
     for (rank, suggestion) in recommender.suggestions(after: items, top: top).enumerated() {
       let (id, name) = (dataset.itemID(suggestion.item), dataset.itemName(suggestion.item))
       if json {

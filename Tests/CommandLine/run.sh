@@ -73,6 +73,7 @@ check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/othe
 mistake "run of another data set" "not the data set" "$augur" evaluate --run "$dir/run" --data "$dir/other"
 mistake "unknown user" "nobody" "$augur" recommend --run "$dir/run" --user nobody
 mistake "unknown items" "history" "$augur" recommend --run "$dir/run" --history x,y
+mistake "list too long for a device" "1024" "$augur" recommend --run "$dir/run" --user 1 --top 5000 --device gpu
 mistake "unknown option" "frobnicate" "$augur" doctor --frobnicate
 mistake "unknown result" "did you mean 'ml-1m/gsasrec'" "$augur" reproduce ml-1m/gsasrek
 mistake "no data" "absent" "$augur" reproduce ml-1m/gsasrec --data-root "$dir/absent"
