@@ -69,7 +69,7 @@ let package = Package(
     tests("AugurMetricsTests", ["AugurMetrics"]),
     tests("AugurEventsTests", ["AugurEvents", "AugurTensors"]),
     tests("AugurModelsTests", ["AugurModels"]),
-    tests("AugurTrainingTests", ["AugurTraining", "AugurLayers", "AugurCompute", "AugurTensors"]),
+    tests("AugurTrainingTests", ["AugurTraining", "OpCases", "AugurOps", "AugurLayers", "AugurCompute", "AugurTensors"]),
   ] + fuzzers,
   cLanguageStandard: .c2x
 )

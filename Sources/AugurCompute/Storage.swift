@@ -43,6 +43,13 @@ package final class Arena: Sendable {
     var free: [Int: [Storage.Memory]] = [:]
     var allocations = 0
     var bytes = 0
+    var bytesInUse = 0
+    var peakBytes = 0
+
+    mutating func use(_ bytes: Int) {
+      bytesInUse += bytes
+      peakBytes = max(peakBytes, bytesInUse)
+    }
   }
   private let state = Mutex(State())
   private let device: Device
@@ -69,6 +76,17 @@ package final class Arena: Sendable {
   package var allocations: Int { state.withLock { $0.allocations } }
   /// Bytes held, in use or free.
   package var bytes: Int { state.withLock { $0.bytes } }
+  package var bytesInUse: Int { state.withLock { $0.bytesInUse } }
+
+  /// The most bytes in use at once while `body` ran, beyond those in use before it.
+  package func peakBytes(of body: () -> Void) -> Int {
+    let before = state.withLock { state in
+      state.peakBytes = state.bytesInUse
+      return state.bytesInUse
+    }
+    body()
+    return state.withLock { $0.peakBytes } - before
+  }
 
   static func blockBytes(_ bytes: Int) -> Int {
     precondition(bytes >= 0 && bytes <= 1 << 46, "arena: expected 0...2^46 bytes, got \(bytes)")
@@ -79,7 +97,10 @@ package final class Arena: Sendable {
   }
 
   func take(_ bytes: Int) -> Storage.Memory {
-    let recycled: Storage.Memory? = state.withLock { $0.free[bytes]?.popLast() }
+    let recycled: Storage.Memory? = state.withLock { state in
+      state.use(bytes)
+      return state.free[bytes]?.popLast()
+    }
     if let recycled { return recycled }
     state.withLock {
       $0.allocations += 1
@@ -100,6 +121,9 @@ package final class Arena: Sendable {
   }
 
   func give(_ memory: Storage.Memory, _ bytes: Int) {
-    state.withLock { $0.free[bytes, default: []].append(memory) }
+    state.withLock { state in
+      state.bytesInUse -= bytes
+      state.free[bytes, default: []].append(memory)
+    }
   }
 }

@@ -36,7 +36,9 @@ package final class ThreadPool: @unchecked Sendable {
   private let busy = Atomic<Bool>(false)
   private let generation = Atomic<Int>(0)  // rises by one for each job
   private let next = Atomic<Int>(0)  // next task to claim
-  private let pending = Atomic<Int>(0)  // workers still inside the job
+  /// Workers inside the job; negative while none may enter. A worker that wakes too late is not waited for.
+  private let inside = Atomic<Int>(closed)
+  private static let closed = Int.min / 2
   private var tasks = 0
   private var body: ((Int) -> Void)?
   private var started = 0
@@ -68,13 +70,14 @@ package final class ThreadPool: @unchecked Sendable {
       self.tasks = tasks
       self.body = body
       next.store(0, ordering: .relaxed)
-      pending.store(started, ordering: .relaxed)
+      inside.store(0, ordering: .releasing)
       pthread_mutex_lock(lock)
       generation.add(1, ordering: .releasing)
       pthread_cond_broadcast(wake)
       pthread_mutex_unlock(lock)
       drain(body)
-      while pending.load(ordering: .acquiring) != 0 { ThreadPool.pause() }
+      inside.add(ThreadPool.closed, ordering: .acquiringAndReleasing)
+      waitForWorkers()
       self.body = nil
     }
     busy.store(false, ordering: .releasing)
@@ -117,8 +120,30 @@ package final class ThreadPool: @unchecked Sendable {
     var seen = first
     while true {
       seen = waitForJob(after: seen)
-      if index < threads, let body { drain(body) }
-      pending.subtract(1, ordering: .releasing)
+      guard index < threads, enter() else { continue }
+      if let body { drain(body) }
+      inside.subtract(1, ordering: .releasing)
+    }
+  }
+
+  /// Joins the job under way; false when it is closed.
+  private func enter() -> Bool {
+    var count = inside.load(ordering: .relaxed)
+    while count >= 0 {
+      let (exchanged, original) = inside.weakCompareExchange(
+        expected: count, desired: count + 1, successOrdering: .acquiring, failureOrdering: .relaxed)
+      if exchanged { return true }
+      count = original
+    }
+    return false
+  }
+
+  /// Spins for the tasks that end within microseconds; a worker without a core gets this one.
+  private func waitForWorkers() {
+    var spins = 0
+    while inside.load(ordering: .acquiring) != ThreadPool.closed {
+      spins += 1
+      if spins < 4000 { ThreadPool.pause() } else { sched_yield() }
     }
   }
 

@@ -1,4 +1,5 @@
 // Jagged batches: T rows, offsets [B + 1], no padding. A batch is a pure function of (seed, epoch, index).
+import AugurTensors
 import Synchronization
 
 /// Where positions start: `right` gives the newest input position L - 1 whatever its length, `left` the oldest position
@@ -8,6 +9,9 @@ public enum PositionAlignment: String, Sendable, CaseIterable {
 
   func first(count: Int, length: Int) -> Int { self == .right ? length - count : 0 }
 }
+
+/// Which part of a training history longer than L + 1 events an epoch reads: the newest, or one that ends anywhere.
+public enum HistoryWindow: String, Sendable, CaseIterable { case newest, random }
 
 /// A training batch, longest history first: row t predicts `targets[t]` from the inputs of its user up to t.
 public struct SequenceBatch: Sendable, Equatable {
@@ -28,16 +32,18 @@ public final class SequenceBatches: Sendable {
   public let maxLength: Int
   public let seed: UInt64
   public let alignment: PositionAlignment
+  public let window: HistoryWindow
   private let users: [Int32]
   private let order = Mutex<(epoch: Int, users: [Int32])?>(nil)
 
   /// `maxLength` is L, the most inputs of a user. Precondition: both sizes positive, and B x L below 2^31.
   public init(
-    _ split: LeaveOneOut, batchSize: Int, maxLength: Int, seed: UInt64, alignment: PositionAlignment = .right
+    _ split: LeaveOneOut, batchSize: Int, maxLength: Int, seed: UInt64, alignment: PositionAlignment = .right,
+    window: HistoryWindow = .newest
   ) {
     checkSizes(batchSize, maxLength)
     (self.split, self.batchSize, self.maxLength) = (split, batchSize, maxLength)
-    (self.seed, self.alignment) = (seed, alignment)
+    (self.seed, self.alignment, self.window) = (seed, alignment, window)
     users = (0..<Int32(split.dataset.userCount)).filter { split.trainingCount(Int($0)) >= 2 }
   }
 
@@ -49,6 +55,11 @@ public final class SequenceBatches: Sendable {
     users.reduce(0) { $0 + min(split.trainingCount(Int($1)) - 1, maxLength) }
   }
 
+  /// T of the largest batch that a shuffle can make.
+  public var largestBatch: Int {
+    users.map { min(split.trainingCount(Int($0)) - 1, maxLength) }.sorted(by: >).prefix(batchSize).reduce(0, +)
+  }
+
   /// The batch at a place of the training run. Precondition: `epoch` >= 0, `index` in `0..<batchesPerEpoch`.
   public func batch(epoch: Int, index: Int) -> SequenceBatch {
     precondition(
@@ -56,7 +67,7 @@ public final class SequenceBatches: Sendable {
       "SequenceBatches: expected a batch in 0..<\(batchesPerEpoch), got epoch \(epoch), index \(index)")
     let shuffled = order(of: epoch)
     let members = shuffled[index * batchSize..<min(users.count, (index + 1) * batchSize)]
-    let histories = members.map { (user: $0, history: split.trainingHistory(Int($0)).suffix(maxLength + 1)) }
+    let histories = members.map { (user: $0, history: trainingWindow(of: Int($0), epoch: epoch)) }
     var batch = SequenceBatch()
     for row in longestFirst(histories.map(\.history.count)) {
       let (user, history) = histories[row]
@@ -71,11 +82,20 @@ public final class SequenceBatches: Sendable {
     return batch
   }
 
+  /// At most L + 1 events in a row of a user.
+  private func trainingWindow(of user: Int, epoch: Int) -> ArraySlice<Int32> {
+    let history = Array(split.trainingHistory(user))
+    let first = history.count - (maxLength + 1)
+    guard first > 0, window == .random else { return history.suffix(maxLength + 1) }
+    var random = RandomStream(seed: RandomStream.mix(seed &+ UInt64(epoch)), stream: UInt64(user))
+    return history[random.below(first + 1)...].prefix(maxLength + 1)
+  }
+
   /// Fisher and Yates' shuffle with draws keyed by (seed, epoch); the last epoch asked for is kept.
   private func order(of epoch: Int) -> [Int32] {
     order.withLock { kept in
       if let kept, kept.epoch == epoch { return kept.users }
-      var random = CounterRandom(seed: seed, stream: UInt64(epoch))
+      var random = RandomStream(seed: seed, stream: UInt64(epoch))
       var shuffled = users
       for last in stride(from: shuffled.count - 1, to: 0, by: -1) { shuffled.swapAt(last, random.below(last + 1)) }
       kept = (epoch, shuffled)

@@ -88,7 +88,7 @@ private struct SyntheticWriter: ~Copyable {
     buffer.reserveCapacity(Self.chunk + 4096)
     for item in 0..<log.items {
       let category = item % model.categoryCount
-      let cents = 199 + Int(CounterRandom.mix(log.seed &+ UInt64(item)) % 19_800)
+      let cents = 199 + Int(RandomStream.mix(log.seed &+ UInt64(item)) % 19_800)
       let fraction = cents % 100 < 10 ? "0\(cents % 100)" : "\(cents % 100)"
       let name = SyntheticNames.name(item: item, category: category)
       itemTails.append(contentsOf: ",\(category + 1),\(cents / 100).\(fraction),\(name)\n".utf8)
@@ -121,11 +121,11 @@ private struct SyntheticWriter: ~Copyable {
 
   /// Relative activity of a user, 0.4 to 1.6.
   private static func weight(_ seed: UInt64, _ user: Int) -> Double {
-    0.4 + 1.2 * Double(CounterRandom.mix(seed &+ 0x9e37_79b9_7f4a_7c15 &* UInt64(user + 1)) >> 11) * 0x1p-53
+    0.4 + 1.2 * Double(RandomStream.mix(seed &+ 0x9e37_79b9_7f4a_7c15 &* UInt64(user + 1)) >> 11) * 0x1p-53
   }
 
   private mutating func writeUser(_ user: Int, count: Int, scored: Bool) throws(SafetensorsError) {
-    var random = CounterRandom(seed: log.seed, stream: UInt64(user) + 1000)
+    var random = RandomStream(seed: log.seed, stream: UInt64(user) + 1000)
     let taste = model.taste(of: user)
     var time = 1_600_000_000 + random.below(90 * 86_400)
     let prefix = Array("\(user + 1),".utf8)
@@ -152,7 +152,7 @@ private struct SyntheticWriter: ~Copyable {
   private func isSeen(_ item: Int) -> Bool { seen[item >> 6] >> UInt64(item & 63) & 1 == 1 }
 
   /// Draws until the item is new, which is the mixture restricted to unseen items.
-  private func nextItem(_ taste: [Int], _ random: inout CounterRandom) -> Int {
+  private func nextItem(_ taste: [Int], _ random: inout RandomStream) -> Int {
     for _ in 0..<1000 {
       if let item = model.draw(after: history.last, taste: taste, &random), !isSeen(item) { return item }
     }

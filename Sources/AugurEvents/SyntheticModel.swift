@@ -2,6 +2,7 @@
 //   P(j | c, u, seen) is proportional to, over unseen items j,
 //   pMarkov * sum_s w_s [successor_s(c) = j] + pTaste * sum_k theta_k [category_k(u) = category(j)] z(rank(j)) +
 // pGlobal * g(j)
+import AugurTensors
 
 /// Draws from fixed weights in O(1) (Walker 1977, Vose 1991).
 struct AliasTable {
@@ -30,7 +31,7 @@ struct AliasTable {
     }
   }
 
-  func draw(_ random: inout CounterRandom) -> Int {
+  func draw(_ random: inout RandomStream) -> Int {
     let slot = random.below(accept.count)
     return random.next() <= accept[slot] ? slot : Int(alias[slot])
   }
@@ -55,7 +56,7 @@ struct SyntheticModel {
     categoryCount = max(1, min(1000, items / 50))
     global = AliasTable(zipf: items, exponent: Self.globalExponent)
     category = AliasTable(zipf: (items + categoryCount - 1) / categoryCount, exponent: Self.categoryExponent)
-    var random = CounterRandom(seed: seed, stream: 1)
+    var random = RandomStream(seed: seed, stream: 1)
     var table: [Int32] = []
     table.reserveCapacity(items * Self.successorWeights.count)
     for item in 0..<items {
@@ -74,13 +75,13 @@ struct SyntheticModel {
 
   /// The categories a user likes, in falling weight.
   func taste(of user: Int) -> [Int] {
-    var random = CounterRandom(seed: seed ^ 0x7461_7374_65, stream: UInt64(user))
+    var random = RandomStream(seed: seed ^ 0x7461_7374_65, stream: UInt64(user))
     return Self.tasteWeights.map { _ in random.below(categoryCount) }
   }
 
   /// A draw from the unrestricted mixture; nil where it has no item (no current item, or a rank behind the category).
-  func draw(after current: Int?, taste: [Int], _ random: inout CounterRandom) -> Int? {
-    let part = random.unit()
+  func draw(after current: Int?, taste: [Int], _ random: inout RandomStream) -> Int? {
+    let part = random.uniform()
     if part < Self.pMarkov {
       guard let current else { return nil }
       return Int(successors[current * width + Self.pick(Self.successorWeights, part / Self.pMarkov)])

@@ -1,4 +1,5 @@
 // Readable item names of synthetic logs: colour, material, noun of the category, number.
+import AugurTensors
 
 enum SyntheticNames {
   private static let colours = [
@@ -18,7 +19,7 @@ enum SyntheticNames {
   ]
 
   static func name(item: Int, category: Int) -> String {
-    let hash = CounterRandom.mix(UInt64(item) &+ 0x6e61_6d65)
+    let hash = RandomStream.mix(UInt64(item) &+ 0x6e61_6d65)
     let number = String(item + 1)
     let padded = String(repeating: "0", count: max(0, 4 - number.utf8.count)) + number
     return "\(colours[Int(hash & 15)]) \(materials[Int(hash >> 4 & 15)]) \(nouns[category % nouns.count]) \(padded)"

@@ -9,8 +9,8 @@ public final class ESASRec: SequenceModel {
     name: "esasrec", paper: "arXiv 2508.06450 (2025)",
     hyperparameters: transformerKnobs(dim: 64, blocks: 2, heads: 1, dropout: 0.1, feedForward: 4, length: 200)
       + objectiveKnobs(loss: "sampled", negatives: 256, sharing: "sequence")
-  ) { h, itemCount, device, seed throws(ModelError) in
-    try ESASRec(h, itemCount: itemCount, device: device, seed: seed)
+  ) { h, itemCount throws(ModelError) in
+    try ESASRec(h, itemCount: itemCount)
   }
 
   public var parameters: [Parameter] { store.parameters }
@@ -21,10 +21,10 @@ public final class ESASRec: SequenceModel {
   private let blocks: [LiGRBlock]
   private let dropoutRate: Float
 
-  init(_ h: Hyperparameters, itemCount: Int, device: Device, seed: UInt64) throws(ModelError) {
+  init(_ h: Hyperparameters, itemCount: Int) throws(ModelError) {
     try checkHeads(h)
     let D = h.integer("dim")
-    store = ParameterStore(device: device, seed: seed)
+    store = ParameterStore()
     longestHistory = h.integer("length")
     dropoutRate = h.real("dropout")
     outputTable = store.make("items", [itemCount, D], .xavierNormal, isTable: true)

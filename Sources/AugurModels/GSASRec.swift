@@ -11,8 +11,8 @@ enum GSASRec {
         .choice("feed-forward-activation", "relu", of: ["relu", "gelu"], "activation of the feed-forward part"),
         .choice("output-table", "separate", of: ["separate", "shared"], "table that scores: its own, or that of the input"),
       ] + objectiveKnobs(loss: "gbce", negatives: 256, sharing: "sequence")
-  ) { h, itemCount, device, seed throws(ModelError) in
+  ) { h, itemCount throws(ModelError) in
     try SASRec(
-      h, itemCount: itemCount, device: device, seed: seed, separateOutput: h.choice("output-table") == "separate")
+      h, itemCount: itemCount, separateOutput: h.choice("output-table") == "separate")
   }
 }

@@ -46,6 +46,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case unknownHyperparameter(String, known: [String])
   case badValue(name: String, value: String, expected: String)
   case badCombination(String)
+  case tooLarge(String)
   case damagedFile(path: String, problem: String)
 
   public var description: String {
@@ -54,7 +55,7 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case .unknownHyperparameter(let name, let known):
       "unknown hyper-parameter '\(name)'; known: \(known.joined(separator: ", "))"
     case .badValue(let name, let value, let expected): "hyper-parameter '\(name)': expected \(expected), got '\(value)'"
-    case .badCombination(let problem): problem
+    case .badCombination(let problem), .tooLarge(let problem): problem
     case .damagedFile(let path, let problem): "\(path): \(problem)"
     }
   }

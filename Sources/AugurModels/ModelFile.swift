@@ -34,12 +34,12 @@ public struct ModelDescription: Sendable, Equatable {
     self.init(model: model, hyperparameters: knobs, itemCount: items, data: data)
   }
 
-  /// A new model with these knobs.
-  public func makeModel(device: Device, seed: UInt64) throws(ModelError) -> (any SequenceModel, Hyperparameters) {
+  /// A new model with these knobs; `copies` as in `ModelEntry.makeModel`.
+  public func makeModel(device: Device, seed: UInt64, copies: Int = 1) throws(ModelError) -> (any SequenceModel, Hyperparameters) {
     let entry = try ModelEntry.named(model)
     var knobs = Hyperparameters(entry.hyperparameters)
     for (name, value) in hyperparameters.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
-    return (try entry.make(knobs, itemCount, device, seed), knobs)
+    return (try entry.makeModel(knobs, itemCount: itemCount, device: device, seed: seed, copies: copies), knobs)
   }
 }
 
@@ -49,9 +49,9 @@ extension SequenceModel {
     for parameter in parameters {
       do {
         let entry = try file.tensor(parameter.name)
-        guard entry.shape == parameter.value.shape.sizes, entry.dtype == .f32 else {
+        guard entry.shape == parameter.shape.sizes, entry.dtype == .f32 else {
           throw ModelError.damagedFile(
-            path: file.path, problem: "tensor \(parameter.name): expected F32 \(parameter.value.shape), got \(entry.shape)")
+            path: file.path, problem: "tensor \(parameter.name): expected F32 \(parameter.shape), got \(entry.shape)")
         }
         parameter.value.upload(try file.bytes(parameter.name))
       } catch {

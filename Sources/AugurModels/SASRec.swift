@@ -12,8 +12,8 @@ public final class SASRec: SequenceModel {
         .choice("variant", "paper", of: ["paper", "pre-norm"], "paper: the residual adds the normalised query; pre-norm: x"),
         .choice("feed-forward-activation", "relu", of: ["relu", "gelu"], "activation of the feed-forward part"),
       ] + objectiveKnobs(loss: "bce", negatives: 1, sharing: "row")
-  ) { h, itemCount, device, seed throws(ModelError) in
-    try SASRec(h, itemCount: itemCount, device: device, seed: seed, separateOutput: false)
+  ) { h, itemCount throws(ModelError) in
+    try SASRec(h, itemCount: itemCount, separateOutput: false)
   }
 
   public var parameters: [Parameter] { store.parameters }
@@ -28,11 +28,11 @@ public final class SASRec: SequenceModel {
   private let embeddingScale: Float
 
   init(
-    _ h: Hyperparameters, itemCount: Int, device: Device, seed: UInt64, separateOutput: Bool
+    _ h: Hyperparameters, itemCount: Int, separateOutput: Bool
   ) throws(ModelError) {
     try checkHeads(h)
     let D = h.integer("dim")
-    store = ParameterStore(device: device, seed: seed)
+    store = ParameterStore()
     longestHistory = h.integer("length")
     dropoutRate = h.real("dropout")
     embeddingScale = Float(D).squareRoot()

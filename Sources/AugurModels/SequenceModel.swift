@@ -30,7 +30,7 @@ public struct ModelEntry: Sendable {
   public let name: String
   public let paper: String
   public let hyperparameters: [Hyperparameter]
-  public let make: @Sendable (Hyperparameters, _ itemCount: Int, Device, _ seed: UInt64) throws(ModelError) -> any SequenceModel
+  let make: @Sendable (Hyperparameters, _ itemCount: Int) throws(ModelError) -> any SequenceModel
 
   /// Every model, one line each.
   public static let all: [ModelEntry] = [SASRec.entry, GSASRec.entry, ESASRec.entry]
@@ -39,6 +39,24 @@ public struct ModelEntry: Sendable {
     guard let entry = all.first(where: { $0.name == name }) else { throw .unknownModel(name, known: all.map(\.name)) }
     return entry
   }
+
+  /// A new model with first values on `device`. Throws where its parameters, `copies` times over, are larger than the free memory.
+  public func makeModel(
+    _ knobs: Hyperparameters, itemCount: Int, device: Device, seed: UInt64, copies: Int = 1
+  ) throws(ModelError) -> any SequenceModel {
+    let model = try make(knobs, itemCount)
+    let bytes = model.parameters.reduce(0) { $0 + 4 * copies * $1.count }
+    try checkMemory(bytes, for: "\(name) with \(itemCount) items and dim \(knobs.integer("dim"))", device)
+    initialize(model.parameters, on: device, seed: seed)
+    return model
+  }
+}
+
+/// Refuses work that would need more memory than `device` has free.
+public func checkMemory(_ bytes: Int, for work: String, _ device: Device) throws(ModelError) {
+  let free = freeBytes(on: device)
+  guard bytes > free else { return }
+  throw .tooLarge("\(work): needs about \(bytes >> 20) MiB, and \(free >> 20) MiB are free on \(device); take a smaller dim, batch or length")
 }
 
 /// Knobs of the loss, the same for every next-item model; the defaults differ.

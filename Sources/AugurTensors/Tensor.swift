@@ -124,3 +124,6 @@ public struct Tensor: @unchecked Sendable {
 
 /// The device type, so that layers and models can pass one on without reaching down to AugurCompute.
 public typealias Device = AugurCompute.Device
+
+/// Bytes that new tensors on `device` may take.
+public func freeBytes(on device: Device) -> Int { device.freeMemoryBytes }

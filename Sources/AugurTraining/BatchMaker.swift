@@ -39,10 +39,10 @@ struct BatchMaker {
     let sharing: Negatives.Sharing
     switch knobs.choice("sharing") {
     case "batch":
-      ids = (0..<N).map { _ in Int32(random.index(below: itemCount)) }
+      ids = (0..<N).map { _ in Int32(random.below(itemCount)) }
       sharing = .batch
     case "sequence":
-      ids = (0..<N * rows.count).map { _ in Int32(random.index(below: itemCount)) }
+      ids = (0..<N * rows.count).map { _ in Int32(random.below(itemCount)) }
       sharing = .sequence(rows)
     default:
       ids = rowNegatives(batch, N, &random)
@@ -58,9 +58,9 @@ struct BatchMaker {
       let range = Int(begin)..<Int(end)
       let own = Set(batch.inputs[range]).union(batch.targets[range])
       for _ in 0..<range.count * N {
-        var id = Int32(random.index(below: itemCount))
+        var id = Int32(random.below(itemCount))
         // A user who saw nearly everything gets what comes after a few tries.
-        for _ in 0..<16 where own.contains(id) { id = Int32(random.index(below: itemCount)) }
+        for _ in 0..<16 where own.contains(id) { id = Int32(random.below(itemCount)) }
         ids.append(id)
       }
     }

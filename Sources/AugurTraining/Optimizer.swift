@@ -12,6 +12,9 @@ final class Optimizer {
     let second: Tensor?  // Adam v
     let last: Tensor?  // lazy Adam: step of each row's last update
   }
+  /// Tensors of a parameter's size that training holds at most: value, gradient, two moments.
+  static let copies = 4
+
   private let slots: [Slot]
   private let knobs: Hyperparameters
 

@@ -16,10 +16,12 @@ public struct TrainStepBench {
   private var count = 0
 
   public init(_ knobs: Hyperparameters, itemCount: Int, batch: Int, device: Device) throws(ModelError) {
-    model = try ModelEntry.named("sasrec").make(knobs, itemCount, device, 1)
+    model = try ModelEntry.named("sasrec").makeModel(
+      knobs, itemCount: itemCount, device: device, seed: 1, copies: Optimizer.copies)
     optimizer = Optimizer(model.parameters, knobs)
     maker = BatchMaker(itemCount: itemCount, device: device, knobs: knobs, seed: 1)
     (self.batch, self.itemCount) = (batch, itemCount)
+    try checkStepMemory(model, knobs, maker, tokens: batch * model.longestHistory, sequences: batch)
   }
 
   /// Blocks that the arena of the device ever asked the system for.
@@ -28,15 +30,7 @@ public struct TrainStepBench {
   /// Forward, loss, backward, update; returns the loss, so it waits for the device.
   @discardableResult
   public mutating func step() -> Float {
-    let L = model.longestHistory
-    var random = RandomStream(seed: UInt64(count))
-    var host = SequenceBatch()
-    host.users = (0..<batch).map(Int32.init)
-    host.offsets = (0...batch).map { Int32($0 * L) }
-    host.inputs = (0..<batch * L).map { _ in Int32(random.index(below: itemCount)) }
-    host.targets = (0..<batch * L).map { _ in Int32(random.index(below: itemCount)) }
-    host.positions = (0..<batch * L).map { Int32($0 % L) }
-    let training = maker.make(host, step: count)
+    let training = maker.make(randomBatch(), step: count)
     let tape = Tape()
     let states = model.states(training.input, Pass(training: tape, seed: UInt64(count)))
     let loss = nextItemLoss(states, model.outputTable, targets: training.targets, negatives: training.negatives, maker.knobs)
@@ -44,5 +38,17 @@ public struct TrainStepBench {
     count += 1
     optimizer.update(step: count, learningRate: 0.001)
     return loss.floats()[0]
+  }
+
+  private func randomBatch() -> SequenceBatch {
+    let (users, L) = (batch, model.longestHistory)
+    var random = RandomStream(seed: UInt64(count))
+    var host = SequenceBatch()
+    host.users = (0..<users).map(Int32.init)
+    host.offsets = (0...users).map { Int32($0 * L) }
+    host.inputs = (0..<users * L).map { _ in Int32(random.below(itemCount)) }
+    host.targets = (0..<users * L).map { _ in Int32(random.below(itemCount)) }
+    host.positions = (0..<users * L).map { Int32($0 % L) }
+    return host
   }
 }

@@ -55,20 +55,22 @@ public final class Trainer {
     _ description: ModelDescription, plan: Hyperparameters, data: Dataset, device: Device, seed: UInt64, folder: RunFolder,
     resume: Bool
   ) throws {
-    let (model, modelKnobs) = try description.makeModel(device: device, seed: derivedSeed(seed, 0, 1))
+    let (model, modelKnobs) = try description.makeModel(device: device, seed: derivedSeed(seed, 0, 1), copies: Optimizer.copies)
     var all = Hyperparameters(modelKnobs.declared + plan.declared)
     for (name, value) in modelKnobs.all.merging(plan.all, uniquingKeysWith: { a, _ in a }) { try all.set(name, value) }
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)
     batches = SequenceBatches(
-      LeaveOneOut(data), batchSize: all.integer("batch"), maxLength: model.longestHistory, seed: seed)
+      LeaveOneOut(data), batchSize: all.integer("batch"), maxLength: model.longestHistory, seed: seed,
+      window: HistoryWindow(rawValue: all.choice("window")) ?? .newest)
     maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed)
     validationUsers = Trainer.draw(data.evaluatedUsers, all.integer("validation-users"), seed: seed)
     guard batches.batchesPerEpoch > 0 else {
       throw TrainingError.data(
         problem: "no user has two events to train on", advice: "give the log more events a user (two are held out for evaluation)")
     }
+    try checkStepMemory(model, all, maker, tokens: batches.largestBatch, sequences: min(batches.batchSize, batches.trainingUserCount))
     if resume {
       progress = try Checkpoint.restore(try folder.openCheckpoint(), model, optimizer)
       history = folder.readHistory(epochs: progress.epoch)

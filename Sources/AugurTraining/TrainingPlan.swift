@@ -1,5 +1,6 @@
 // The knobs of the training loop, beside those of the model.
 public import AugurModels
+import AugurTensors
 import Glibc
 
 public enum TrainingPlan {
@@ -7,6 +8,7 @@ public enum TrainingPlan {
   public static let knobs: [Hyperparameter] = [
     .integer("epochs", 100, in: 1...1_000_000, "passes over the training data at most"),
     .integer("batch", 128, in: 1...65_536, "B, users of one step"),
+    .choice("window", "newest", of: ["newest", "random"], "part of a history longer than `length` that an epoch reads"),
     .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
     .real("learning-rate", 0.001, in: 1e-9...10, "step size after warm-up"),
     .choice("schedule", "constant", of: ["constant", "linear", "cosine"], "decay of the learning rate over `epochs`"),
@@ -41,8 +43,6 @@ public enum TrainingPlan {
 
 /// One 64-bit seed for each use of each step, so that a resumed run draws what the uninterrupted one drew.
 func derivedSeed(_ seed: UInt64, _ step: Int, _ use: UInt64) -> UInt64 {
-  var z = seed &+ UInt64(bitPattern: Int64(step)) &* 0x9e37_79b9_7f4a_7c15 &+ use &* 0xd1b5_4a32_d192_ed03
-  z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-  z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-  return z ^ (z >> 31)
+  RandomStream.mix(
+    seed &+ UInt64(bitPattern: Int64(step)) &* 0x9e37_79b9_7f4a_7c15 &+ use &* 0xd1b5_4a32_d192_ed03)
 }

@@ -75,6 +75,22 @@ import Testing
     #expect(right.positions == [3, 4] && left.positions == [0, 1])
   }
 
+  @Test func randomWindowsReachEveryTransition() throws {
+    let history = (1...40).map(String.init)
+    let split = LeaveOneOut(try folder.dataset("a " + history.joined(separator: " ") + "\nb 1 2 3 4 5\n", .sequences))
+    let row = Array(split.trainingHistory(0))
+    let next = Dictionary(uniqueKeysWithValues: zip(row, row.dropFirst()))
+    let batches = SequenceBatches(split, batchSize: 2, maxLength: 6, seed: 4, window: .random)
+    var targets: Set<Int32> = []
+    for epoch in 0..<200 {
+      let batch = batches.batch(epoch: epoch, index: 0)
+      #expect(batch.offsets == [0, 6, 8] && batch == batches.batch(epoch: epoch, index: 0))
+      #expect(zip(batch.inputs, batch.targets).prefix(6).allSatisfy { next[$0] == $1 })
+      targets.formUnion(batch.targets[..<6])
+    }
+    #expect(targets == Set(row.dropFirst()))
+  }
+
   @Test func evaluation() throws {
     let split = try split()
     for part in EvaluationPart.allCases {

@@ -163,7 +163,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     #expect(throws: ModelError.self) { try knobs.set("dropout", "nan") }
     #expect(throws: ModelError.self) { try ModelEntry.named("sasrek") }
     try knobs.set("heads", "7")
-    #expect(throws: ModelError.self) { try ModelEntry.named("sasrec").make(knobs, 10, .cpu, 1) }
+    #expect(throws: ModelError.self) { try ModelEntry.named("sasrec").makeModel(knobs, itemCount: 10, device: .cpu, seed: 1) }
   }
 }
 

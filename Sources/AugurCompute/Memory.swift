@@ -1,0 +1,38 @@
+// How much memory a device has left, so that work that cannot fit is refused before it starts.
+import Glibc
+
+extension Device {
+  /// Bytes that new work may take: what the system has left and what the arena holds unused.
+  package var freeMemoryBytes: Int {
+    let arena = Arena.of(self)
+    let idle = arena.bytes - arena.bytesInUse
+    return switch self {
+    case .cpu: systemFreeBytes() + idle
+    case .openCL(let queue): (queue.isCPU ? min(queue.memoryBytes, systemFreeBytes()) : queue.memoryBytes - arena.bytes) + idle
+    }
+  }
+}
+
+/// MemAvailable, or what the control group has left where that is less.
+private func systemFreeBytes() -> Int {
+  var free = Int.max
+  for line in text("/proc/meminfo").split(separator: "\n") where line.hasPrefix("MemAvailable:") {
+    if let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) { free = kibibytes << 10 }
+  }
+  let group = ["memory.max", "memory.current"].map { number("/sys/fs/cgroup/\($0)") }
+  if let limit = group[0], let used = group[1] { free = min(free, max(0, limit - used)) }
+  return free
+}
+
+private func number(_ path: String) -> Int? { text(path).split(separator: "\n").first.flatMap { Int($0) } }
+
+/// The first 4 KiB of a file; empty where it cannot be read.
+private func text(_ path: String) -> String {
+  let file = open(path, O_RDONLY)
+  guard file >= 0 else { return "" }
+  defer { close(file) }
+  let bytes = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+    count = max(0, read(file, buffer.baseAddress, 4096))
+  }
+  return String(decoding: bytes, as: UTF8.self)
+}

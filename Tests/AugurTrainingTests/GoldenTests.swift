@@ -1,0 +1,71 @@
+// Losses of four steps of every model against the same equations in float64 PyTorch (Tests/Golden/losses.py).
+import AugurCompute
+import AugurLayers
+import AugurModels
+import AugurOps
+import AugurTensors
+import Foundation
+import OpCases
+import Testing
+
+@testable import AugurTraining
+
+private let golden: [String: [Double]] = {
+  let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../Golden/losses.json").standardized
+  return (try? JSONDecoder().decode([String: [Double]].self, from: Data(contentsOf: path))) ?? [:]
+}()
+
+@Suite struct GoldenTests {
+  private let V = 40
+  private let L = 10
+  private let lengths = [7, 4, 1]
+
+  @Test(arguments: [
+    ("sasrec", ["loss": "ce"]), ("sasrec pre-norm", ["variant": "pre-norm", "negatives": "5", "sharing": "row"]),
+    ("gsasrec", ["negatives": "5"]), ("esasrec", ["negatives": "5"]),
+  ])
+  func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
+    let entry = try ModelEntry.named(String(name.prefix { $0 != " " }))
+    var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.knobs)
+    let common = ["dim": "8", "heads": "2", "length": String(L), "blocks": "2", "dropout": "0", "learning-rate": "0.01"]
+    for (key, value) in common.merging(settings, uniquingKeysWith: { $1 }) { try knobs.set(key, value) }
+    for device in Device.available {
+      let losses = try train(entry, knobs, device)
+      let expected = try #require(golden[name])
+      #expect(losses.count == expected.count)
+      for (a, b) in zip(losses, expected) { #expect(abs(a - b) <= 1e-5 * abs(b), "\(name) on \(device): \(losses), not \(expected)") }
+    }
+  }
+
+  private func train(_ entry: ModelEntry, _ knobs: Hyperparameters, _ device: Device) throws -> [Double] {
+    let model = try entry.makeModel(knobs, itemCount: V, device: device, seed: 1)
+    for parameter in model.parameters {
+      let salt = parameter.name.utf8.enumerated().reduce(0) { $0 + ($1.offset + 1) * Int($1.element) }
+      let base: Float = parameter.name.hasSuffix("gain") ? 1 : 0
+      parameter.value.assign((0..<parameter.count).map { Float(Double(base) + 0.3 * Double(Float(fixedValue($0, salt)))) })
+    }
+    let optimizer = Optimizer(model.parameters, knobs)
+    let offsets = lengths.reduce(into: [Int32(0)]) { $0.append($0.last! + Int32($1)) }
+    let rows = Jagged(offsets: offsets, device: device)
+    let input = SequenceInput(
+      rows: rows, items: Lookup(ids(12, 1), rowCount: V, device: device),
+      places: Lookup(lengths.flatMap { (L - $0..<L).map(Int32.init) }, rowCount: L, device: device))
+    let isByRow = knobs.choice("sharing") == "row"
+    let negatives = Negatives(
+      Lookup(ids(5 * (isByRow ? 12 : lengths.count), 3), rowCount: V, device: device), count: 5,
+      sharing: isByRow ? .row : .sequence(rows))
+    return (1...4).map { step in
+      let tape = Tape()
+      let loss = nextItemLoss(
+        model.states(input, Pass(training: tape, seed: 1)), model.outputTable,
+        targets: Lookup(ids(12, 2), rowCount: V, device: device), negatives: knobs.choice("loss") == "ce" ? nil : negatives, knobs)
+      tape.backward(from: loss)
+      optimizer.update(step: step, learningRate: 0.01)
+      return Double(loss.floats()[0])
+    }
+  }
+
+  private func ids(_ count: Int, _ salt: Int) -> [Int32] {
+    (0..<count).map { Int32(min(V - 1, Int((fixedValue($0, salt) + 1) / 2 * Double(V)))) }
+  }
+}
