@@ -51,9 +51,12 @@ fuzz: setup
 	$(BUILD)-fuzz/release/FuzzLogReader -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/LogReader Tests/Fuzz/Corpus/LogReader
 	$(BUILD)-fuzz/release/FuzzSafetensors -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/Safetensors Tests/Fuzz/Corpus/Safetensors
 
+# AddressSanitizer, ThreadSanitizer, and oclgrind over every device kernel: half an hour on 2 cores.
 sanitize: setup-test
-	swift test --sanitize=address --scratch-path $(BUILD)-asan
-	swift test --sanitize=thread --scratch-path $(BUILD)-tsan
+	$(SWIFT) --build-tests -Xswiftc -enable-testing
+	sh Tests/oclgrind.sh $(BUILD)
+	swift test -c release --sanitize=address -Xswiftc -enable-testing --scratch-path $(BUILD)-asan
+	swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(DEMO)

@@ -37,58 +37,29 @@ const char *ck_opencl_attention(void) {
 
 #else
 
-#define INLINE static inline __attribute__((always_inline))
-// GROUP rows of a product are computed at once, PANEL columns wide: what the registers of the variant hold.
-#define GROUP (CK_LANES == 16 ? 8 : 4)
-#define PANEL (2 * CK_LANES)
+#include "../Common/tile.h"
 #define LOG2E 1.4426950408889634f
 #define LN2 0.6931471805599453f
-// Short names of this variant's types and functions.
-#define floats CK(attention_floats)
-#define words CK(attention_words)
+// Short names of this variant's functions.
 #define dropout CK(attention_dropout)
-#define up CK(attention_up)
-#define min CK(attention_min)
 #define product CK(attention_product)
 #define pack CK(attention_pack)
-#define pack_transposed CK(attention_pack_transposed)
 #define unpack CK(attention_unpack)
 #define fetch CK(attention_fetch)
-#define choose CK(attention_choose)
-#define before CK(attention_before)
 #define power2 CK(attention_power2)
 
-typedef float floats __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
-typedef uint32_t words __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
-
-INLINE ck_int up(ck_int n, ck_int to) { return (n + to - 1) / to * to; }
-INLINE ck_int min(ck_int a, ck_int b) { return a < b ? a : b; }
-
 // --- products
-
-// c[rows, vecs * CK_LANES] = (or +=) sum over p < P of a[r * ra + p * ca] * b[p * ldb + .], in the order of p.
-INLINE void CK(attention_block)(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb,
-                                ck_int P, int add, const int rows, const int vecs) {
-#pragma clang fp contract(fast)
-  floats sum[8][2];
-  for (int r = 0; r < rows; r++)
-    for (int n = 0; n < vecs; n++) sum[r][n] = add ? *(const floats *)(c + r * ldc + n * CK_LANES) : (floats){};
-  for (ck_int p = 0; p < P; p++, a += ca, b += ldb)
-    for (int r = 0; r < rows; r++)
-      for (int n = 0; n < vecs; n++) sum[r][n] += a[r * ra] * *(const floats *)(b + n * CK_LANES);
-  for (int r = 0; r < rows; r++)
-    for (int n = 0; n < vecs; n++) *(floats *)(c + r * ldc + n * CK_LANES) = sum[r][n];
-}
 
 // One group of rows (4, or 8) over any number of vectors; panel is the distance between pairs of vectors in b.
 static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
                                               const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
                                               ck_int P, int add) {
   for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
-    if (vecs > 1 && rows == 8) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 8, 2);
-    if (vecs > 1 && rows == 4) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 4, 2);
-    if (vecs == 1 && rows == 8) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 8, 1);
-    if (vecs == 1 && rows == 4) CK(attention_block)(c, ldc, a, ra, ca, b, ldb, P, add, 4, 1);
+    const float *from = add ? c : NULL;
+    if (vecs > 1 && rows == 8) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2);
+    if (vecs > 1 && rows == 4) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2);
+    if (vecs == 1 && rows == 8) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1);
+    if (vecs == 1 && rows == 4) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1);
   }
 }
 
@@ -110,32 +81,9 @@ static void unpack(float *y, ck_int ldy, const float *x, ck_int width, ck_int ro
     for (ck_int i = 0; i < K; i++) y[r * ldy + i] = factor * x[r * width + i];
 }
 
-// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row.
-static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
-  typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
-  if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
-  for (ck_int r = 0; r < rows; r += 4) {
-    float *to = y + r / PANEL * PANEL * K + r % PANEL;
-    const float *from = x + r * ldx;
-    ck_int i = 0;
-    for (; r + 4 <= rows && i + 4 <= K; i += 4) {
-      four a = *(const four *)(from + i), b = *(const four *)(from + ldx + i);
-      four c = *(const four *)(from + 2 * ldx + i), d = *(const four *)(from + 3 * ldx + i);
-      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-      *(four *)(to + i * PANEL) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-      *(four *)(to + (i + 1) * PANEL) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-      *(four *)(to + (i + 2) * PANEL) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
-      *(four *)(to + (i + 3) * PANEL) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
-    }
-    for (ck_int s = 0; s < 4 && r + s < rows; s++)
-      for (ck_int l = i; l < K; l++) to[l * PANEL + s] = from[s * ldx + l];
-  }
-}
-
 // Rows of one head are far apart and defeat the hardware's prefetch, so a task asks, while it computes, for the rows
 // that the next task will read and for those it will write itself.
-INLINE void fetch(const float *x, ck_int ldx, ck_int rows, ck_int K, const int write) {
+CK_INLINE void fetch(const float *x, ck_int ldx, ck_int rows, ck_int K, const int write) {
   for (ck_int r = 0; r < rows; r++)
     for (ck_int i = 0; i < K; i += 16)
       write ? __builtin_prefetch(x + r * ldx + i, 1, 2) : __builtin_prefetch(x + r * ldx + i, 0, 2);
@@ -143,19 +91,8 @@ INLINE void fetch(const float *x, ck_int ldx, ck_int rows, ck_int K, const int w
 
 // --- vectors
 
-INLINE floats choose(words mask, floats a, floats b) { return (floats)((mask & (words)a) | (~mask & (words)b)); }
-
-INLINE words CK(attention_lanes)(void) {
-  words lanes;
-  for (uint32_t l = 0; l < CK_LANES; l++) lanes[l] = l;
-  return lanes;
-}
-
-// True in the first n lanes.
-INLINE words before(ck_int n) { return (words)(CK(attention_lanes)() < (uint32_t)(n < 0 ? 0 : n)); }
-
 // 2^x within about 1 ulp for x < 127; zero below 2^-126, so for -inf too; NaN stays. Polynomial: minimax, error 2^-26.
-INLINE floats power2(floats x) {
+CK_INLINE floats power2(floats x) {
 #pragma clang fp reassociate(off) contract(fast)
   floats shifted = x + 12582912.0f;  // 1.5 * 2^23: the low bits become round(x)
   floats f = x - (shifted - 12582912.0f);
@@ -166,17 +103,17 @@ INLINE floats power2(floats x) {
   y = y * f + 0.6931471824645996f;
   y = y * f + 1.0f;
   words power = ((words)shifted << 23) + 0x3f800000u;
-  return choose((words)(x < -126.0f), (floats){}, y * (floats)power);
+  return (floats)choose((words)(x < -126.0f), (words){}, (words)(y * (floats)power));
 }
 
-INLINE float CK(attention_sum)(floats x) {
+CK_INLINE float CK(attention_sum)(floats x) {
 #pragma clang fp reassociate(on)
   float sum = 0;
   for (int l = 0; l < CK_LANES; l++) sum += x[l];
   return sum;
 }
 
-INLINE float CK(attention_max)(floats x) {
+CK_INLINE float CK(attention_max)(floats x) {
   float top[CK_LANES];
   memcpy(top, &x, sizeof top);
   for (int n = CK_LANES / 2; n > 0; n /= 2)
@@ -184,7 +121,7 @@ INLINE float CK(attention_max)(floats x) {
   return top[0];
 }
 
-INLINE float CK(attention_dot)(const float *x, const float *y, ck_int n) {
+CK_INLINE float CK(attention_dot)(const float *x, const float *y, ck_int n) {
 #pragma clang fp reassociate(on) contract(fast)
   float sum = 0;
   for (ck_int i = 0; i < n; i++) sum += x[i] * y[i];
@@ -196,12 +133,12 @@ struct dropout {
   uint32_t key, low, threshold;
   float rate;
 };
-INLINE struct dropout CK(attention_dropout_row)(uint64_t seed, ck_int cell, float rate) {
+CK_INLINE struct dropout CK(attention_dropout_row)(uint64_t seed, ck_int cell, float rate) {
   const uint32_t key = ck_key(seed, (uint32_t)((uint64_t)cell >> 16));
   return (struct dropout){key, (uint32_t)cell << 16, ck_threshold(rate), rate};
 }
-INLINE words CK(attention_kept)(struct dropout row, ck_int j) {
-  words x = (CK(attention_lanes)() + (row.low + (uint32_t)j)) ^ row.key;
+CK_INLINE words CK(attention_kept)(struct dropout row, ck_int j) {
+  words x = (CK(lanes)() + (row.low + (uint32_t)j)) ^ row.key;
   x = (x ^ x >> 16) * 0x21f0aaadu;
   x = (x ^ x >> 15) * 0xd35a2d97u;
   x ^= x >> 15;
@@ -212,14 +149,14 @@ INLINE words CK(attention_kept)(struct dropout row, ck_int j) {
 
 // One row of scores in `vecs` vectors, n of them keys, becomes 2^(s - max) of the keys kept; *sum is over all of them.
 // After the first key tile the row's accumulator shrinks when the maximum grows.
-INLINE void CK(attention_softmax)(float *s, ck_int vecs, ck_int n, float *max, float *sum, float *acc, ck_int width,
+CK_INLINE void CK(attention_softmax)(float *s, ck_int vecs, ck_int n, float *max, float *sum, float *acc, ck_int width,
                                   ck_int j, struct dropout row) {
   floats top = (floats){} - INFINITY, total = {};
   for (ck_int i = n / CK_LANES; i < vecs; i++)
-    ((floats *)s)[i] = choose(before(n - i * CK_LANES), ((floats *)s)[i], (floats){} - INFINITY);
+    ((floats *)s)[i] = (floats)choose(before(n - i * CK_LANES), ((words *)s)[i], (words)((floats){} - INFINITY));
   for (ck_int i = 0; i < vecs; i++) {
     floats x = ((floats *)s)[i];
-    top = choose((words)(x > top), x, top);
+    top = (floats)choose((words)(x > top), (words)x, (words)top);
   }
   float m = CK(attention_max)(top);
   if (j > 0 && m < *max) m = *max;
@@ -244,22 +181,22 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
                                      const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq,
                                      ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
                                      float *scratch) {
-  const ck_int width = up(K, CK_LANES), kvecs = width / CK_LANES;
+  const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES;
   for (ck_int task = begin; task < end; task++) {
     const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t;
-    const ck_int next = min(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
+    const ck_int next = least(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
     float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *query = s + GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
     float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + L * width;
     pack(values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
-    pack_transposed(keys, k + t * ldk + h * K, ldk, L, K);
+    pack_transposed(keys, k + t * ldk + h * K, ldk, L, K, 0);
     for (ck_int i0 = 0; i0 < L; i0 += ck_query_tile) {
-      const ck_int rows = min(L - i0, ck_query_tile);
-      pack(query, width, q + (t + i0) * ldq + h * K, ldq, rows, up(rows, GROUP), K, scale * LOG2E);
+      const ck_int rows = least(L - i0, ck_query_tile);
+      pack(query, width, q + (t + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
       for (ck_int j0 = 0; j0 < i0 + rows; j0 += ck_key_tile)
         for (ck_int g = 0; g < rows; g += GROUP) {
-          const ck_int group = rows - g > 4 ? GROUP : 4, n = min(min(i0 + g + group, L) - j0, ck_key_tile);
-          const ck_int vecs = up(n, CK_LANES) / CK_LANES;
+          const ck_int group = rows - g > 4 ? GROUP : 4, n = least(least(i0 + g + group, L) - j0, ck_key_tile);
+          const ck_int vecs = rounded(n, CK_LANES) / CK_LANES;
           if (j0 == 0) {
             const ck_int i = i0 + g;
             fetch(q + (tn + i) * ldq + hn * K, ldq, group, K, 0);
@@ -268,8 +205,8 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
             fetch(o + (t + i) * ldo + h * K, ldo, group, K, 1);
           }
           product(s, ck_key_tile, query + g * width, width, 1, keys + j0 * K, PANEL, PANEL * K, group, vecs, K, 0);
-          for (ck_int r = g; r < min(g + group, rows); r++)
-            CK(attention_softmax)(s + (r - g) * ck_key_tile, vecs, min(i0 + r + 1 - j0, n), max + r, sum + r,
+          for (ck_int r = g; r < least(g + group, rows); r++)
+            CK(attention_softmax)(s + (r - g) * ck_key_tile, vecs, least(i0 + r + 1 - j0, n), max + r, sum + r,
                                   acc + r * width, width, j0,
                                   CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
           product(acc + g * width, width, s, ck_key_tile, 1, values + j0 * width, width, PANEL, group, kvecs, n,
@@ -286,7 +223,7 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
 // --- backward
 
 // One row: scores s become dropped P, and dp = dO V^T becomes dS = P * (drop(dP) - delta); both zero after n keys.
-INLINE void CK(attention_row_backward)(float *s, float *dp, ck_int vecs, ck_int n, float lse, float delta, ck_int j,
+CK_INLINE void CK(attention_row_backward)(float *s, float *dp, ck_int vecs, ck_int n, float lse, float delta, ck_int j,
                                        struct dropout row) {
 #pragma clang fp contract(fast)
   const float keep = 1 / (1 - row.rate);
@@ -308,10 +245,10 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
                                       const float *v, const float *o, const float *lse, const int32_t *offsets,
                                       ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
                                       ck_int ldo, float scale, uint64_t seed, float rate, float *scratch) {
-  const ck_int width = up(K, CK_LANES), kvecs = width / CK_LANES;
+  const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES;
   for (ck_int task = begin; task < end; task++) {
-    const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t, padded = up(L, GROUP);
-    const ck_int next = min(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
+    const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t, padded = rounded(L, GROUP);
+    const ck_int next = least(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
     float *p = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *ds = p + ck_tile * ck_tile;
     float *key_columns = ds + ck_tile * ck_tile, *value_columns = key_columns + ck_tile * K;
     float *key = value_columns + ck_tile * K, *dkey = key + ck_tile * width, *dvalue = dkey + ck_tile * width;
@@ -324,16 +261,16 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
       delta[i] = CK(attention_dot)(grad + i * width, o + (t + i) * ldo + h * K, K);
     }
     for (ck_int j0 = 0; j0 < L; j0 += ck_tile) {
-      const ck_int keys = min(L - j0, ck_tile);
-      pack_transposed(key_columns, k + (t + j0) * ldk + h * K, ldk, keys, K);
-      pack_transposed(value_columns, v + (t + j0) * ldv + h * K, ldv, keys, K);
+      const ck_int keys = least(L - j0, ck_tile);
+      pack_transposed(key_columns, k + (t + j0) * ldk + h * K, ldk, keys, K, 0);
+      pack_transposed(value_columns, v + (t + j0) * ldv + h * K, ldv, keys, K, 0);
       pack(key, width, k + (t + j0) * ldk + h * K, ldk, keys, keys, K, 1);
       for (ck_int i0 = j0; i0 < L; i0 += ck_tile) {
-        const ck_int rows = min(L - i0, ck_tile);
+        const ck_int rows = least(L - i0, ck_tile);
         const int diagonal = i0 == j0;
         for (ck_int g = 0; g < rows; g += GROUP) {
-          const ck_int group = rows - g > 4 ? GROUP : 4, n = diagonal ? min(g + group, keys) : keys;
-          const ck_int vecs = up(n, CK_LANES) / CK_LANES;
+          const ck_int group = rows - g > 4 ? GROUP : 4, n = diagonal ? least(g + group, keys) : keys;
+          const ck_int vecs = rounded(n, CK_LANES) / CK_LANES;
           float *pg = p + g * ck_tile, *dg = ds + g * ck_tile;
           if (j0 == 0) {
             const ck_int i = i0 + g;
@@ -348,7 +285,7 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
           }
           product(pg, ck_tile, query + (i0 + g) * width, width, 1, key_columns, PANEL, PANEL * K, group, vecs, K, 0);
           product(dg, ck_tile, grad + (i0 + g) * width, width, 1, value_columns, PANEL, PANEL * K, group, vecs, K, 0);
-          for (ck_int r = g; r < min(g + group, rows); r++)
+          for (ck_int r = g; r < least(g + group, rows); r++)
             CK(attention_row_backward)(p + r * ck_tile, ds + r * ck_tile, vecs, diagonal ? r + 1 : keys, rowlse[i0 + r],
                                        delta[i0 + r], j0,
                                        CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
@@ -370,22 +307,4 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
   }
 }
 
-#undef INLINE
-#undef GROUP
-#undef PANEL
-#undef LOG2E
-#undef LN2
-#undef floats
-#undef words
-#undef dropout
-#undef up
-#undef min
-#undef product
-#undef pack
-#undef pack_transposed
-#undef unpack
-#undef fetch
-#undef choose
-#undef before
-#undef power2
 #endif

@@ -1,15 +1,32 @@
-// Dense products over OpenBLAS, on the calling thread, in blocks of a fixed number of rows; the epilogue runs while a block
-// is in cache.
+// Dense products: our own tiles, which take the factors where they lie and finish a tile while it is in cache; OpenBLAS, which
+// copies both factors first, where that pays: both inner and outer axis long.
 #ifndef CK_BODY
 #define CK_FILE "../Matmul/Matmul.c"
-#include "../Common/isa.h"
 #include "gemm.h"
 
 #include <cblas.h>
+#include <stdalign.h>
+#include <string.h>
 
-static CK_DISPATCH(void, epilogue,
-                   (float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N, int act),
-                   (y, pre, v, b, r, rows, N, act))
+// How the second factor lies: [K,N], [N,K], or as panels [N / PANEL][K, PANEL] with zeroes after column N.
+enum { ck_by_rows, ck_by_columns, ck_by_panels };
+
+// What happens to a product on its way out: y = act(v + b) + r, pre = v + b; r and pre have the rows of y.
+struct epilogue {
+  float *pre;
+  const float *b, *r;
+  int act;
+};
+
+#include "../Common/isa.h"
+
+static CK_DISPATCH(void, product,
+                   (float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb, int layout,
+                    ck_int M, ck_int N, ck_int K, int add, struct epilogue e, float *sums),
+                   (c, ldc, a, ra, ca, b, ldb, layout, M, N, K, add, e, sums))
+static CK_DISPATCH(void, finish, (float *y, const float *v, ck_int rows, ck_int N, struct epilogue e), (y, v, rows, N, e))
+CK_DISPATCH(void, ck_pack_panels, (float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed),
+            (panels, w, from, to, N, K, transposed))
 CK_DISPATCH(void, ck_column_sum, (float *s, const float *x, ck_int begin, ck_int end, ck_int N, int accumulate),
             (s, x, begin, end, N, accumulate))
 CK_DISPATCH(void, ck_sum_partials, (float *y, const float *partials, ck_int S, ck_int n, ck_int begin, ck_int end),
@@ -27,24 +44,21 @@ const char *ck_opencl_matmul(void) {
   return text;
 }
 
-void ck_gemm(float *c, const float *a, const float *b, ck_int M, ck_int N, ck_int K, int ta, int tb, float beta) {
-  cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)M, (int)N, (int)K, 1.0f, a,
-              (int)(ta ? M : K), b, (int)(tb ? K : N), beta, c, (int)N);
+void ck_gemm(float *c, const float *a, const float *b, ck_int M, ck_int N, ck_int K, int ta, int tb, int add) {
+  product(c, N, a, ta ? 1 : K, ta ? M : 1, b, tb ? K : N, tb ? ck_by_columns : ck_by_rows, M, N, K, add,
+          (struct epilogue){0}, NULL);
 }
 
-void ck_matmul(float *y, float *pre, const float *x, const float *w, const float *b, const float *r, ck_int begin,
-               ck_int end, ck_int M, ck_int N, ck_int K, int transposed, int act, float *scratch) {
-  (void)M;
-  // For small products BLAS reads w in place, and slowly when it is transposed: turn it once.
-  float turned[8192];
-  if (transposed && K * N <= (ck_int)(sizeof turned / sizeof *turned)) {
-    for (ck_int j = 0; j < N; j++)
-      for (ck_int k = 0; k < K; k++) turned[k * N + j] = w[j * K + k];
-    w = turned;
-    transposed = 0;
-  }
-  for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
-    ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
+// By N and K alone: the bits of a row depend neither on M nor on its place.
+static int is_for_blas(ck_int N, ck_int K) { return N >= 512 && K > 512; }
+
+ck_int ck_matmul_scratch(ck_int N, ck_int K) { return is_for_blas(N, K) ? CK_ROW_BLOCK * (K + N) : 0; }
+
+// BLAS sees blocks of exactly CK_ROW_BLOCK rows, the last one padded: with M its kernels change, and so do the bits.
+static void blocks_by_blas(float *y, const float *x, const float *w, struct epilogue e, ck_int M, ck_int N, ck_int K,
+                           int transposed, float *scratch) {
+  for (ck_int t = 0; t < M; t += CK_ROW_BLOCK) {
+    const ck_int rows = M - t < CK_ROW_BLOCK ? M - t : CK_ROW_BLOCK;
     const float *block = x + t * K;
     float *v = y + t * N;
     if (rows < CK_ROW_BLOCK) {
@@ -53,43 +67,171 @@ void ck_matmul(float *y, float *pre, const float *x, const float *w, const float
       block = scratch;
       v = scratch + CK_ROW_BLOCK * K;
     }
-    ck_gemm(v, block, w, CK_ROW_BLOCK, N, K, 0, transposed, 0.0f);
-    if (v != y + t * N || pre || b || r || act != CK_NONE)
-      epilogue(y + t * N, pre ? pre + t * N : NULL, v, b, r ? r + t * N : NULL, rows, N, act);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, CK_ROW_BLOCK, (int)N, (int)K, 1.0f,
+                block, (int)K, w, (int)(transposed ? K : N), 0.0f, v, (int)N);
+    finish(y + t * N, v, rows, N,
+           (struct epilogue){e.pre ? e.pre + t * N : NULL, e.b, e.r ? e.r + t * N : NULL, e.act});
   }
 }
 
-// Cut into slabs: BLAS slows down when the inner axis is as long as a batch, and takes up to 10^6 products without packing
-// their factors first, half as fast again for a small dw.
-void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
-                  int accumulate) {
-  const ck_int unpacked = 1000000 / (K * N) / 16 * 16, slab = unpacked >= 96 && unpacked < 2048 ? unpacked : 2048;
-  if (begin >= end && !accumulate) memset(dw, 0, (size_t)(K * N) * sizeof(float));
-  for (ck_int t = begin; t < end; t += slab) {
-    const ck_int rows = end - t < slab ? end - t : slab;
-    ck_gemm(dw, x + t * K, dy + t * N, K, N, rows, 1, 0, accumulate || t > begin ? 1.0f : 0.0f);
+ck_int ck_panel_floats(ck_int N, ck_int K) { return (N + CK_PANEL - 1) / CK_PANEL * CK_PANEL * K; }
+
+void ck_matmul_panels(float *y, float *pre, const float *x, const float *panels, const float *b, const float *r,
+                      ck_int begin, ck_int end, ck_int N, ck_int K, int act) {
+  const ck_int at = begin * N;
+  product(y + at, N, x + begin * K, K, 1, panels, 0, ck_by_panels, end - begin, N, K, 0,
+          (struct epilogue){pre ? pre + at : NULL, b, r ? r + at : NULL, act}, NULL);
+}
+
+void ck_matmul(float *y, float *pre, const float *x, const float *w, const float *b, const float *r, ck_int begin,
+               ck_int end, ck_int from, ck_int to, ck_int N, ck_int K, int transposed, int act, float *scratch) {
+  const ck_int at = begin * N + from;
+  const struct epilogue e = {pre ? pre + at : NULL, b ? b + from : NULL, r ? r + at : NULL, act};
+  if (is_for_blas(N, K)) {
+    blocks_by_blas(y + at, x + begin * K, w, e, end - begin, N, K, transposed, scratch);
+  } else {
+    product(y + at, N, x + begin * K, K, 1, w + (transposed ? from * K : from), transposed ? K : N,
+            transposed ? ck_by_columns : ck_by_rows, end - begin, to - from, K, 0, e, NULL);
   }
+}
+
+void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N) {
+  if (begin >= end) memset(dw, 0, (size_t)(K * N) * sizeof(float));
+  if (db) memset(db, 0, (size_t)N * sizeof(float));
+  product(dw, N, x + begin * K, 1, K, dy + begin * N, N, ck_by_rows, K, N, end - begin, 0, (struct epilogue){0}, db);
 }
 
 #else
 #include "../Common/scalar.h"
+#include "../Common/tile.h"
+#define rows_by_panel CK(rows_by_panel)
+#define panel_of CK(panel_of)
+#define copy_rows CK(copy_rows)
 
-// y = act(v + b) + r over a block of rows; y may be v. One pass a step over rows that fit the first cache: one loop with all
-// the choices inside does not vectorise (5 times slower), and one loop per combination is forty.
-static void CK(epilogue)(float *y, float *pre, const float *v, const float *b, const float *r, ck_int rows, ck_int N,
-                         int act) {
-  const ck_int step = N < 4096 ? 4096 / N : 1;
-  for (ck_int first = 0; first < rows; first += step) {
-    const ck_int from = first * N, to = (first + step < rows ? first + step : rows) * N;
-    if (b) {
-      for (ck_int t = from; t < to; t += N)
-        CK_ROW for (ck_int j = 0; j < N; j++) y[t + j] = v[t + j] + b[j];
-    } else if (y != v) {
-      memcpy(y + from, v + from, (size_t)(to - from) * sizeof(float));
+// Depth of a panel, rows of a tile that is finished apart: panel and tile stay in the first cache.
+enum { CK(depth) = 256, CK(tile_rows) = 64 };
+
+// c[M, PANEL] = from + a b, b[K, PANEL] with rows ldb apart.
+static __attribute__((noinline)) void rows_by_panel(float *c, ck_int ldc, const float *from, ck_int ldf, const float *a,
+                                                    ck_int ra, ck_int ca, const float *b, ck_int ldb, ck_int K,
+                                                    ck_int M) {
+  ck_int i = 0;
+  for (; i + GROUP <= M; i += GROUP, c += GROUP * ldc, a += GROUP * ra, from += from ? GROUP * ldf : 0)
+    block(c, ldc, from, ldf, a, ra, ca, b, ldb, K, GROUP, 2);
+  for (; i + 4 <= M; i += 4, c += 4 * ldc, a += 4 * ra, from += from ? 4 * ldf : 0)
+    block(c, ldc, from, ldf, a, ra, ca, b, ldb, K, 4, 2);
+  for (; i < M; i++, c += ldc, a += ra, from += from ? ldf : 0) block(c, ldc, from, ldf, a, ra, ca, b, ldb, K, 1, 2);
+}
+
+static void copy_rows(float *y, ck_int ldy, const float *x, ck_int ldx, ck_int rows, ck_int cols) {
+  for (ck_int t = 0; t < rows; t++, y += ldy, x += ldx) {
+    if (cols == PANEL) {
+      ((floats *)y)[0] = ((const floats *)x)[0];
+      ((floats *)y)[1] = ((const floats *)x)[1];
+    } else {
+      for (ck_int j = 0; j < cols; j++) y[j] = x[j];
     }
-    if (pre) memcpy(pre + from, y + from, (size_t)(to - from) * sizeof(float));
-    if (act != CK_NONE) ck_activation_forward(y, y, from, to, act);
-    if (r) ck_add(y, r, from, to);
+  }
+}
+
+// The `cols` columns from b on of `depth` rows as [depth, PANEL]: packed into `panel`, or in place where few rows of a will use
+// them. Adds the column sums of what it packs to `sums`, where there are any.
+CK_INLINE const float *panel_of(float *panel, ck_int *ldp, const float *b, ck_int ldb, int layout, ck_int depth,
+                                ck_int cols, int few, float *sums) {
+  *ldp = PANEL;
+  if (layout == ck_by_panels) return b;
+  if (layout == ck_by_columns) {
+    pack_transposed(panel, b, ldb, cols, depth, few ? PANEL : 0);
+    return panel;
+  }
+  if (cols == PANEL && few && !sums) {
+    *ldp = ldb;
+    return b;
+  }
+  floats sum[2] = {};
+  for (ck_int k = 0; k < depth; k++, b += ldb) {
+    floats *row = (floats *)(panel + k * PANEL);
+    if (cols == PANEL) {
+      row[0] = ((const floats *)b)[0];
+      row[1] = ((const floats *)b)[1];
+    } else {
+      row[0] = row[1] = (floats){};
+      for (ck_int j = 0; j < cols; j++) panel[k * PANEL + j] = b[j];
+    }
+    sum[0] += row[0];
+    sum[1] += row[1];
+  }
+  for (ck_int j = 0; sums && j < cols; j++) sums[j] += ((const float *)sum)[j];
+  return panel;
+}
+
+// act, then r. Bias and the value before act are there already.
+static void CK(finish_tile)(float *y, const float *tile, ck_int ldy, ck_int rows, ck_int cols, const float *r) {
+  copy_rows(y, ldy, tile, PANEL, rows, cols);
+  for (ck_int t = 0; r && t < rows; t++)
+    CK_ROW for (ck_int j = 0; j < cols; j++) y[t * ldy + j] += r[t * ldy + j];
+}
+
+static void CK(ck_pack_panels)(float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed) {
+  for (ck_int j = from; j < to; j += PANEL) {
+    const ck_int cols = least(N - j, PANEL);
+    ck_int ldp;
+    panel_of(panels + j * K, &ldp, w + (transposed ? j * K : j), transposed ? K : N,
+             transposed ? ck_by_columns : ck_by_rows, K, cols, 0, NULL);
+  }
+}
+
+// c[M,N] = (or +=) a b; a[i,k] is a[i * ra + k * ca]. Each sum runs over k in order, whatever M,
+// N and the place of a row, and starts from the bias. Column sums of b are added to `sums`, where it is not NULL.
+static void CK(product)(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb,
+                        int layout, ck_int M, ck_int N, ck_int K, int add, struct epilogue e, float *sums) {
+  alignas(64) float panel[CK(depth) * PANEL], tile[CK(tile_rows) * PANEL], start[PANEL] = {0};
+  const int few = M < CK(tile_rows);
+  for (ck_int k = 0; k < K; k += CK(depth)) {
+    const ck_int depth = least(K - k, CK(depth));
+    const int last = k + depth == K && (e.act != CK_NONE || e.r || e.pre);
+    for (ck_int j = 0; j < N; j += PANEL) {
+      const ck_int cols = least(N - j, PANEL);
+      ck_int ldp;
+      const ck_int place = layout == ck_by_panels ? j * K + k * PANEL : layout == ck_by_columns ? j * ldb + k : k * ldb + j;
+      const float *p = panel_of(panel, &ldp, b + place, ldb, layout, depth, cols, few, sums ? sums + j : NULL);
+      if (e.b) copy_rows(start, 0, e.b + j, 0, 1, cols);
+      for (ck_int i = 0; i < M; i += CK(tile_rows)) {
+        const ck_int rows = least(M - i, CK(tile_rows)), at = i * ldc + j;
+        const int whole = cols == PANEL;
+        const float *from = k > 0 || add ? c + at : e.b ? start : NULL;
+        ck_int ldf = from == start ? 0 : ldc;
+        if (!whole && from && from != start) {
+          copy_rows(tile, PANEL, from, ldc, rows, cols);
+          from = tile;
+          ldf = PANEL;
+        }
+        float *to = whole && !last ? c + at : whole && e.pre ? e.pre + at : tile;
+        rows_by_panel(to, to == tile ? PANEL : ldc, from, ldf, a + i * ra + k * ca, ra, ca, p, ldp, depth, rows);
+        if (last) {
+          if (to != tile) copy_rows(tile, PANEL, to, ldc, rows, cols);
+          else if (e.pre) copy_rows(e.pre + at, ldc, tile, PANEL, rows, cols);
+          if (e.act != CK_NONE) ck_activation_forward(tile, tile, 0, rows * PANEL, e.act);
+          CK(finish_tile)(c + at, tile, ldc, rows, cols, e.r ? e.r + at : NULL);
+        } else if (!whole) {
+          copy_rows(c + at, ldc, tile, PANEL, rows, cols);
+        }
+      }
+    }
+  }
+}
+
+// The same for what BLAS left in v. A pass a step: one loop with all the choices inside does not vectorise (5 times slower).
+static void CK(finish)(float *y, const float *v, ck_int rows, ck_int N, struct epilogue e) {
+  for (ck_int t = 0; t < rows; t++, v += N, y += N) {
+    if (e.b) {
+      CK_ROW for (ck_int j = 0; j < N; j++) y[j] = v[j] + e.b[j];
+    } else if (y != v) {
+      memcpy(y, v, (size_t)N * sizeof(float));
+    }
+    if (e.pre) memcpy(e.pre + t * N, y, (size_t)N * sizeof(float));
+    if (e.act != CK_NONE) ck_activation_forward(y, y, 0, N, e.act);
+    if (e.r) ck_add(y, e.r + t * N, 0, N);
   }
 }
 

@@ -188,7 +188,7 @@ static void CK(long_group)(const struct CK(sampled_loss) *a, ck_int g, const flo
   const int32_t *ids = a->negatives + g * a->stride;
   for (ck_int first = from; first < to; first += CK_ROW_BLOCK) {
     const ck_int rows = to - first < CK_ROW_BLOCK ? to - first : CK_ROW_BLOCK;
-    ck_gemm(a->cn + first * N, a->h + first * D, gathered, rows, N, D, 0, 1, 0.0f);
+    ck_gemm(a->cn + first * N, a->h + first * D, gathered, rows, N, D, 0, 1, 0);
     for (ck_int t = first; t < first + rows; t++) {
       if (t + ahead < to) ck_fetch(a->table + a->targets[t + ahead] * D, D);
       const int32_t target = a->targets[t];
@@ -201,9 +201,9 @@ static void CK(long_group)(const struct CK(sampled_loss) *a, ck_int g, const flo
       const float *target = a->table + a->targets[t] * D, c = a->cp[t];
       CK_ROW for (ck_int d = 0; d < D; d++) a->dh[t * D + d] = c * target[d];
     }
-    ck_gemm(a->dh + first * D, a->cn + first * N, gathered, rows, D, N, 0, 0, 1.0f);
+    ck_gemm(a->dh + first * D, a->cn + first * N, gathered, rows, D, N, 0, 0, 1);
   }
-  if (a->dn) ck_gemm(a->dn + g * N * D, a->cn + from * N, a->h + from * D, N, D, to - from, 1, 0, 0.0f);
+  if (a->dn) ck_gemm(a->dn + g * N * D, a->cn + from * N, a->h + from * D, N, D, to - from, 1, 0, 0);
 }
 
 static void CK(ck_sampled_loss)(float *loss, float *cp, float *cn, float *dh, float *dn, const float *h, const float *table,

@@ -27,7 +27,7 @@ void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table
   (void)T;
   for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
     const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
-    ck_gemm(scratch, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0.0f);
+    ck_gemm(scratch, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0);
     scan_rows(m + t, z + t, scratch, rows, n, v0 == 0);
   }
 }
@@ -38,9 +38,9 @@ void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *tabl
   (void)scratch;
   for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
     const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
-    ck_gemm(p + t * n, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0.0f);
+    ck_gemm(p + t * n, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0);
     gradient_rows(p + t * n, lse + t, targets + t, rows, v0, n, weight);
-    ck_gemm(dh + t * D, p + t * n, table + v0 * D, rows, D, n, 0, 0, v0 ? 1.0f : 0.0f);
+    ck_gemm(dh + t * D, p + t * n, table + v0 * D, rows, D, n, 0, 0, v0 != 0);
   }
 }
 

@@ -105,64 +105,15 @@ const char *ck_opencl_top_k(void) {
 
 #else
 
-#define INLINE static inline __attribute__((always_inline))
-// Users computed at once, on PANEL items: what the registers of the variant hold.
-#define GROUP (CK_LANES == 16 ? 8 : 4)
-#define PANEL (2 * CK_LANES)
-// Short names of this variant's types and functions.
-#define floats CK(top_floats)
-#define words CK(top_words)
-#define min CK(top_min)
-#define block CK(top_block)
-#define pack_transposed CK(top_pack_transposed)
+#include "../Common/tile.h"
+// Short names of this variant's functions.
 #define tile_scores CK(top_tile_scores)
-#define choose CK(top_choose)
 #define insert CK(top_insert)
 #define passing CK(top_passing)
-#define before CK(top_before)
-
-typedef float floats __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
-typedef uint32_t words __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
-
-INLINE ck_int min(ck_int a, ck_int b) { return a < b ? a : b; }
 
 // s[users, PANEL] += h[users, 0:D] panel[D, PANEL], in the order of D.
-INLINE void block(float *s, const float *h, ck_int ldh, const float *panel, ck_int D, const int users) {
-#pragma clang fp contract(fast)
-  floats sum[8][2];
-  for (int u = 0; u < users; u++)
-    for (int n = 0; n < 2; n++) sum[u][n] = *(floats *)(s + u * ck_top_items + n * CK_LANES);
-  for (ck_int d = 0; d < D; d++, panel += PANEL)
-    for (int u = 0; u < users; u++)
-      for (int n = 0; n < 2; n++) sum[u][n] += h[u * ldh + d] * *(const floats *)(panel + n * CK_LANES);
-  for (int u = 0; u < users; u++)
-    for (int n = 0; n < 2; n++) *(floats *)(s + u * ck_top_items + n * CK_LANES) = sum[u][n];
-}
-
-// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row. Asks for the next tile meanwhile: without,
-// one user over a large table waits for memory half of the time.
-static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
-  typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
-  if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
-  for (ck_int r = 0; r < rows; r += 4) {
-    float *to = y + r / PANEL * PANEL * K + r % PANEL;
-    const float *from = x + r * ldx;
-    for (ck_int p = 0; p < 4; p++)
-      for (ck_int l = 0; l < K; l += 16) __builtin_prefetch(from + (ck_top_items + p) * ldx + l, 0, 2);
-    ck_int i = 0;
-    for (; r + 4 <= rows && i + 4 <= K; i += 4) {
-      four a = *(const four *)(from + i), b = *(const four *)(from + ldx + i);
-      four c = *(const four *)(from + 2 * ldx + i), d = *(const four *)(from + 3 * ldx + i);
-      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-      *(four *)(to + i * PANEL) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-      *(four *)(to + (i + 1) * PANEL) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-      *(four *)(to + (i + 2) * PANEL) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
-      *(four *)(to + (i + 3) * PANEL) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
-    }
-    for (ck_int s = 0; s < 4 && r + s < rows; s++)
-      for (ck_int l = i; l < K; l++) to[l * PANEL + s] = from[s * ldx + l];
-  }
+CK_INLINE void CK(top_block)(float *s, const float *h, ck_int ldh, const float *panel, ck_int D, const int users) {
+  block(s, ck_top_items, s, ck_top_items, h, ldh, 1, panel, PANEL, D, users, 2);
 }
 
 // s[users, ck_top_items] of the n items from v0; bias starts the sum.
@@ -172,19 +123,17 @@ static void tile_scores(float *s, const float *h, ck_int users, const float *tab
   if (bias != NULL) memcpy(start, bias + v0, (size_t)n * sizeof(float));
   for (ck_int u = 0; u < users; u++) memcpy(s + u * ck_top_items, start, sizeof start);
   for (ck_int d = 0; d < D; d += ck_top_columns) {
-    const ck_int columns = min(D - d, ck_top_columns);
-    pack_transposed(panels, table + v0 * D + d, D, n, columns);
+    const ck_int columns = least(D - d, ck_top_columns);
+    pack_transposed(panels, table + v0 * D + d, D, n, columns, ck_top_items);
     for (ck_int i = 0; i < n; i += PANEL) {
       const float *panel = panels + i * columns;
       ck_int u = 0;
-      for (; u + GROUP <= users; u += GROUP) block(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, GROUP);
-      for (; u + 2 <= users; u += 2) block(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, 2);
-      if (u < users) block(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, 1);
+      for (; u + GROUP <= users; u += GROUP) CK(top_block)(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, GROUP);
+      for (; u + 2 <= users; u += 2) CK(top_block)(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, 2);
+      if (u < users) CK(top_block)(s + u * ck_top_items + i, h + u * D + d, D, panel, columns, 1);
     }
   }
 }
-
-INLINE words choose(words mask, words a, words b) { return (mask & a) | (~mask & b); }
 
 // Inserts a candidate that is better than the last of k into a sorted list of `count`; returns the new count. It goes
 // after its equals, as candidates come in the order of their index. Every place looks at itself and at the one before:
@@ -213,7 +162,7 @@ static ck_int insert(float *scores, int32_t *items, ck_int count, ck_int k, floa
 }
 
 // Bit l: s[l] may enter a list whose worst score is `worst`; NaN on either side passes, the list decides.
-INLINE uint32_t passing(const float *s, float worst) {
+CK_INLINE uint32_t passing(const float *s, float worst) {
   typedef _Bool flags __attribute__((ext_vector_type(CK_LANES)));
   flags below = __builtin_convertvector(*(const floats *)s <= worst, flags);
   uint32_t bits = 0;
@@ -230,13 +179,13 @@ static void CK(ck_top_k)(float *scores, int32_t *items, const float *h, const fl
   const int sorted = k <= ck_top_sorted;
   const ck_int worst = sorted ? k - 1 : 0;
   for (ck_int b = begin; b < end; b += ck_top_users) {
-    const ck_int users = min(end - b, ck_top_users);
+    const ck_int users = least(end - b, ck_top_users);
     for (ck_int u = 0; u < users; u++) {
       cursor[u] = ck_seen_from(seen, seen_offsets, b + u);
       count[u] = 0;
     }
     for (ck_int v0 = 0; v0 < V; v0 += ck_top_items) {
-      const ck_int n = min(V - v0, ck_top_items);
+      const ck_int n = least(V - v0, ck_top_items);
       tile_scores(s, h + b * D, users, table, bias, v0, n, D);
       for (ck_int u = 0; u < users; u++) {
         float *best = scores + (b + u) * k;
@@ -265,14 +214,8 @@ static void CK(ck_top_k)(float *scores, int32_t *items, const float *h, const fl
   }
 }
 
-INLINE words before(ck_int n) {
-  words lanes;
-  for (uint32_t l = 0; l < CK_LANES; l++) lanes[l] = l;
-  return (words)(lanes < (uint32_t)n);
-}
-
 // Adds the scores s[0:n] that rank above, and level with, the score t; NaN is level with NaN alone, below all others.
-INLINE void CK(top_count)(const float *s, ck_int n, float t, int32_t *greater, int32_t *equal) {
+CK_INLINE void CK(top_count)(const float *s, ck_int n, float t, int32_t *greater, int32_t *equal) {
   words above = {}, level = {};
   for (ck_int i = 0; i < n; i += CK_LANES) {
     const floats x = *(const floats *)(s + i);
@@ -294,7 +237,7 @@ static void CK(ck_rank)(int32_t *greater, int32_t *equal, const float *h, const 
   struct ck_cursor cursor[ck_top_users];
   float score[ck_top_users];
   for (ck_int b = begin; b < end; b += ck_top_users) {
-    const ck_int users = min(end - b, ck_top_users);
+    const ck_int users = least(end - b, ck_top_users);
     for (ck_int u = 0; u < users; u++) {
       const ck_int target = targets[b + u];
       float sum = bias == NULL ? 0 : bias[target];  // the same chain as in `block`
@@ -305,7 +248,7 @@ static void CK(ck_rank)(int32_t *greater, int32_t *equal, const float *h, const 
       equal[b + u] = -1;  // the target meets itself
     }
     for (ck_int v0 = 0; v0 < V; v0 += ck_top_items) {
-      const ck_int n = min(V - v0, ck_top_items);
+      const ck_int n = least(V - v0, ck_top_items);
       tile_scores(s, h + b * D, users, table, bias, v0, n, D);
       for (ck_int u = 0; u < users; u++) {
         const float *row = s + u * ck_top_items;
@@ -323,17 +266,4 @@ static void CK(ck_rank)(int32_t *greater, int32_t *equal, const float *h, const 
   }
 }
 
-#undef INLINE
-#undef GROUP
-#undef PANEL
-#undef floats
-#undef words
-#undef min
-#undef block
-#undef pack_transposed
-#undef tile_scores
-#undef choose
-#undef insert
-#undef passing
-#undef before
 #endif

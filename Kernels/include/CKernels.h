@@ -37,13 +37,21 @@ const char *ck_opencl_top_k(void);
 enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4 };
 enum { CK_ROW_BLOCK = 128 };
 
-// y[M,N] = act(x[M,K] w + b[N]) + r[M,N]; w is [K,N], or [N,K] when transposed. b, r and pre may be null; pre[M,N] receives
-// the value before act. begin is a multiple of CK_ROW_BLOCK. BLAS always sees blocks of exactly CK_ROW_BLOCK rows (the last
-// one padded in scratch[CK_ROW_BLOCK * (K + N)]), so the bits of a row depend neither on the batch nor on its place in it.
+// y[M,N] = act(x[M,K] w + b[N]) + r[M,N] in rows begin..<end and columns from..<to; w is [K,N], or [N,K] when transposed. b, r and
+// pre may be null; pre[M,N] receives the value before act. Where ck_matmul_scratch is not 0, begin is a multiple of CK_ROW_BLOCK
+// and the columns are 0..<N. The bits of a row depend neither on M nor on its place.
 void ck_matmul(float *y, float *pre, const float *x, const float *w, const float *b, const float *r, ck_int begin,
-               ck_int end, ck_int M, ck_int N, ck_int K, int transposed, int act, float *scratch);
-// dw[K,N] += x[begin:end, K]^T dy[begin:end, N] (accumulate = 1) or = (0)
-void ck_matmul_tn(float *dw, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N, int accumulate);
+               ck_int end, ck_int from, ck_int to, ck_int N, ck_int K, int transposed, int act, float *scratch);
+ck_int ck_matmul_scratch(ck_int N, ck_int K);
+// The same from a w packed once for many rows, with the same bits: columns from..<to, from a multiple of CK_PANEL, of
+// panels[ck_panel_floats(N, K)].
+enum { CK_PANEL = 32 };
+ck_int ck_panel_floats(ck_int N, ck_int K);
+void ck_pack_panels(float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed);
+void ck_matmul_panels(float *y, float *pre, const float *x, const float *panels, const float *b, const float *r,
+                      ck_int begin, ck_int end, ck_int N, ck_int K, int act);
+// dw[K,N] = x[begin:end, K]^T dy[begin:end, N]; db[N] = the column sums of those rows of dy, or null
+void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N);
 // s[N] += (or =) sum over rows begin..<end of x[., N], rows in order
 void ck_column_sum(float *s, const float *x, ck_int begin, ck_int end, ck_int N, int accumulate);
 // y[i] += sum over s < S, in order, of partials[s * n + i], for i in [begin, end)

@@ -18,6 +18,9 @@ package struct OpenCLTuning: Sendable {
     selectItems: 1,
     selectRound: 64)
 
+  /// The family that `AUGUR_OPENCL_TUNING` asks for: tests run a GPU's work-groups on PoCL and oclgrind.
+  static func named(_ name: String?) -> OpenCLTuning? { name == "gpu" ? gpu : name == "cpu" ? cpu : nil }
+
   var options: String {
     "-D LANES=\(lanes) -D ROWS=\(rows) -D VECTOR=\(vector) -D ELEMENTS=\(elements) -D TILE_M=\(tileM) -D TILE_N=\(tileN)"
       + " -D QUERIES=\(queries) -D SELECT_ITEMS=\(selectItems) -D SELECT_ROUND=\(selectRound)"

@@ -54,7 +54,7 @@ public final class ESASRec: SequenceModel {
       let D = h.integer("dim")
       rate = h.real("dropout")
       attentionNorm = LayerNorm("\(name).attention-norm", D, epsilon: 1e-5, in: store)
-      attention = SelfAttention("\(name).attention", D, heads: h.integer("heads"), dropout: rate, in: store)
+      attention = SelfAttention("\(name).attention", D, heads: h.integer("heads"), dropout: h.innerDropout, in: store)
       attentionGate = Linear("\(name).attention-gate", D, D, in: store)
       feedForwardNorm = LayerNorm("\(name).feed-forward-norm", D, epsilon: 1e-5, in: store)
       feedForward = GatedFeedForward("\(name).feed-forward", D, hidden: D * h.integer("feed-forward"), in: store)

@@ -66,11 +66,11 @@ public final class SASRec: SequenceModel {
     init(_ name: String, _ h: Hyperparameters, preNorm: Bool, in store: ParameterStore) {
       let (D, rate) = (h.integer("dim"), h.real("dropout"))
       attentionNorm = LayerNorm("\(name).attention-norm", D, in: store)
-      attention = SelfAttention("\(name).attention", D, heads: h.integer("heads"), dropout: rate, in: store)
+      attention = SelfAttention("\(name).attention", D, heads: h.integer("heads"), dropout: h.innerDropout, in: store)
       feedForwardNorm = LayerNorm("\(name).feed-forward-norm", D, in: store)
       feedForward = FeedForward(
         "\(name).feed-forward", D, hidden: D * h.integer("feed-forward"),
-        activation: h.choice("feed-forward-activation") == "gelu" ? .gelu : .relu, dropout: rate, in: store)
+        activation: h.choice("feed-forward-activation") == "gelu" ? .gelu : .relu, dropout: h.innerDropout, in: store)
       isPreNorm = preNorm
       self.rate = rate
     }

@@ -76,9 +76,15 @@ func transformerKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, feedFo
     .integer("blocks", blocks, in: 0...128, "transformer blocks"),
     .integer("heads", heads, in: 1...64, "H, attention heads; divides dim into at most 256"),
     .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
+    .choice("inner-dropout", "yes", of: ["yes", "no"], "dropout inside attention and feed-forward too, not only on what they add"),
     .integer("feed-forward", feedForward, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
     .integer("length", length, in: 1...8192, "L, longest history that is read"),
   ]
+}
+
+extension Hyperparameters {
+  /// Rate of the dropout of attention weights and of the hidden layer.
+  var innerDropout: Float { choice("inner-dropout") == "yes" ? real("dropout") : 0 }
 }
 
 /// Precondition of attention, as an answer to the user.

@@ -20,9 +20,12 @@ func withScratch(_ floats: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
 }
 
 /// Elements of one task of an elementwise loop on the CPU.
-let elementGrain = 1 << 15
-/// Rows of one task of a row-wise loop on the CPU; a multiple of `CK_ROW_BLOCK`.
-let rowGrain = 256
+let elementGrain = 1 << 13
+/// Rows of one task of a row-wise loop on the CPU: few enough that the last round of tasks leaves no thread idle for long; a multiple
+/// of `CK_ROW_BLOCK`.
+let rowGrain = 128
+/// Columns of one task of a product with few rows.
+let columnGrain = 1024
 
 /// How a sum over T rows is cut: fixed by T alone, so that the thread count never changes a bit.
 struct RowSplits {
@@ -30,10 +33,10 @@ struct RowSplits {
   let chunk: Int
   var count: Int { max(1, (rows + chunk - 1) / chunk) }
 
-  init(_ rows: Int, atLeast: Int = 512, atMost splits: Int = 8) {
+  init(_ rows: Int, atLeast: Int = 256, atMost splits: Int = 8) {
     self.rows = rows
     let even = (rows + splits - 1) / splits
-    chunk = max(atLeast, (even + 127) / 128 * 128)
+    chunk = max(atLeast, (even + 31) / 32 * 32)
   }
   func range(_ split: Int) -> (begin: Int, end: Int) { (min(rows, split * chunk), min(rows, (split + 1) * chunk)) }
 }

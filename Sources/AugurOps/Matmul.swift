@@ -30,9 +30,12 @@ public func linear(
     tape.record(slot) { dy in
       residual?.slot?.collect(dy, owned: false)
       let dpre = pre.map { activationGradient(dy, $0, activation) } ?? dy
-      if let bias = bias?.slot { addColumnSums(into: bias.parameterGradient(), dpre) }
-      if let w = w.slot {
-        if transposed { addProduct(into: w.parameterGradient(), dpre, x) } else { addProduct(into: w.parameterGradient(), x, dpre) }
+      let db = bias?.slot?.parameterGradient()
+      if let dw = w.slot?.parameterGradient(), !transposed {
+        addProduct(into: dw, x, dpre, columnSums: db)
+      } else {
+        if let dw = w.slot?.parameterGradient() { addProduct(into: dw, dpre, x) }
+        if let db { addColumnSums(into: db, dpre) }
       }
       if let slot = x.slot {
         let dx = Tensor(x.shape, device: x.device)
@@ -49,35 +52,61 @@ func multiply(
   _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
   transposed: Bool
 ) {
-  let (T, K) = (x.shape.rows, x.shape.columns)
-  let N = y.shape.columns
   switch x.device {
   case .cpu:
-    parallel(T, grain: rowGrain) { begin, end in
-      withScratch(Int(CK_ROW_BLOCK) * (K + N)) { scratch in
-        ck_matmul(
-          y.pointer, pre?.pointer, x.pointer, w.pointer, bias?.pointer, residual?.pointer, begin, end, T, N, K,
-          transposed ? 1 : 0, activation.code, scratch)
-      }
-    }
+    multiplyOnCPU(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
   case .openCL(let queue): multiplyOnQueue(queue, y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
   }
 }
 
-/// dw[K,N] += x[T,K]^T dy[T,N], as fixed splits of T added in order.
-func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor) {
+/// Many rows share one packing of w; few rows of a wide product are cut into columns. Neither changes a bit.
+private func multiplyOnCPU(
+  _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
+  transposed: Bool
+) {
+  let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
+  let isTransposed: Int32 = transposed ? 1 : 0
+  let scratchFloats = ck_matmul_scratch(N, K)
+  if T > rowGrain, scratchFloats == 0 {
+    let panels = Tensor([ck_panel_floats(N, K)], device: .cpu)
+    parallel(N, grain: 2 * Int(CK_PANEL)) { ck_pack_panels(panels.pointer, w.pointer, $0, $1, N, K, isTransposed) }
+    parallel(T, grain: rowGrain) {
+      ck_matmul_panels(
+        y.pointer, pre?.pointer, x.pointer, panels.pointer, bias?.pointer, residual?.pointer, $0, $1, N, K, activation.code)
+    }
+    return
+  }
+  let columns = scratchFloats == 0 ? columnGrain : max(1, N)
+  let strips = (N + columns - 1) / columns
+  parallel((T + rowGrain - 1) / rowGrain * strips) { task in
+    let (begin, from) = (task / strips * rowGrain, task % strips * columns)
+    withScratch(scratchFloats) { scratch in
+      ck_matmul(
+        y.pointer, pre?.pointer, x.pointer, w.pointer, bias?.pointer, residual?.pointer, begin, min(T, begin + rowGrain), from,
+        min(N, from + columns), N, K, isTransposed, activation.code, scratch)
+    }
+  }
+}
+
+/// dw[K,N] += x[T,K]^T dy[T,N], and db[N] += the column sums of dy, as fixed splits of T added in order.
+func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tensor? = nil) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   guard T > 0 else { return }
   let splits = RowSplits(T)
   switch x.device {
   case .cpu:
     let partials = Tensor([splits.count, K * N], device: .cpu)
+    let sums = db.map { Tensor([splits.count, $0.count], device: .cpu) }
     parallel(splits.count) { split in
       let (begin, end) = splits.range(split)
-      ck_matmul_tn(partials.pointer + split * K * N, x.pointer, dy.pointer, begin, end, K, N, 0)
+      ck_matmul_tn(
+        partials.pointer + split * K * N, sums.map { $0.pointer + split * N }, x.pointer, dy.pointer, begin, end, K, N)
     }
     sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
-  case .openCL(let queue): addProductOnQueue(queue, into: dw, x, dy)
+    if let db, let sums { sumPartials(into: db.pointer, sums.pointer, splits: splits.count, count: N) }
+  case .openCL(let queue):
+    addProductOnQueue(queue, into: dw, x, dy)
+    if let db { addColumnSums(into: db, dy) }
   }
 }
 

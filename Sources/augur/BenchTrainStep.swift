@@ -33,7 +33,7 @@ struct BenchTrainStep: ParsableCommand {
     var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.knobs)
     let values = [
       "variant": "pre-norm", "dim": String(dim), "heads": String(heads), "blocks": String(blocks), "length": String(length),
-      "feed-forward": "4", "feed-forward-activation": "gelu", "dropout": "0.2", "loss": loss, "negatives": String(negatives),
+      "feed-forward": "4", "feed-forward-activation": "gelu", "dropout": "0.2", "inner-dropout": "no", "loss": loss, "negatives": String(negatives),
       "sharing": loss == "bce" ? "row" : "batch", "beta2": "0.999",
     ]
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }

@@ -89,14 +89,12 @@ func makeTrainer(
     model: model, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
     dataPath: URL(fileURLWithPath: dataset.path).path, data: dataset.fingerprint, itemCount: dataset.itemCount)
   let isThere = resume && FileManager.default.fileExists(atPath: folder.checkpointPath)
-  if isThere {
-    try checkSame(settings, try folder.readSettings(), output)
-  } else {
-    try folder.create(settings)
-  }
+  if isThere { try checkSame(settings, try folder.readSettings(), output) }
   let description = ModelDescription(
     model: model, hyperparameters: modelKnobs.all, itemCount: dataset.itemCount, data: dataset.fingerprint)
-  return try Trainer(description, plan: plan, data: dataset, device: device, seed: seed, folder: folder, resume: isThere)
+  let trainer = try Trainer(description, plan: plan, data: dataset, device: device, seed: seed, folder: folder, resume: isThere)
+  if !isThere { try folder.create(settings) }
+  return trainer
 }
 
 /// A resumed run must ask for what it was started with.

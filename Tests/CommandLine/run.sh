@@ -62,6 +62,9 @@ mistake "unknown model" "did you mean 'sasrec'" "$augur" train --data "$dir/data
 mistake "unknown knob" "did you mean 'dim'" $train --output "$dir/none" --set dmi=3
 mistake "value out of range" "1...4096" $train --output "$dir/none" --set dim=0
 mistake "heads do not divide" "divisor" $train --output "$dir/none" --set heads=7
+mistake "wider than the memory" "MiB are free" $train --output "$dir/none" --set dim=4096 --set length=8192 --set blocks=128 --set feed-forward=16
+mistake "more items than the memory" "MiB are free" "$augur" bench train-step --items 1000000000
+check "nothing is left of it" test ! -e "$dir/none"
 mistake "unknown device" "gpu" $train --output "$dir/none" --device gpu:99
 mistake "bad device" "tpu" $train --output "$dir/none" --device tpu
 OCL_ICD_VENDORS=$dir/nowhere mistake "no OpenCL platform" "OpenCL" $train --output "$dir/none" --device gpu
@@ -86,10 +89,10 @@ mistake "disk full while writing a log" "synth.csv" sh -c "ulimit -f 20; exec $a
 # Killed at random moments and resumed each time, a run ends with the same bytes.
 long="$train --set checkpoint-steps=3 --set epochs=40"
 $long --output "$dir/whole" >/dev/null 2>&1
-for delay in 0.05 0.11 0.17 0.08 0.23 0.13 0.19 0.07 0.29 0.15; do
+for delay in $(awk 'BEGIN { srand(); for (i = 0; i < 20; i++) printf "%.3f ", 0.02 + 0.25 * rand() }'); do
   $long --output "$dir/killed" --resume >/dev/null 2>&1 &
   pid=$!
-  sleep $delay
+  sleep "$delay"
   kill -9 $pid 2>/dev/null
   wait $pid 2>/dev/null
 done

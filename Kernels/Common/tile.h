@@ -1,0 +1,70 @@
+// Products of small tiles in registers, and the packing they need. No include guard: the body of a kernel includes it once per
+// variant, and the short names below stand for that variant's functions.
+#define GROUP (CK_LANES == 16 ? 8 : 4)  // rows of a product computed at once: what the registers of the variant hold
+#define PANEL (2 * CK_LANES)            // and its columns
+#define floats CK(floats)
+#define words CK(words)
+#define rounded CK(rounded)
+#define least CK(least)
+#define choose CK(choose)
+#define before CK(before)
+#define block CK(block)
+#define pack_transposed CK(pack_transposed)
+
+typedef float floats __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
+typedef uint32_t words __attribute__((vector_size(4 * CK_LANES), aligned(4), may_alias));
+
+CK_INLINE ck_int rounded(ck_int n, ck_int to) { return (n + to - 1) / to * to; }
+CK_INLINE ck_int least(ck_int a, ck_int b) { return a < b ? a : b; }
+
+CK_INLINE words choose(words mask, words a, words b) { return (mask & a) | (~mask & b); }
+
+CK_INLINE words CK(lanes)(void) {
+  words lanes;
+  for (uint32_t l = 0; l < CK_LANES; l++) lanes[l] = l;
+  return lanes;
+}
+
+// True in the first n lanes.
+CK_INLINE words before(ck_int n) { return (words)(CK(lanes)() < (uint32_t)(n < 0 ? 0 : n)); }
+
+// c[rows, vecs * CK_LANES] = from + sum over p < P of a[r * ra + p * ca] * b[p * ldb + .], in the order of p. from has rows ldf
+// apart (0: one row for all), or is NULL for zeroes; it may be c.
+CK_INLINE void block(float *c, ck_int ldc, const float *from, ck_int ldf, const float *a, ck_int ra, ck_int ca,
+                     const float *b, ck_int ldb, ck_int P, const int rows, const int vecs) {
+#pragma clang fp contract(fast)
+  floats sum[8][2];
+  for (int r = 0; r < rows; r++)
+    for (int n = 0; n < vecs; n++) sum[r][n] = from ? *(const floats *)(from + r * ldf + n * CK_LANES) : (floats){};
+  for (ck_int p = 0; p < P; p++, a += ca, b += ldb)
+    for (int r = 0; r < rows; r++)
+      for (int n = 0; n < vecs; n++) sum[r][n] += a[r * ra] * *(const floats *)(b + n * CK_LANES);
+  for (int r = 0; r < rows; r++)
+    for (int n = 0; n < vecs; n++) *(floats *)(c + r * ldc + n * CK_LANES) = sum[r][n];
+}
+
+// x[rows, K] transposed into panels [K, PANEL], zeroes after the last row. Where `ahead` is not 0 it asks meanwhile for the rows
+// that far on: without, one user over a large table waits for memory half of the time.
+static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K, const ck_int ahead) {
+  typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+  if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
+  for (ck_int r = 0; r < rows; r += 4) {
+    float *to = y + r / PANEL * PANEL * K + r % PANEL;
+    const float *from = x + r * ldx;
+    for (ck_int p = 0; ahead != 0 && p < 4; p++)
+      for (ck_int l = 0; l < K; l += 16) __builtin_prefetch(from + (ahead + p) * ldx + l, 0, 2);
+    ck_int i = 0;
+    for (; r + 4 <= rows && i + 4 <= K; i += 4) {
+      four a = *(const four *)(from + i), b = *(const four *)(from + ldx + i);
+      four c = *(const four *)(from + 2 * ldx + i), d = *(const four *)(from + 3 * ldx + i);
+      four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      four cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      *(four *)(to + i * PANEL) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+      *(four *)(to + (i + 1) * PANEL) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+      *(four *)(to + (i + 2) * PANEL) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+      *(four *)(to + (i + 3) * PANEL) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+    }
+    for (ck_int s = 0; s < 4 && r + s < rows; s++)
+      for (ck_int l = i; l < K; l++) to[l * PANEL + s] = from[s * ldx + l];
+  }
+}
