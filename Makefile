@@ -30,10 +30,12 @@ demo: build
 	$(AUGUR) report --run $(DEMO)/run --truth $(DEMO)/log.csv.truth.json --output $(DEMO)/report.html
 	@echo "best achievable and curves: open $(DEMO)/report.html"
 
-# Release build: the kernels at the speed and with the bits that users get.
+# Release build: the kernels at the speed and with the bits that users get. The device kernels run as a CPU and as a GPU tiles them.
 test: setup-test
 	$(SWIFT) --build-tests -Xswiftc -enable-testing
 	swift test -c release --skip-build --scratch-path $(BUILD)
+	AUGUR_OPENCL_TUNING=gpu swift test -c release --skip-build --scratch-path $(BUILD) --filter 'AugurOpsTests|DeviceTests'
+	$(MAKE) fuzz SECONDS=10
 	sh Tests/CommandLine/run.sh $(AUGUR)
 
 bench: build
@@ -41,6 +43,9 @@ bench: build
 	$(AUGUR) bench train-step
 	$(AUGUR) bench train-step --loss sampled --negatives 256
 	$(AUGUR) bench train-step --loss ce --batch 32
+	$(AUGUR) bench infer
+	$(AUGUR) bench infer --items 1000000 --length 50
+	$(AUGUR) bench top-k
 
 # Coverage and AddressSanitizer together in every part of the build; SECONDS a target.
 SECONDS ?= 60

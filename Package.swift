@@ -69,6 +69,7 @@ let package = Package(
     tests("AugurMetricsTests", ["AugurMetrics"]),
     tests("AugurEventsTests", ["AugurEvents", "AugurTensors"]),
     tests("AugurModelsTests", ["AugurModels"]),
+    tests("AugurServingTests", ["AugurServing", "AugurModels", "AugurLayers", "AugurCompute", "AugurTensors"]),
     tests("AugurTrainingTests", ["AugurTraining", "OpCases", "AugurOps", "AugurLayers", "AugurCompute", "AugurTensors"]),
   ] + fuzzers,
   cLanguageStandard: .c2x

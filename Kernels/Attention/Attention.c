@@ -17,9 +17,9 @@ ck_int ck_attention_scratch(ck_int K, ck_int L) {
 
 CK_DISPATCH(void, ck_attention_forward,
             (float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets, ck_int begin,
-             ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed,
-             float rate, float *scratch),
-            (o, lse, q, k, v, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
+             ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale,
+             uint64_t seed, float rate, float *scratch),
+            (o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
 
 CK_DISPATCH(void, ck_attention_backward,
             (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
@@ -178,26 +178,29 @@ CK_INLINE void CK(attention_softmax)(float *s, ck_int vecs, ck_int n, float *max
 }
 
 static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const float *k, const float *v,
-                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq,
-                                     ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
+                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, ck_int H,
+                                     ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
                                      float *scratch) {
   const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES;
   for (ck_int task = begin; task < end; task++) {
     const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t;
     const ck_int next = least(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
+    // Row i of this sequence, if it has a query, has query and output tq + i.
+    const ck_int first = last ? L - last : 0, tq = last ? task / H * last - first : t;
+    if (first < 0) continue;
     float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *query = s + GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
     float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + L * width;
     pack(values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
     pack_transposed(keys, k + t * ldk + h * K, ldk, L, K, 0);
-    for (ck_int i0 = 0; i0 < L; i0 += ck_query_tile) {
+    for (ck_int i0 = first; i0 < L; i0 += ck_query_tile) {
       const ck_int rows = least(L - i0, ck_query_tile);
-      pack(query, width, q + (t + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
+      pack(query, width, q + (tq + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
       for (ck_int j0 = 0; j0 < i0 + rows; j0 += ck_key_tile)
         for (ck_int g = 0; g < rows; g += GROUP) {
           const ck_int group = rows - g > 4 ? GROUP : 4, n = least(least(i0 + g + group, L) - j0, ck_key_tile);
           const ck_int vecs = rounded(n, CK_LANES) / CK_LANES;
-          if (j0 == 0) {
+          if (j0 == 0 && !last) {
             const ck_int i = i0 + g;
             fetch(q + (tn + i) * ldq + hn * K, ldq, group, K, 0);
             fetch(k + (tn + i) * ldk + hn * K, ldk, group, K, 0);
@@ -213,8 +216,8 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
                   j0 > 0);
         }
       for (ck_int r = 0; r < rows; r++) {
-        unpack(o + (t + i0 + r) * ldo + h * K, ldo, acc + r * width, width, 1, K, 1 / ((1 - rate) * sum[r]));
-        lse[(t + i0 + r) * H + h] = max[r] * LN2 + logf(sum[r]);
+        unpack(o + (tq + i0 + r) * ldo + h * K, ldo, acc + r * width, width, 1, K, 1 / ((1 - rate) * sum[r]));
+        lse[(tq + i0 + r) * H + h] = max[r] * LN2 + logf(sum[r]);
       }
     }
   }

@@ -22,9 +22,8 @@ const char *ck_opencl_softmax_loss(void) {
   return text;
 }
 
-void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T,
-                          ck_int v0, ck_int n, ck_int D, float *scratch) {
-  (void)T;
+void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int v0,
+                          ck_int n, ck_int D, float *scratch) {
   for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
     const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
     ck_gemm(scratch, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0);
@@ -33,9 +32,7 @@ void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table
 }
 
 void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets,
-                          ck_int begin, ck_int end, ck_int T, ck_int v0, ck_int n, ck_int D, float weight, float *scratch) {
-  (void)T;
-  (void)scratch;
+                          ck_int begin, ck_int end, ck_int v0, ck_int n, ck_int D, float weight) {
   for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
     const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
     ck_gemm(p + t * n, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0);

@@ -106,11 +106,12 @@ void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t
 // head h is columns h*K..<(h+1)*K. offsets[B+1]. Tasks begin..<end are pairs (sequence b, head h), task = b * H + h.
 // Dropout on P: cell (t, h, j) is kept when ck_hash(seed, (t * H + h) * 65536 + j) >= rate * 2^32, j counted inside the sequence, t the
 // row of the batch; kept cells are divided by 1 - rate; the normaliser is that of the undropped row. rate 0: no dropout.
+// last > 0: only the last `last` rows of each sequence have a query, with the same bits; q, o and lse hold those rows alone, no dropout.
 // scratch: ck_attention_scratch(K, Lmax) floats.
 ck_int ck_attention_scratch(ck_int K, ck_int L);
 void ck_attention_forward(float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets,
-                          ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo,
-                          float scale, uint64_t seed, float rate, float *scratch);
+                          ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
+                          ck_int ldo, float scale, uint64_t seed, float rate, float *scratch);
 // dq, dk, dv (overwritten, same strides as q, k, v); o and lse from the forward. Never an L x L array in memory.
 void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
                            const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H,
@@ -136,14 +137,14 @@ void ck_sampled_loss(float *loss, float *cp, float *cn, float *dh, float *dn, co
 // --- SoftmaxLoss: the whole catalogue, logits never stored beyond one tile ---------------------------------------------------------
 // For rows begin..<end and one tile of items v0..<v0+n: the running maximum m[t] and sum z[t] of exp(h.E[v] - m).
 // The first tile (v0 == 0) starts them. begin is a multiple of CK_ROW_BLOCK; n of 256 to 512 is fastest. scratch[CK_ROW_BLOCK * n].
-void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int T,
-                          ck_int v0, ck_int n, ck_int D, float *scratch);
+void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int v0,
+                          ck_int n, ck_int D, float *scratch);
 // loss[t] = m + log z - h.E[target]; lse[t] = m + log z
 void ck_softmax_loss_finish(float *loss, float *lse, const float *m, const float *z, const float *h, const float *table,
                             const int32_t *targets, ck_int begin, ck_int end, ck_int D);
 // p[t, 0:n] = weight * (exp(h.E[v0+i] - lse[t]) - [v0+i == target]); dh[t] += p E[v0:v0+n] (= when v0 == 0).
 void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets,
-                          ck_int begin, ck_int end, ck_int T, ck_int v0, ck_int n, ck_int D, float weight, float *scratch);
+                          ck_int begin, ck_int end, ck_int v0, ck_int n, ck_int D, float weight);
 
 // --- Regression: loss[t] = (x - y)^2, dx = weight * 2 (x - y) -------------------------------------------------------------------------
 void ck_mse(float *loss, float *dx, const float *x, const float *y, ck_int begin, ck_int end, float weight);

@@ -7,7 +7,12 @@ import Synchronization
 ///
 /// Tasks are claimed in order. A call from inside a task runs on that thread alone.
 package func parallel(_ tasks: Int, _ body: (Int) -> Void) {
-  ThreadPool.shared.run(tasks, body)
+  ThreadPool.shared.run(tasks, threads: ThreadPool.shared.threads) { task, _ in body(task) }
+}
+
+/// The same on at most `threads` threads, with the number of the one that runs the task, in `0..<threads`.
+package func parallel(_ tasks: Int, threads: Int, _ body: (_ task: Int, _ thread: Int) -> Void) {
+  ThreadPool.shared.run(tasks, threads: threads, body)
 }
 
 /// Cuts `0..<count` into ranges of `grain` elements (the last one shorter) and runs `body(begin, end)` for each.
@@ -40,7 +45,8 @@ package final class ThreadPool: @unchecked Sendable {
   private let inside = Atomic<Int>(closed)
   private static let closed = Int.min / 2
   private var tasks = 0
-  private var body: ((Int) -> Void)?
+  private var limit = 0  // threads that may take part, the caller included
+  private var body: ((Int, Int) -> Void)?
   private var started = 0
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -59,15 +65,16 @@ package final class ThreadPool: @unchecked Sendable {
     return max(1, min(count, 64))
   }
 
-  func run(_ tasks: Int, _ body: (Int) -> Void) {
+  func run(_ tasks: Int, threads: Int, _ body: (Int, Int) -> Void) {
     guard tasks > 0 else { return }
     let helpers = min(threads, tasks) - 1
     guard helpers > 0, !busy.exchange(true, ordering: .acquiring) else {
-      for task in 0..<tasks { body(task) }
+      for task in 0..<tasks { body(task, 0) }
       return
     }
     withoutActuallyEscaping(body) { body in
       self.tasks = tasks
+      self.limit = threads
       self.body = body
       next.store(0, ordering: .relaxed)
       inside.store(0, ordering: .releasing)
@@ -75,7 +82,7 @@ package final class ThreadPool: @unchecked Sendable {
       generation.add(1, ordering: .releasing)
       pthread_cond_broadcast(wake)
       pthread_mutex_unlock(lock)
-      drain(body)
+      drain(0, body)
       inside.add(ThreadPool.closed, ordering: .acquiringAndReleasing)
       waitForWorkers()
       self.body = nil
@@ -83,11 +90,11 @@ package final class ThreadPool: @unchecked Sendable {
     busy.store(false, ordering: .releasing)
   }
 
-  private func drain(_ body: (Int) -> Void) {
+  private func drain(_ thread: Int, _ body: (Int, Int) -> Void) {
     while true {
       let task = next.add(1, ordering: .relaxed).oldValue
       guard task < tasks else { return }
-      body(task)
+      body(task, thread)
     }
   }
 
@@ -120,8 +127,8 @@ package final class ThreadPool: @unchecked Sendable {
     var seen = first
     while true {
       seen = waitForJob(after: seen)
-      guard index < threads, enter() else { continue }
-      if let body { drain(body) }
+      guard enter() else { continue }
+      if index < limit, let body { drain(index, body) }
       inside.subtract(1, ordering: .releasing)
     }
   }

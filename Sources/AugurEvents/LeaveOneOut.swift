@@ -1,7 +1,7 @@
 // The leave-one-out split as views: nothing is copied.
 
-/// The part that an evaluation looks at; raw values as `--split` names them.
-public enum EvaluationPart: String, Sendable, CaseIterable {
+/// Which held-out event of a user an evaluation predicts from what came before it; raw values as `--split` names them.
+public enum HeldOut: String, Sendable, CaseIterable {
   case validation, test
 }
 
@@ -24,15 +24,25 @@ public struct LeaveOneOut: Sendable {
   public func trainingHistory(_ user: Int) -> DatasetSlice<Int32> { dataset.history(user, first: trainingCount(user)) }
 
   /// What is known before the target, and the target; nil for users without targets.
-  public func example(_ user: Int, _ part: EvaluationPart) -> (history: DatasetSlice<Int32>, target: Int32)? {
+  public func example(_ user: Int, _ part: HeldOut) -> (history: DatasetSlice<Int32>, target: Int32)? {
     guard hasTargets(user) else { return nil }
     let known = dataset.eventCount(ofUser: user) - (part == .test ? 1 : 2)
     return (dataset.history(user, first: known), dataset.storedHistory(user)[known])
   }
 
   /// Users that have targets, rising.
-  public func evaluationUsers() -> [Int32] {
-    (0..<Int32(dataset.userCount)).filter { hasTargets(Int($0)) }
+  public var evaluatedUsers: [Int] { (0..<dataset.userCount).filter(hasTargets) }
+
+  /// Training histories as jagged arrays.
+  public func trainingHistories() -> (offsets: [Int], items: [Int32]) {
+    var offsets = [0]
+    var items: [Int32] = []
+    items.reserveCapacity(dataset.eventCount)
+    for user in 0..<dataset.userCount {
+      items.append(contentsOf: trainingHistory(user))
+      offsets.append(items.count)
+    }
+    return (offsets, items)
   }
 
   /// Training events of each item: the popularity baseline, [V].

@@ -1,14 +1,6 @@
 // Jagged batches: T rows, offsets [B + 1], no padding. A batch is a pure function of (seed, epoch, index).
-import AugurTensors
+public import AugurTensors
 import Synchronization
-
-/// Where positions start: `right` gives the newest input position L - 1 whatever its length, `left` the oldest position
-/// 0.
-public enum PositionAlignment: String, Sendable, CaseIterable {
-  case right, left
-
-  func first(count: Int, length: Int) -> Int { self == .right ? length - count : 0 }
-}
 
 /// Which part of a training history longer than L + 1 events an epoch reads: the newest, or one that ends anywhere.
 public enum HistoryWindow: String, Sendable, CaseIterable { case newest, random }
@@ -101,70 +93,6 @@ public final class SequenceBatches: Sendable {
       kept = (epoch, shuffled)
       return shuffled
     }
-  }
-}
-
-/// Histories to score, longest first. `seen` holds all items of a history, not only the last L, sorted and unique; it
-/// holds the
-/// target too when a user repeats an item.
-public struct EvaluationBatch: Sendable, Equatable {
-  public var users: [Int32] = []  // [B]
-  public var offsets: [Int32] = [0]  // [B + 1]
-  public var inputs: [Int32] = []  // [T]
-  public var positions: [Int32] = []  // [T]
-  public var targets: [Int32] = []  // [B]
-  public var seenOffsets: [Int32] = [0]  // [B + 1]
-  public var seen: [Int32] = []
-}
-
-/// The validation or test examples in user order, cut into batches.
-public struct EvaluationBatches: Sendable {
-  public let split: LeaveOneOut
-  public let part: EvaluationPart
-  public let batchSize: Int
-  public let maxLength: Int
-  public let alignment: PositionAlignment
-  /// Users of the examples; those without targets are left out.
-  public let users: [Int32]
-
-  /// `users` nil means all. Precondition: as for `SequenceBatches`.
-  public init(
-    _ split: LeaveOneOut, part: EvaluationPart, batchSize: Int, maxLength: Int, alignment: PositionAlignment = .right,
-    users: [Int32]? = nil
-  ) {
-    checkSizes(batchSize, maxLength)
-    (self.split, self.part, self.batchSize) = (split, part, batchSize)
-    (self.maxLength, self.alignment) = (maxLength, alignment)
-    self.users = users?.filter { split.hasTargets(Int($0)) } ?? split.evaluationUsers()
-  }
-
-  public var count: Int { (users.count + batchSize - 1) / batchSize }
-
-  /// Precondition: `index` in `0..<count`.
-  public func batch(_ index: Int) -> EvaluationBatch {
-    precondition(index >= 0 && index < count, "EvaluationBatches: expected a batch in 0..<\(count), got \(index)")
-    let members = users[index * batchSize..<min(users.count, (index + 1) * batchSize)]
-    let examples = members.compactMap { user in
-      split.example(Int(user), part).map { (user: user, history: $0.history, target: $0.target) }
-    }
-    var batch = EvaluationBatch()
-    for row in longestFirst(examples.map { min($0.history.count, maxLength) }) {
-      let example = examples[row]
-      let recent = example.history.suffix(maxLength)
-      let first = alignment.first(count: recent.count, length: maxLength)
-      batch.users.append(example.user)
-      batch.inputs.append(contentsOf: recent)
-      batch.positions.append(contentsOf: Int32(first)..<Int32(first + recent.count))
-      batch.offsets.append(Int32(batch.inputs.count))
-      batch.targets.append(example.target)
-      var last: Int32 = -1
-      for item in example.history.sorted() where item != last {
-        batch.seen.append(item)
-        last = item
-      }
-      batch.seenOffsets.append(Int32(batch.seen.count))
-    }
-    return batch
   }
 }
 

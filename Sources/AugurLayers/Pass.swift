@@ -5,17 +5,21 @@ public import AugurTensors
 /// One forward pass. Training passes carry a tape and draw dropout seeds in the order of the calls.
 public final class Pass {
   public let tape: Tape?
+  /// The model returns the state of the last row of each history only, and its last block computes no other.
+  public let lastRowsOnly: Bool
+  /// Keys and values of the rows before those of this pass; a pass with a cache holds one history.
+  public let cache: AttentionCache?
   private var draws: RandomStream
 
   /// A training pass: same `seed`, same dropout masks.
   public init(training tape: Tape, seed: UInt64) {
-    self.tape = tape
+    (self.tape, lastRowsOnly, cache) = (tape, false, nil)
     draws = RandomStream(seed: seed)
   }
 
   /// A pass for scoring: nothing recorded, nothing dropped.
-  public init() {
-    tape = nil
+  public init(lastRowsOnly: Bool = false, cache: AttentionCache? = nil) {
+    (tape, self.lastRowsOnly, self.cache) = (nil, lastRowsOnly, cache)
     draws = RandomStream(seed: 0)
   }
 
@@ -23,4 +27,33 @@ public final class Pass {
   public func dropout(_ rate: Float) -> Dropout? {
     tape == nil || rate == 0 ? nil : Dropout(rate: rate, seed: draws.next())
   }
+}
+
+/// Keys and values of one history in every attention layer, so that one more row costs one row.
+public final class AttentionCache {
+  /// Rows that every layer holds.
+  public private(set) var length = 0
+  public let capacity: Int
+  private var layers: [Tensor] = []
+  private var next = 0
+
+  /// Room for `capacity` rows.
+  public init(capacity: Int) { self.capacity = capacity }
+
+  /// Forgets every row; the memory stays.
+  public func clear() { (length, next) = (0, 0) }
+
+  /// Adds rows `[n, 2 D]` to the layer whose turn it is and returns all of its rows. Precondition: there is room for them.
+  func extended(by kv: Tensor) -> Tensor {
+    let (n, columns) = (kv.shape.rows, kv.shape.columns)
+    precondition(length + n <= capacity, "attention cache: expected at most \(capacity) rows, got \(length + n)")
+    if next == layers.count { layers.append(Tensor([capacity, columns], device: kv.device)) }
+    let layer = layers[next]
+    next += 1
+    (layer.pointer + length * columns).update(from: kv.pointer, count: n * columns)
+    return layer.firstRows(length + n)
+  }
+
+  /// Ends a pass over `n` new rows.
+  public func commit(_ n: Int) { (length, next) = (length + n, 0) }
 }

@@ -16,6 +16,7 @@ public final class ESASRec: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let positionAlignment: PositionAlignment
   private let store: ParameterStore
   private let positions: Parameter
   private let blocks: [LiGRBlock]
@@ -26,6 +27,7 @@ public final class ESASRec: SequenceModel {
     let D = h.integer("dim")
     store = ParameterStore()
     longestHistory = h.integer("length")
+    positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")
     outputTable = store.make("items", [itemCount, D], .xavierNormal, isTable: true)
     positions = store.make("positions", [longestHistory, D], .xavierNormal)
@@ -36,7 +38,7 @@ public final class ESASRec: SequenceModel {
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
     var x = embedding(outputTable.value, input.items, positions: positions.value, places: input.places, tape: pass.tape)
     x = dropout(x, pass.dropout(dropoutRate))
-    for block in blocks { x = block(x, input.rows, pass) }
+    for (i, block) in blocks.enumerated() { x = block(x, input, pass, isLast: i == blocks.count - 1) }
     return x
   }
 
@@ -61,9 +63,10 @@ public final class ESASRec: SequenceModel {
       feedForwardGate = Linear("\(name).feed-forward-gate", D, D, in: store)
     }
 
-    func callAsFunction(_ x: Tensor, _ rows: Jagged, _ pass: Pass) -> Tensor {
+    func callAsFunction(_ x: Tensor, _ input: SequenceInput, _ pass: Pass, isLast: Bool) -> Tensor {
       let z = attentionNorm(x)
-      let h = gatedResidual(x, gate: attentionGate(x), attention(q: z, z, rows, pass), pass.dropout(rate))
+      let (q, own) = (input.read(z, pass, isLast), input.read(x, pass, isLast))
+      let h = gatedResidual(own, gate: attentionGate(own), attention(q: q, z, input.rows, pass), pass.dropout(rate))
       return gatedResidual(h, gate: feedForwardGate(h), feedForward(feedForwardNorm(h)), pass.dropout(rate))
     }
   }

@@ -19,6 +19,7 @@ public final class SASRec: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let positionAlignment: PositionAlignment
   private let store: ParameterStore
   private let items: Parameter
   private let positions: Parameter
@@ -34,6 +35,7 @@ public final class SASRec: SequenceModel {
     let D = h.integer("dim")
     store = ParameterStore()
     longestHistory = h.integer("length")
+    positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")
     embeddingScale = Float(D).squareRoot()
     items = store.make("items", [itemCount, D], .normal(deviation: 1 / Float(D).squareRoot() * 0.3), isTable: true)
@@ -49,7 +51,7 @@ public final class SASRec: SequenceModel {
     var x = embedding(
       items.value, input.items, scale: embeddingScale, positions: positions.value, places: input.places, tape: pass.tape)
     x = dropout(x, pass.dropout(dropoutRate))
-    for block in blocks { x = block(x, input.rows, pass) }
+    for (i, block) in blocks.enumerated() { x = block(x, input, pass, isLast: i == blocks.count - 1) }
     return norm(x)
   }
 
@@ -75,9 +77,10 @@ public final class SASRec: SequenceModel {
       self.rate = rate
     }
 
-    func callAsFunction(_ x: Tensor, _ rows: Jagged, _ pass: Pass) -> Tensor {
-      let q = attentionNorm(x)
-      let h = dropout(attention(q: q, isPreNorm ? q : x, rows, pass), pass.dropout(rate), residual: isPreNorm ? x : q)
+    func callAsFunction(_ x: Tensor, _ input: SequenceInput, _ pass: Pass, isLast: Bool) -> Tensor {
+      let n = attentionNorm(x)
+      let (q, own) = (input.read(n, pass, isLast), isPreNorm ? input.read(x, pass, isLast) : nil)
+      let h = dropout(attention(q: q, isPreNorm ? n : x, input.rows, pass), pass.dropout(rate), residual: own ?? q)
       let z = feedForwardNorm(h)
       return dropout(feedForward(z, pass), pass.dropout(rate), residual: isPreNorm ? h : z)
     }

@@ -12,6 +12,31 @@ public struct SequenceInput: Sendable {
   public let places: Lookup
 
   public init(rows: Jagged, items: Lookup, places: Lookup) { (self.rows, self.items, self.places) = (rows, items, places) }
+
+  /// Histories that are only scored. With `kept` rows in a cache, one history goes on after them.
+  public init(
+    _ histories: [ArraySlice<Int32>], itemCount: Int, longest: Int, positions: PositionAlignment, kept: Int = 0, device: Device
+  ) {
+    var (offsets, items, places): ([Int32], [Int32], [Int32]) = ([0], [], [])
+    for history in histories {
+      let read = history.suffix(longest)
+      let first = kept + positions.first(count: read.count, length: longest)
+      items.append(contentsOf: read)
+      places.append(contentsOf: Int32(first)..<Int32(first + read.count))
+      offsets.append(Int32(items.count))
+    }
+    self.init(
+      rows: Jagged(offsets: offsets, device: device),
+      items: Lookup(items, rowCount: itemCount, device: device, isGrouped: false),
+      places: Lookup(places, rowCount: longest, device: device, isGrouped: false))
+  }
+
+  /// What the block computes of x: all rows, or in the last block of a pass that wants no more, the last of each history.
+  func read(_ x: Tensor, _ pass: Pass, _ isLastBlock: Bool) -> Tensor {
+    guard pass.lastRowsOnly, isLastBlock else { return x }
+    let last = rows.hostOffsets.dropFirst().map { $0 - 1 }
+    return selectedRows(x, Lookup(last, rowCount: max(1, x.shape.rows), device: x.device, isGrouped: false))
+  }
 }
 
 /// A model that scores the whole catalogue after each row of a history.
@@ -21,8 +46,20 @@ public protocol SequenceModel: AnyObject {
   var outputTable: Parameter { get }
   /// Rows of the longest history the model reads.
   var longestHistory: Int { get }
-  /// `[T, D]`: the score of item v after row t is `states[t] . outputTable[v]`.
+  /// Where positions start. Only from the left can a user's state be kept: there an event keeps its position when others follow.
+  var positionAlignment: PositionAlignment { get }
+  /// `[T, D]`, or `[B, D]` where the pass wants last rows only: the score of item v after row t is `states[t] . outputTable[v]`.
   func states(_ input: SequenceInput, _ pass: Pass) -> Tensor
+}
+
+extension SequenceModel {
+  /// `[B, D]`: the state after the last row of each history. Precondition: no history is empty.
+  public func lastStates(_ input: SequenceInput) -> Tensor {
+    if outputTable.value.isOnCPU { return states(input, Pass(lastRowsOnly: true)) }
+    let last = input.rows.hostOffsets.dropFirst().map { $0 - 1 }
+    let all = states(input, Pass())
+    return selectedRows(all, Lookup(last, rowCount: max(1, all.shape.rows), device: all.device, isGrouped: false))
+  }
 }
 
 /// A model that `--model` can name: paper, knobs with the paper's defaults, constructor.
@@ -73,12 +110,13 @@ func objectiveKnobs(loss: String, negatives: Int, sharing: String) -> [Hyperpara
 func transformerKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, feedForward: Int, length: Int) -> [Hyperparameter] {
   [
     .integer("dim", dim, in: 1...4096, "D, width of the model"),
-    .integer("blocks", blocks, in: 0...128, "transformer blocks"),
+    .integer("blocks", blocks, in: 1...128, "transformer blocks"),
     .integer("heads", heads, in: 1...64, "H, attention heads; divides dim into at most 256"),
     .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
     .choice("inner-dropout", "yes", of: ["yes", "no"], "dropout inside attention and feed-forward too, not only on what they add"),
     .integer("feed-forward", feedForward, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
     .integer("length", length, in: 1...8192, "L, longest history that is read"),
+    .choice("positions", "right", of: ["right", "left"], "right: the newest event has the last position; left: the oldest kept has the first"),
   ]
 }
 

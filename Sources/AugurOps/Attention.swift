@@ -44,6 +44,29 @@ public func attention(q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout
     dropout)
 }
 
+/// The output of the last rows of each sequence only, with the bits that all rows would have given them.
+///
+/// - Parameters:
+///   - q: `[B * n, D]`: queries of the last n rows of every sequence; each has at least n rows.
+///   - kv: `[T, 2 D]`: keys and values of all rows.
+/// - Returns: `[B * n, D]`. Precondition: on the CPU.
+public func lastAttention(q: Tensor, kv: Tensor, _ rows: Jagged, heads H: Int) -> Tensor {
+  let (D, B) = (q.shape.columns, rows.count)
+  let n = B > 0 ? q.shape.rows / B : 0
+  precondition(
+    q.shape.rows == B * n && kv.shape == [rows.rows, 2 * D] && D % H == 0 && D / H <= 256 && q.device == .cpu,
+    "lastAttention: expected q [\(B) n, D] and kv [\(rows.rows), 2 D] on the cpu, got \(q.shape) and \(kv.shape)")
+  let (o, lse) = (Tensor(q.shape, device: .cpu), Tensor([q.shape.rows, H], device: .cpu))
+  guard n > 0 else { return o }
+  let K = D / H
+  parallel(B * H, scratch: ck_attention_scratch(K, rows.longest)) { task, scratch in
+    ck_attention_forward(
+      o.pointer, lse.pointer, q.pointer, kv.pointer, kv.pointer + D, rows.offsets.intPointer, task, task + 1, n, H, K, D, 2 * D,
+      2 * D, D, 1 / Float(K).squareRoot(), 0, 0, scratch)
+  }
+  return o
+}
+
 private func attend(
   _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?
 ) -> Tensor {
@@ -54,15 +77,13 @@ private func attend(
   let (seed, rate) = (dropout?.seed ?? 0, dropout?.rate ?? 0)
   let (o, tape) = makeOutput([rows.rows, D], of: [q.tensor, k.tensor, v.tensor], device: device)
   let lse = Tensor([rows.rows, H], device: device)
-  let scratch = ck_attention_scratch(K, rows.longest)
+  let floats = ck_attention_scratch(K, rows.longest)
   switch device {
   case .cpu:
-    parallel(rows.count * H) { task in
-      withScratch(scratch) {
-        ck_attention_forward(
-          o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, task, task + 1, H, K, q.stride,
-          k.stride, v.stride, D, scale, seed, rate, $0)
-      }
+    parallel(rows.count * H, scratch: floats) { task, scratch in
+      ck_attention_forward(
+        o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, task, task + 1, 0, H, K, q.stride,
+        k.stride, v.stride, D, scale, seed, rate, scratch)
     }
   case .openCL(let queue):
     queue.launch(
@@ -80,12 +101,10 @@ private func attend(
     let (dk, dv) = (Columns(tensor: dkvTensor, offset: k.offset), Columns(tensor: dkvTensor, offset: v.offset))
     switch device {
     case .cpu:
-      parallel(rows.count * H) { task in
-        withScratch(scratch) {
-          ck_attention_backward(
-            dq.pointer, dk.pointer, dv.pointer, dy.pointer, q.pointer, k.pointer, v.pointer, o.pointer, lse.pointer,
-            rows.offsets.intPointer, task, task + 1, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, $0)
-        }
+      parallel(rows.count * H, scratch: floats) { task, scratch in
+        ck_attention_backward(
+          dq.pointer, dk.pointer, dv.pointer, dy.pointer, q.pointer, k.pointer, v.pointer, o.pointer, lse.pointer,
+          rows.offsets.intPointer, task, task + 1, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, scratch)
       }
     case .openCL(let queue):
       let delta = Tensor([rows.rows, H], device: device)

@@ -13,10 +13,13 @@ func makeOutput(_ shape: Shape, of inputs: [Tensor?], device: Device, on tape: T
   return (Tensor(shape, device: device, slot: found.map { GradientSlot(tape: $0) }), found)
 }
 
-/// Scratch memory of one task on the CPU, from the arena.
-func withScratch(_ floats: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
-  let storage = Storage(bytes: floats * 4, device: .cpu)
-  body(storage.host.assumingMemoryBound(to: Float.self))
+/// Runs the tasks with scratch memory of `floats` floats for each thread, from the arena.
+func parallel(_ tasks: Int, scratch floats: Int, _ body: (_ task: Int, UnsafeMutablePointer<Float>) -> Void) {
+  let stride = (floats + 15) / 16 * 16
+  let threads = ThreadPool.shared.threads
+  let storage = Storage(bytes: stride * threads * 4, device: .cpu)
+  let base = storage.host.assumingMemoryBound(to: Float.self)
+  parallel(tasks, threads: threads) { task, thread in body(task, base + thread * stride) }
 }
 
 /// Elements of one task of an elementwise loop on the CPU.

@@ -78,13 +78,11 @@ private func multiplyOnCPU(
   }
   let columns = scratchFloats == 0 ? columnGrain : max(1, N)
   let strips = (N + columns - 1) / columns
-  parallel((T + rowGrain - 1) / rowGrain * strips) { task in
+  parallel((T + rowGrain - 1) / rowGrain * strips, scratch: scratchFloats) { task, scratch in
     let (begin, from) = (task / strips * rowGrain, task % strips * columns)
-    withScratch(scratchFloats) { scratch in
-      ck_matmul(
-        y.pointer, pre?.pointer, x.pointer, w.pointer, bias?.pointer, residual?.pointer, begin, min(T, begin + rowGrain), from,
-        min(N, from + columns), N, K, isTransposed, activation.code, scratch)
-    }
+    ck_matmul(
+      y.pointer, pre?.pointer, x.pointer, w.pointer, bias?.pointer, residual?.pointer, begin, min(T, begin + rowGrain), from,
+      min(N, from + columns), N, K, isTransposed, activation.code, scratch)
   }
 }
 

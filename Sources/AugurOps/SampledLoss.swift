@@ -76,13 +76,11 @@ public func sampledLoss(
   case .cpu:
     let scratch = ck_sampled_loss_scratch(N, D, groups.longest)
     let grain = negatives.sharing == .row ? rowGrain : 1
-    parallel(groups.count, grain: grain) { begin, end in
-      withScratch(scratch) {
-        ck_sampled_loss(
-          losses.pointer, cp.pointer, cn.pointer, dh.pointer, isSharedByBatch ? nil : dn?.pointer, h.pointer, table.pointer,
-          targets.ids.intPointer, negatives.lookup.ids.intPointer, groups.offsets.intPointer, logQ?.pointer, begin, end, N,
-          D, isSharedByBatch ? 0 : N, kind, beta, mean, weight, $0)
-      }
+    parallel((groups.count + grain - 1) / grain, scratch: scratch) { task, scratch in
+      ck_sampled_loss(
+        losses.pointer, cp.pointer, cn.pointer, dh.pointer, isSharedByBatch ? nil : dn?.pointer, h.pointer, table.pointer,
+        targets.ids.intPointer, negatives.lookup.ids.intPointer, groups.offsets.intPointer, logQ?.pointer, task * grain,
+        min(groups.count, (task + 1) * grain), N, D, isSharedByBatch ? 0 : N, kind, beta, mean, weight, scratch)
     }
   case .openCL(let queue):
     let entry = negatives.sharing == .row ? "sampled_loss_rows" : "sampled_loss"

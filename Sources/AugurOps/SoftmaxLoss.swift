@@ -25,12 +25,10 @@ public func softmaxLoss(_ h: Tensor, _ table: Tensor, targets: Lookup) -> Tensor
   let (losses, lse) = (Tensor([T], device: device), Tensor([T], device: device))
   switch device {
   case .cpu:
-    parallel(T, grain: rowGrain) { begin, end in
-      withScratch(Int(CK_ROW_BLOCK) * (2 * tileItems + 2 * D)) { scratch in
-        for v in stride(from: 0, to: V, by: tileItems) {
-          ck_softmax_loss_scan(
-            m.pointer, z.pointer, h.pointer, table.pointer, begin, end, T, v, min(tileItems, V - v), D, scratch)
-        }
+    parallel((T + rowGrain - 1) / rowGrain, scratch: Int(CK_ROW_BLOCK) * tileItems) { task, scratch in
+      let (begin, end) = (task * rowGrain, min(T, (task + 1) * rowGrain))
+      for v in stride(from: 0, to: V, by: tileItems) {
+        ck_softmax_loss_scan(m.pointer, z.pointer, h.pointer, table.pointer, begin, end, v, min(tileItems, V - v), D, scratch)
       }
       ck_softmax_loss_finish(
         losses.pointer, lse.pointer, m.pointer, z.pointer, h.pointer, table.pointer, targets.ids.intPointer, begin, end, D)
@@ -70,11 +68,8 @@ private func softmaxLossBackward(_ h: Tensor, _ table: Tensor, _ lse: Tensor, _ 
       let n = min(tileItems, V - v)
       let p = Tensor([T, n], device: .cpu)
       parallel(T, grain: rowGrain) { begin, end in
-        withScratch(Int(CK_ROW_BLOCK) * (2 * n + 2 * D)) {
-          ck_softmax_loss_tile(
-            p.pointer, dh.pointer, h.pointer, table.pointer, lse.pointer, targets.ids.intPointer, begin, end, T, v, n, D,
-            weight, $0)
-        }
+        ck_softmax_loss_tile(
+          p.pointer, dh.pointer, h.pointer, table.pointer, lse.pointer, targets.ids.intPointer, begin, end, v, n, D, weight)
       }
       if let dTable { addTileProduct(into: dTable.pointer + v * D, p, h) }
     }

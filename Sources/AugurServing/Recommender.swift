@@ -1,4 +1,4 @@
-// From a history to the items most likely to come next.
+// From a history to the items most likely to come next, from scratch or one event at a time.
 public import AugurModels
 import AugurLayers
 import AugurOps
@@ -10,37 +10,91 @@ public struct Suggestion: Sendable, Equatable {
   public let score: Float
 }
 
-/// A loaded model that answers one history at a time.
+/// A loaded model that answers for histories.
 public final class Recommender {
   public let itemCount: Int
+  /// Events of a history that the model reads.
+  public var longestHistory: Int { model.longestHistory }
   private let model: any SequenceModel
   private let device: Device
 
   /// Reads a model file. Throws where it is damaged or names a model that does not exist.
-  public init(_ file: SafetensorsFile, device: Device) throws(ModelError) {
+  public convenience init(_ file: SafetensorsFile, device: Device) throws(ModelError) {
     let description = try ModelDescription(of: file)
-    model = try description.makeModel(device: device, seed: 0).0
+    let model = try description.makeModel(device: device, seed: 0).0
     try model.load(from: file)
-    (itemCount, self.device) = (description.itemCount, device)
+    self.init(model, itemCount: description.itemCount, device: device)
   }
 
-  /// The `top` best items that are not in the history, best first; fewer where the catalogue is smaller.
-  ///
-  /// - Precondition: the history is not empty and its items lie in `0 ..< itemCount`.
+  public init(_ model: any SequenceModel, itemCount: Int, device: Device) {
+    (self.model, self.itemCount, self.device) = (model, itemCount, device)
+  }
+
+  /// `[B, D]`: the state after each history; a row has the same bits in any batch. Precondition: no history is empty, items are known.
+  public func encoded(_ histories: [ArraySlice<Int32>]) -> Tensor {
+    model.lastStates(
+      SequenceInput(
+        histories, itemCount: itemCount, longest: model.longestHistory, positions: model.positionAlignment, device: device))
+  }
+
+  /// The `top` best items for each row of `states`, without those in the history; fewer where the catalogue is smaller.
+  public func suggestions(_ states: Tensor, after histories: [ArraySlice<Int32>], top: Int) -> [[Suggestion]] {
+    var (seen, offsets): ([Int32], [Int32]) = ([], [0])
+    for history in histories {
+      seen.append(contentsOf: history.sorted())
+      offsets.append(Int32(seen.count))
+    }
+    let best = topItems(states, model.outputTable.value, seen: seen, seenOffsets: offsets, k: min(top, itemCount))
+    return histories.indices.map { b in
+      (b * best.k..<(b + 1) * best.k).compactMap { i in
+        best.items[i] >= 0 ? Suggestion(item: Int(best.items[i]), score: best.scores[i]) : nil
+      }
+    }
+  }
+
+  /// The same from one history.
   public func suggestions(after history: [Int32], top: Int) -> [Suggestion] {
     precondition(!history.isEmpty && history.allSatisfy { $0 >= 0 && $0 < itemCount }, "suggestions: unknown or no items")
-    let kept = Array(history.suffix(model.longestHistory))
-    let L = model.longestHistory
-    let input = SequenceInput(
-      rows: Jagged(offsets: [0, Int32(kept.count)], device: device),
-      items: Lookup(kept, rowCount: itemCount, device: device, isGrouped: false),
-      places: Lookup((L - kept.count..<L).map(Int32.init), rowCount: L, device: device, isGrouped: false))
-    let states = model.states(input, Pass())
-    let h = selectedRows(states, Lookup([Int32(kept.count - 1)], rowCount: kept.count, device: device, isGrouped: false))
-    let seen = history.sorted()
-    let best = topItems(h, model.outputTable.value, seen: seen, seenOffsets: [0, Int32(seen.count)], k: min(top, itemCount))
-    return zip(best.items, best.scores).compactMap { item, score in
-      item >= 0 ? Suggestion(item: Int(item), score: score) : nil
+    return suggestions(encoded([history[...]]), after: [history[...]], top: top)[0]
+  }
+
+  /// A state that takes one event at a time. Throws where the model counts positions from the newest event, so that every event moves
+  /// all of them, and for devices without the kernel.
+  public func makeState() throws(ModelError) -> UserState {
+    guard model.positionAlignment == .left else {
+      throw .badCombination("this model cannot keep a user's state: its positions count from the newest event (train with positions=left)")
     }
+    guard model.outputTable.value.isOnCPU else { throw .badCombination("a user's state is kept on the cpu only, not on \(device)") }
+    return UserState(model, itemCount: itemCount)
+  }
+}
+
+/// What a model keeps of one user: keys and values of every event, so that one more event costs one row.
+public final class UserState {
+  public private(set) var history: [Int32] = []
+  private let model: any SequenceModel
+  private let itemCount: Int
+  private let cache: AttentionCache
+
+  init(_ model: any SequenceModel, itemCount: Int) {
+    (self.model, self.itemCount) = (model, itemCount)
+    cache = AttentionCache(capacity: model.longestHistory)
+  }
+
+  /// Adds an event and returns the state after it, `[1, D]`: the bits of `Recommender.encoded` of the whole history.
+  ///
+  /// A full window slides: then all its positions change and every event costs a recomputation. Precondition: the item is known.
+  public func append(_ item: Int32) -> Tensor {
+    precondition(item >= 0 && item < itemCount, "append: expected an item in 0..<\(itemCount), got \(item)")
+    history.append(item)
+    let isFull = cache.length == cache.capacity
+    if isFull { cache.clear() }
+    let new = isFull ? history.suffix(cache.capacity) : history.suffix(1)
+    let input = SequenceInput(
+      [new], itemCount: itemCount, longest: cache.capacity, positions: .left, kept: cache.length,
+      device: model.outputTable.value.device)
+    let state = model.states(input, Pass(lastRowsOnly: true, cache: cache))
+    cache.commit(new.count)
+    return state
   }
 }

@@ -28,3 +28,11 @@ public struct Jagged: Sendable {
   /// Number of rows, T.
   public var rows: Int { Int(hostOffsets[hostOffsets.count - 1]) }
 }
+
+/// Where the positions of a sequence start: `right` gives the newest row position L - 1 whatever the length, `left` the oldest 0.
+public enum PositionAlignment: String, Sendable, CaseIterable {
+  case right, left
+
+  /// The position of the first of `count` rows, L being `length`.
+  package func first(count: Int, length: Int) -> Int { self == .right ? length - count : 0 }
+}

@@ -50,6 +50,7 @@ public struct Tensor: @unchecked Sendable {
   }
 
   public var device: Device { storage.device }
+  package var isOnCPU: Bool { device == .cpu }
   public var count: Int { shape.count }
   package var bytes: Int { count * dtype.bytes }
   /// The tape that records ops on this tensor; nil outside training.
@@ -119,6 +120,12 @@ public struct Tensor: @unchecked Sendable {
   package func reshaped(_ shape: Shape) -> Tensor {
     precondition(shape.count == count, "tensor: expected \(count) elements, got \(shape)")
     return Tensor(shape, dtype: dtype, storage: storage, slot: nil)
+  }
+
+  /// The first `rows` rows of the same memory.
+  package func firstRows(_ rows: Int) -> Tensor {
+    precondition(rows <= shape.rows, "tensor: expected at most \(shape.rows) rows, got \(rows)")
+    return Tensor(Shape([rows] + shape.sizes.dropFirst()), dtype: dtype, storage: storage, slot: nil)
   }
 }
 

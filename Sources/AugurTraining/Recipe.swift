@@ -14,11 +14,12 @@ public struct Recipe: Sendable {
 
   public static let all: [Recipe] = [
     Recipe(
-      name: "ml-1m/gsasrec", file: "ml-1m/ml-1m.txt", format: "pairs", model: "gsasrec", knobs: mlKnobs,
+      name: "ml-1m/gsasrec", file: "ml-1m/ml-1m.txt", format: "pairs", model: "gsasrec",
+      knobs: mlKnobs + [("variant", "pre-norm"), ("output-table", "shared")],
       published: [("HR@10", 0.3003), ("NDCG@10", 0.1726)], source: "asash/gSASRec-pytorch README"),
     Recipe(
       name: "ml-1m/esasrec", file: "ml-1m/ml-1m.txt", format: "pairs", model: "esasrec",
-      knobs: [("epochs", "100"), ("patience", "10"), ("validation-users", "2000")],
+      knobs: mlKnobs + [("dim", "64"), ("feed-forward", "2"), ("epochs", "80")],
       published: [("HR@10", 0.3133), ("NDCG@10", 0.1772)],
       source: "blondered/transformer_benchmark README (another preparation of ML-1M)"),
     Recipe(
@@ -29,13 +30,16 @@ public struct Recipe: Sendable {
       published: [("HR@10", 0.0970), ("NDCG@10", 0.0580)], source: "blondered/transformer_benchmark README, SASRec + SS"),
   ]
 
+  /// Both read a new window of a long history each epoch: the newest 201 events are only 66 % of the training part.
   private static let mlKnobs = [
-    ("epochs", "100"), ("patience", "15"), ("validation-users", "1000"), ("dim", "64"), ("dropout", "0.2"), ("batch", "32"),
-    ("variant", "pre-norm"), ("output-table", "shared"),
+    ("window", "random"), ("dim", "128"), ("heads", "2"), ("dropout", "0.25"), ("batch", "32"), ("schedule", "cosine"),
+    ("final-share", "0.02"), ("warm-up", "200"), ("epochs", "110"), ("patience", "0"), ("evaluate-every", "5"),
+    ("validation-users", "2000"),
   ]
   private static let amazonKnobs = [
     ("variant", "pre-norm"), ("blocks", "1"), ("feed-forward", "4"), ("feed-forward-activation", "gelu"), ("loss", "sampled"),
-    ("sharing", "batch"), ("negatives", "2048"), ("epochs", "200"), ("patience", "20"),
+    ("sharing", "batch"), ("negatives", "2048"), ("dropout", "0.4"), ("schedule", "cosine"), ("epochs", "40"), ("patience", "0"),
+    ("evaluate-every", "4"), ("validation-users", "6000"),
   ]
 
   public static func named(_ name: String) -> Recipe? { all.first { $0.name == name } }

@@ -62,10 +62,10 @@ public final class Trainer {
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)
     batches = SequenceBatches(
-      LeaveOneOut(data), batchSize: all.integer("batch"), maxLength: model.longestHistory, seed: seed,
+      LeaveOneOut(data), batchSize: all.integer("batch"), maxLength: model.longestHistory, seed: seed, alignment: model.positionAlignment,
       window: HistoryWindow(rawValue: all.choice("window")) ?? .newest)
     maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed)
-    validationUsers = Trainer.draw(data.evaluatedUsers, all.integer("validation-users"), seed: seed)
+    validationUsers = Trainer.draw(LeaveOneOut(data).evaluatedUsers, all.integer("validation-users"), seed: seed)
     guard batches.batchesPerEpoch > 0 else {
       throw TrainingError.data(
         problem: "no user has two events to train on", advice: "give the log more events a user (two are held out for evaluation)")

@@ -3,5 +3,6 @@ import ArgumentParser
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures single ops and whole training steps.", subcommands: [BenchTrainStep.self, BenchOps.self])
+    abstract: "Measures ops, training steps, answers and ingestion.",
+    subcommands: [BenchTrainStep.self, BenchOps.self, BenchInfer.self, BenchTopK.self, BenchIngest.self])
 }

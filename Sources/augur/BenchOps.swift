@@ -14,12 +14,21 @@ struct BenchOps: ParsableCommand {
     guard repeats > 0 else { throw UserMistake("--repeats: expected at least 1, got \(repeats)") }
     let device = try place.open()
     let limits = Limits(device)
-    for (M, N, K) in [(1024, 1024, 1024), (2048, 2048, 2048), (12800, 64, 64), (12800, 256, 64), (12800, 64, 256), (64, 100_000, 64)] {
+    for (M, N, K) in [(1024, 1024, 1024), (2048, 2048, 2048), (12800, 64, 64), (12800, 256, 64), (12800, 64, 256), (1, 100_000, 64), (64, 100_000, 64)] {
       let (x, w) = (random([M, K], device), random([N, K], device))
-      say("gemm", [M, N, K], device, limits, flops: 2.0 * Double(M * N * K)) { _ = linear(x, w, transposed: true) }
+      let bytes = 4.0 * Double(M * K + N * K + M * N)
+      say("gemm", [M, N, K], device, limits, flops: 2.0 * Double(M * N * K), bytes: bytes) { _ = linear(x, w, transposed: true) }
     }
     for (B, H, L, K) in [(128, 2, 200, 32), (128, 2, 50, 32), (16, 4, 1024, 64)] { attention(B, H, L, K, device, limits) }
     softmax(2048, 20_000, 64, device, limits)
+    lookup(1_000_000, 64, 131_072, device, limits)
+  }
+
+  private func lookup(_ V: Int, _ D: Int, _ n: Int, _ device: Device, _ limits: Limits) {
+    var generator = SystemRandomNumberGenerator()
+    let table = random([V, D], device)
+    let ids = Lookup((0..<n).map { _ in Int32.random(in: 0..<Int32(V), using: &generator) }, rowCount: V, device: device)
+    say("embedding lookup", [V, D, n], device, limits, flops: 0, bytes: 8 * Double(n * D)) { _ = selectedRows(table, ids) }
   }
 
   private func attention(_ B: Int, _ H: Int, _ L: Int, _ K: Int, _ device: Device, _ limits: Limits) {
@@ -44,36 +53,46 @@ struct BenchOps: ParsableCommand {
     }
   }
 
-  private func say(_ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, flops: Double, _ body: () -> Void) {
+  private func say(
+    _ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, flops: Double, bytes: Double = 0, _ body: () -> Void
+  ) {
     let seconds = median(repeats, device, body)
-    let rate = flops / seconds / 1e9
-    let share = rate / limits.gflops
+    let (rate, traffic) = (flops / seconds / 1e9, bytes / seconds / 1e9)
+    let share = max(rate / limits.gflops, traffic / limits.gigabytes)
     if json {
       printJSON([
         "op": op, "device": "\(device)", "dtype": "float32", "shape": shape, "milliseconds": number(seconds * 1e3, digits: 5),
-        "gflops": number(rate, digits: 1), "gb_per_s": 0, "limit_share": number(share, digits: 3),
+        "gflops": number(rate, digits: 1), "gb_per_s": number(traffic, digits: 1), "limit_share": number(share, digits: 3),
       ])
     } else {
-      print("\(op) \(shape): \(decimal(seconds * 1e3, places: 3)) ms, \(decimal(rate, places: 1)) GFLOP/s, \(decimal(share * 100, places: 0)) % of the limit")
+      print(
+        "\(op) \(shape): \(decimal(seconds * 1e3, places: 3)) ms, \(decimal(rate, places: 1)) GFLOP/s, "
+          + "\(decimal(traffic, places: 1)) GB/s, \(decimal(share * 100, places: 0)) % of the limit")
     }
   }
 }
 
-/// What the machine can do at best, measured by the product that comes closest: 1024^3.
+/// What the machine can do at best, measured in this run: the faster of two products, and reading 256 MB once.
 private struct Limits {
   let gflops: Double
+  let gigabytes: Double
   init(_ device: Device) {
-    let (x, w) = (random([1024, 1024], device), random([1024, 1024], device))
-    gflops = 2 * 1.073741824 / median(9, device) { _ = linear(x, w) }
+    func rate(_ M: Int, _ N: Int, _ K: Int) -> Double {
+      let (x, w) = (random([M, K], device), random([K, N], device))
+      return 2e-9 * Double(M * N * K) / median(9, device) { _ = linear(x, w) }
+    }
+    gflops = max(rate(1024, 1024, 1024), rate(2048, 128, 256))
+    let large = Tensor.zeros([1 << 16, 1024], device: device)
+    gigabytes = 0.268435456 / median(5, device) { _ = sumOfSquares([large]) }
   }
 }
 
-private func random(_ shape: Shape, _ device: Device) -> Tensor {
+func random(_ shape: Shape, _ device: Device) -> Tensor {
   var generator = SystemRandomNumberGenerator()
   return Tensor((0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &generator) }, shape: shape, device: device)
 }
 
-private func median(_ repeats: Int, _ device: Device, _ body: () -> Void) -> Double {
+func median(_ repeats: Int, _ device: Device, _ body: () -> Void) -> Double {
   let clock = ContinuousClock()
   for _ in 0..<3 { body() }
   device.finish()

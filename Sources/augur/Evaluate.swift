@@ -1,11 +1,11 @@
 // Full-ranking metrics of a run, beside the baselines.
 public import ArgumentParser
 import AugurCompute
-import AugurEvents
+public import AugurEvents
 import AugurMetrics
 import AugurModels
 import AugurTensors
-public import AugurTraining
+import AugurTraining
 import Foundation
 
 extension HeldOut: ExpressibleByArgument {}
@@ -57,13 +57,13 @@ func loadModel(_ folder: RunFolder, device: Device) throws -> any SequenceModel 
 func evaluateSystems(
   _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, batch: Int = 128
 ) throws -> [(name: String, report: RankingReport)] {
-  let users = data.evaluatedUsers
+  let users = LeaveOneOut(data).evaluatedUsers
   guard !users.isEmpty else {
     throw UserMistake("\(data.path): no user has the three events that an evaluation needs")
   }
   let cutoffs = [5, 10, 20]
   var systems = [(name, RankingReport(positions: rankPositions(of: model, on: data, part, users: users, batch: batch), cutoffs: cutoffs))]
-  let (offsets, items) = data.trainingHistories()
+  let (offsets, items) = LeaveOneOut(data).trainingHistories()
   items.withUnsafeBufferPointer { items in
     let histories = Histories(offsets: offsets, items: items, itemCount: data.itemCount)
     func add(_ name: String, _ scorer: some Scorer) {

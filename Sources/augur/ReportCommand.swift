@@ -69,7 +69,7 @@ struct ReportCommand: ParsableCommand {
   private func examples(_ dataset: Dataset, _ folder: RunFolder, _ device: Device) throws -> [Report.Section] {
     let recommender = try Recommender(try folder.openModel(), device: device)
     func label(_ item: Int) -> String { dataset.itemName(item) ?? dataset.itemID(item) }
-    return dataset.evaluatedUsers.prefix(3).map { user in
+    return LeaveOneOut(dataset).evaluatedUsers.prefix(3).map { user in
       let history = Array(dataset.history(user))
       let next = recommender.suggestions(after: history, top: 5).map { "next: \(label($0.item))" }
       return .list(

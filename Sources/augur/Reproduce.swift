@@ -37,7 +37,7 @@ struct Reproduce: ParsableCommand {
     let dataset = try Dataset(path: folder + "/data")
     let trainer = try train(recipe, dataset, folder + "/run")
     let model = try loadModel(RunFolder(folder + "/run"), device: try place.open())
-    let users = dataset.evaluatedUsers
+    let users = LeaveOneOut(dataset).evaluatedUsers
     let report = RankingReport(positions: rankPositions(of: model, on: dataset, .test, users: users), cutoffs: [5, 10, 20])
     try show(recipe, report, trainer, dataset, sha: try sha256(ofFile: input), seconds: (clock.now - start) / .seconds(1))
   }

@@ -26,7 +26,7 @@ import Testing
     #expect(ids(validation.history) == ["1", "2"] && ids([validation.target]) == ["3"])
     let test = try #require(split.example(0, .test))
     #expect(ids(test.history) == ["1", "2", "3"] && ids([test.target]) == ["4"])
-    #expect(split.example(1, .test) == nil && split.evaluationUsers() == [0])
+    #expect(split.example(1, .test) == nil && split.evaluatedUsers == [0])
   }
 
   @Test(arguments: [1, 4, 100]) func everyTransitionOnce(batchSize: Int) throws {
@@ -91,28 +91,6 @@ import Testing
     #expect(targets == Set(row.dropFirst()))
   }
 
-  @Test func evaluation() throws {
-    let split = try split()
-    for part in EvaluationPart.allCases {
-      let batches = EvaluationBatches(split, part: part, batchSize: 5, maxLength: 3)
-      var users: [Int32] = []
-      for index in 0..<batches.count {
-        let batch = batches.batch(index)
-        for (row, user) in batch.users.enumerated() {
-          let example = try #require(split.example(Int(user), part))
-          let rows = Int(batch.offsets[row])..<Int(batch.offsets[row + 1])
-          #expect(Array(batch.inputs[rows]) == Array(example.history.suffix(3)) && batch.targets[row] == example.target)
-          #expect(batch.positions[rows].last == 2)
-          let seen = Int(batch.seenOffsets[row])..<Int(batch.seenOffsets[row + 1])
-          #expect(Array(batch.seen[seen]) == Set(example.history).sorted())
-        }
-        users += batch.users
-      }
-      #expect(users.sorted() == split.evaluationUsers())
-    }
-    #expect(EvaluationBatches(split, part: .test, batchSize: 2, maxLength: 3, users: [0, 5, 6]).users.count <= 3)
-  }
-
   @Test(arguments: [[], [0], [5, 5, 5], [3, 1, 2, 1, 3, 0], [Int32.max, 0, 70_000, 4095, 4096, 70_000, Int32.max]])
   func rowGroupsSmall(ids: [Int32]) { checkGroups(ids) }
 
@@ -160,8 +138,8 @@ import Testing
     let split = LeaveOneOut(try Dataset(path: "\(folder.path)/data"))
     let counts = split.trainingCounts()
     var hits = 0
-    for user in split.evaluationUsers() {
-      guard let (history, target) = split.example(Int(user), .test) else { continue }
+    for user in split.evaluatedUsers {
+      guard let (history, target) = split.example(user, .test) else { continue }
       let seen = Set(history)
       let better = counts.indices.count { counts[$0] > counts[Int(target)] && !seen.contains(Int32($0)) }
       if better < 10 { hits += 1 }

@@ -89,6 +89,6 @@ import Testing
     try #require(FileManager.default.fileExists(atPath: input), "AUGUR_DATA is set but lacks \(file)")
     let made = try prepareDataset(input: input, output: "\(folder.path)/data", options: PrepareOptions(format: format))
     #expect((made.users, made.items, made.events) == (users, items, events))
-    #expect(LeaveOneOut(try Dataset(path: "\(folder.path)/data")).evaluationUsers().count == users)
+    #expect(LeaveOneOut(try Dataset(path: "\(folder.path)/data")).evaluatedUsers.count == users)
   }
 }

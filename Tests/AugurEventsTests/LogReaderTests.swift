@@ -157,8 +157,7 @@ private let header = "user_id,item_id,timestamp\n"
   @Test func oneUserOneItem() throws {
     let data = try folder.dataset("u i\n", .pairs)
     let split = LeaveOneOut(data)
-    #expect(split.evaluationUsers().isEmpty && split.example(0, .test) == nil)
+    #expect(split.evaluatedUsers.isEmpty && split.example(0, .test) == nil)
     #expect(SequenceBatches(split, batchSize: 2, maxLength: 4, seed: 1).batchesPerEpoch == 0)
-    #expect(EvaluationBatches(split, part: .test, batchSize: 2, maxLength: 4).count == 0)
   }
 }

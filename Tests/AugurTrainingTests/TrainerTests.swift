@@ -52,8 +52,8 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     let data = try scratch.dataset(events: 30_000, items: 400)
     let trainer = try makeTrainer(data, scratch.path + "/run", model: model, epochs: 15)
     #expect(try trainer.run() == .finished)
-    let users = data.evaluatedUsers
-    let (offsets, items) = data.trainingHistories()
+    let users = LeaveOneOut(data).evaluatedUsers
+    let (offsets, items) = LeaveOneOut(data).trainingHistories()
     let popular = items.withUnsafeBufferPointer {
       rankPositions(of: Popularity(Histories(offsets: offsets, items: $0, itemCount: data.itemCount)), on: data, .test, users: users)
     }
@@ -69,7 +69,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     let data = try scratch.dataset()
     let trainer = try makeTrainer(data, scratch.path + "/run", epochs: 1)
     _ = try trainer.run()
-    let users = data.evaluatedUsers
+    let users = LeaveOneOut(data).evaluatedUsers
     let whole = rankPositions(of: trainer.model, on: data, .test, users: users, batch: 1000)
     for batch in [1, 7, 128] {
       #expect(rankPositions(of: trainer.model, on: data, .test, users: users, batch: batch) == whole)
@@ -133,16 +133,6 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     #expect(throws: TrainingError.self) { try makeTrainer(data, scratch.path) }
     _ = try makeTrainer(data, scratch.path + "/run", epochs: 1).run()
     #expect(throws: TrainingError.self) { try makeTrainer(data, scratch.path + "/run", epochs: 1) }
-  }
-
-  @Test func aStepAfterTheFirstAllocatesNothing() throws {
-    var knobs = Hyperparameters(try ModelEntry.named("sasrec").hyperparameters + TrainingPlan.knobs)
-    for (name, value) in ["length": "30", "dim": "32"] { try knobs.set(name, value) }
-    var bench = try TrainStepBench(knobs, itemCount: 200, batch: 16, device: .cpu)
-    for _ in 0..<2 { bench.step() }
-    let before = bench.allocations
-    for _ in 0..<5 { bench.step() }
-    #expect(bench.allocations == before)
   }
 
   @Test func aLossThatIsNoNumberStopsBeforeTheUpdate() throws {

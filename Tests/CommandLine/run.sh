@@ -86,6 +86,26 @@ mistake "truncated model" "best.safetensors" "$augur" evaluate --run "$dir/cut"
 mistake "disk full" "space" sh -c "ulimit -f 20; exec $train --output $dir/full"
 mistake "disk full while writing a log" "synth.csv" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --output $dir/synth.csv"
 
+# The cache of compiled device programs helps where it can and never harms.
+answer() { env AUGUR_CACHE="$1" "$augur" recommend --run "$dir/run" --user 1 --device gpu >"$dir/answer$2"; }
+check "device cache, empty" answer "$dir/cache" 1
+check "device cache was written" sh -c "ls $dir/cache/* >/dev/null"
+for file in "$dir/cache"/*; do printf 'not a program' | dd of="$file" bs=1 seek=40 conv=notrunc 2>/dev/null; done
+check "device cache, damaged" answer "$dir/cache" 2
+check "device cache, no folder" answer "$dir/log.csv" 3
+check "the same answer from each" sh -c "cmp $dir/answer1 $dir/answer2 && cmp $dir/answer1 $dir/answer3"
+
+check "verify bits" "$augur" verify bits --run "$dir/run" --batches 20
+check "verify bits, kept states" sh -c "$train --output $dir/left --set positions=left && $augur verify bits --run $dir/left --batches 20 | grep -q 'kept states: 0 diff'"
+# Counted in a process of its own: memory is asked of the system in the first steps and answers, and never after.
+none() { "$@" --json >"$dir/lines" && [ "$(grep -c '"allocations":0' "$dir/lines")" = "$(wc -l <"$dir/lines")" ]; }
+check "a training step allocates nothing" none "$augur" bench train-step --items 200 --length 30 --dim 32 --batch 16 --steps 5
+check "sampled loss allocates nothing" none "$augur" bench train-step --items 200 --length 30 --batch 16 --loss sampled --negatives 50
+check "an answer allocates nothing" none "$augur" bench infer --items 500 --length 60 --requests 20
+check "bench top-k" "$augur" bench top-k --items 5000 --users 3 --repeats 2 --json
+check "bench ingest" "$augur" bench ingest "$dir/log.csv" --json
+mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
+
 # Killed at random moments and resumed each time, a run ends with the same bytes.
 long="$train --set checkpoint-steps=3 --set epochs=40"
 $long --output "$dir/whole" >/dev/null 2>&1

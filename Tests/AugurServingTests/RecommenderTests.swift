@@ -1,0 +1,75 @@
+// Answers have the same bits alone, in any batch, on any number of threads, and one event at a time.
+import AugurCompute
+import AugurLayers
+import AugurModels
+import AugurServing
+import AugurTensors
+import Testing
+
+private let V = 300
+private let L = 70
+
+private func makeModel(_ name: String, _ settings: [String: String]) throws -> any SequenceModel {
+  let entry = try ModelEntry.named(name)
+  var knobs = Hyperparameters(entry.hyperparameters)
+  for (key, value) in ["dim": "20", "heads": "2", "length": String(L)].merging(settings, uniquingKeysWith: { $1 }) {
+    try knobs.set(key, value)
+  }
+  return try entry.makeModel(knobs, itemCount: V, device: .cpu, seed: 3)
+}
+
+private func bits(_ tensor: Tensor) -> [UInt32] { tensor.floats().map(\.bitPattern) }
+
+private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
+  var random = RandomStream(seed: seed)
+  return (0..<length).map { _ in Int32(random.below(V)) }
+}
+
+@Suite(.serialized) struct RecommenderTests {
+  static let models = [("sasrec", ["variant": "paper"]), ("sasrec", ["variant": "pre-norm"]), ("gsasrec", [:]), ("esasrec", [:])]
+
+  @Test(arguments: models)
+  func aKeptStateGivesTheBitsOfTheWholeHistory(_ name: String, _ settings: [String: String]) throws {
+    let model = try makeModel(name, settings.merging(["positions": "left"], uniquingKeysWith: { $1 }))
+    let recommender = Recommender(model, itemCount: V, device: .cpu)
+    let state = try recommender.makeState()
+    let items = history(L + 5, 7)
+    for (i, item) in items.enumerated() {
+      #expect(bits(state.append(item)) == bits(recommender.encoded([items[...i]])), "event \(i)")
+    }
+  }
+
+  @Test func aModelThatCountsFromTheNewestEventCannotKeepAState() throws {
+    let recommender = Recommender(try makeModel("sasrec", [:]), itemCount: V, device: .cpu)
+    #expect(throws: ModelError.self) { try recommender.makeState() }
+  }
+
+  @Test(arguments: models)
+  func anAnswerDoesNotDependOnItsBatch(_ name: String, _ settings: [String: String]) throws {
+    let model = try makeModel(name, settings)
+    let recommender = Recommender(model, itemCount: V, device: .cpu)
+    let threads = ThreadPool.shared.threads
+    defer { ThreadPool.shared.threads = threads }
+    let all = (0..<200).map { history(1 + $0 * 37 % 90, UInt64($0)) }
+    let alone = all.map { bits(recommender.encoded([$0[...]])) }
+    for (begin, end, count) in [(0, 200, 2), (3, 5, 1), (17, 150, 5), (199, 200, 8)] {
+      ThreadPool.shared.threads = count
+      let batch = all[begin..<end].map { $0[...] }
+      let states = recommender.encoded(batch)
+      #expect(bits(states) == alone[begin..<end].flatMap { $0 })
+      let lists = recommender.suggestions(states, after: batch, top: 10)
+      for (list, one) in zip(lists, all[begin..<end]) { #expect(list == recommender.suggestions(after: one, top: 10)) }
+    }
+  }
+
+  @Test(arguments: models)
+  func theLastStateIsThatOfAFullPass(_ name: String, _ settings: [String: String]) throws {
+    let model = try makeModel(name, settings)
+    let histories = [1, 5, 70, 33].map { history($0, UInt64($0))[...] }
+    let input = SequenceInput(histories, itemCount: V, longest: L, positions: model.positionAlignment, device: .cpu)
+    let D = model.outputTable.shape.columns
+    let all = bits(model.states(input, Pass()))
+    let last = input.rows.hostOffsets.dropFirst().flatMap { all[(Int($0) - 1) * D..<Int($0) * D] }
+    #expect(bits(model.lastStates(input)) == last)
+  }
+}
