@@ -90,6 +90,15 @@ CK_DISPATCH(void, ck_top_k,
              const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D, ck_int k),
             (scores, items, h, table, bias, seen, seen_offsets, begin, end, V, D, k))
 
+CK_DISPATCH(void, ck_compact,
+            (int8_t *codes, float *scale, float *norm, const float *table, ck_int begin, ck_int end, ck_int V, ck_int D),
+            (codes, scale, norm, table, begin, end, V, D))
+
+CK_DISPATCH(void, ck_top_k_compact,
+            (float *scores, int32_t *items, const float *h, const float *table, const int8_t *codes, const float *scale,
+             const float *norm, const int32_t *seen, ck_int seen_count, ck_int begin, ck_int end, ck_int D, ck_int k),
+            (scores, items, h, table, codes, scale, norm, seen, seen_count, begin, end, D, k))
+
 CK_DISPATCH(void, ck_rank,
             (int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias,
              const int32_t *targets, const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end,
@@ -170,48 +179,128 @@ CK_INLINE uint32_t passing(const float *s, float worst) {
   return ~bits & ((1u << CK_LANES) - 1);
 }
 
+// The best of one user so far.
+struct CK(best) {
+  float *scores;
+  int32_t *items;
+  ck_int count, k;
+  struct ck_cursor seen;
+};
+
+// The score that a candidate must reach; NaN, which lets everything pass, while there are fewer than k.
+CK_INLINE float CK(worst)(const struct CK(best) *b) {
+  return b->count < b->k ? NAN : b->scores[b->k <= ck_top_sorted ? b->k - 1 : 0];
+}
+
+CK_INLINE void CK(offer)(struct CK(best) *b, float score, int32_t item) {
+  const int sorted = b->k <= ck_top_sorted;
+  const ck_int worst = sorted ? b->k - 1 : 0;
+  if (b->count == b->k && ck_order(score, item) <= ck_order(b->scores[worst], b->items[worst])) return;
+  if (ck_seen(&b->seen, item)) return;
+  b->count = (sorted ? insert : ck_push)(b->scores, b->items, b->count, b->k, score, item);
+}
+
+// Places that no item took come last.
+CK_INLINE void CK(finish)(const struct CK(best) *b) {
+  if (b->k > ck_top_sorted) ck_sort_best(b->scores, b->items, b->count);
+  for (ck_int n = b->count; n < b->k; n++) {
+    b->scores[n] = -INFINITY;
+    b->items[n] = -1;
+  }
+}
+
 static void CK(ck_top_k)(float *scores, int32_t *items, const float *h, const float *table, const float *bias,
                          const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D,
                          ck_int k) {
   alignas(64) float s[ck_top_users * ck_top_items];
-  struct ck_cursor cursor[ck_top_users];
-  ck_int count[ck_top_users];
-  const int sorted = k <= ck_top_sorted;
-  const ck_int worst = sorted ? k - 1 : 0;
+  struct CK(best) best[ck_top_users];
   for (ck_int b = begin; b < end; b += ck_top_users) {
     const ck_int users = least(end - b, ck_top_users);
-    for (ck_int u = 0; u < users; u++) {
-      cursor[u] = ck_seen_from(seen, seen_offsets, b + u);
-      count[u] = 0;
-    }
+    for (ck_int u = 0; u < users; u++)
+      best[u] = (struct CK(best)){scores + (b + u) * k, items + (b + u) * k, 0, k, ck_seen_from(seen, seen_offsets, b + u)};
     for (ck_int v0 = 0; v0 < V; v0 += ck_top_items) {
       const ck_int n = least(V - v0, ck_top_items);
       tile_scores(s, h + b * D, users, table, bias, v0, n, D);
-      for (ck_int u = 0; u < users; u++) {
-        float *best = scores + (b + u) * k;
-        int32_t *names = items + (b + u) * k;
+      for (ck_int u = 0; u < users; u++)
         for (ck_int i = 0; i < n; i += CK_LANES) {
-          uint32_t bits = passing(s + u * ck_top_items + i, count[u] == k ? best[worst] : NAN);
+          uint32_t bits = passing(s + u * ck_top_items + i, CK(worst)(&best[u]));
           for (; bits != 0; bits &= bits - 1) {
             const ck_int l = i + __builtin_ctz(bits);
             if (l >= n) break;
-            const float score = s[u * ck_top_items + l];
-            const int32_t item = (int32_t)(v0 + l);
-            if (count[u] == k && ck_order(score, item) <= ck_order(best[worst], names[worst])) continue;
-            if (ck_seen(&cursor[u], item)) continue;
-            count[u] = (sorted ? insert : ck_push)(best, names, count[u], k, score, item);
+            CK(offer)(&best[u], s[u * ck_top_items + l], (int32_t)(v0 + l));
           }
+        }
+    }
+    for (ck_int u = 0; u < users; u++) CK(finish)(&best[u]);
+  }
+}
+
+// --- the same over a compact copy of the table: 8 bits an element bound every score, and few items are scored exactly
+
+typedef float CK(sixteen) __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int8_t CK(codes) __attribute__((vector_size(16), aligned(1), may_alias));
+
+// A row that is not finite gets a scale of NaN: its bound is NaN and lets it pass.
+static void CK(ck_compact)(int8_t *codes, float *scale, float *norm, const float *table, ck_int begin, ck_int end,
+                           ck_int V, ck_int D) {
+  for (ck_int v = begin; v < end; v++) {
+    const float *row = table + v * D;
+    int8_t *to = codes + v / 64 * 64 * D + v % 64;
+    float top = 0, sum = 0;
+    for (ck_int d = 0; v < V && d < D; d++) {
+      const float x = fabsf(row[d]);
+      top = x > top ? x : top;
+      sum += x;
+    }
+    const int finite = sum < INFINITY;
+    scale[v] = v >= V ? 0 : finite ? top / 127 : NAN;
+    norm[v] = v >= V ? -INFINITY : sum;  // items past the end never pass
+    const float inverse = finite && scale[v] > 0 ? 1 / scale[v] : 0;
+    for (ck_int d = 0; d < D; d++) to[d * 64] = v < V && finite ? (int8_t)lrintf(fminf(fmaxf(row[d] * inverse, -127), 127)) : 0;
+  }
+}
+
+// With h = sh q + t and v = sv c + r, |t| <= sh / 2 and |r| <= sv / 2: h.v = sh sv q.c + sh q.r + t.v, so
+// h.v <= sh sv q.c + sv (sh |q|1 / 2) + |v|1 (sh / 2). The factors below leave room for every rounding.
+static void CK(ck_top_k_compact)(float *scores, int32_t *items, const float *h, const float *table, const int8_t *codes,
+                                 const float *scale, const float *norm, const int32_t *seen, ck_int seen_count,
+                                 ck_int begin, ck_int end, ck_int D, ck_int k) {
+#pragma clang fp contract(fast)
+  float q[CK_COMPACT_COLUMNS], top = 0, total = 0;
+  for (ck_int d = 0; d < D; d++) top = fabsf(h[d]) > top ? fabsf(h[d]) : top;
+  for (ck_int d = 0; d < D; d++) total += fabsf(h[d]);
+  const float sh = total < INFINITY ? top / 127 : NAN, inverse = sh > 0 ? 1 / sh : 0;
+  float sum_q = 0;
+  for (ck_int d = 0; d < D; d++) {
+    q[d] = inverse > 0 ? rintf(h[d] * inverse) : 0;
+    sum_q += fabsf(q[d]);
+  }
+  const float by_scale = 1.001f * 0.5f * sh * sum_q, by_norm = 1.001f * 0.5f * sh + (float)(D + 8) * 0x1p-22f * top;
+  struct CK(best) best = {scores, items, 0, k, {seen, seen + seen_count}};
+  for (ck_int v0 = begin; v0 < end; v0 += 64) {
+    CK(sixteen) sum[4] = {};
+    const int8_t *c = codes + v0 * D;
+    for (ck_int d = 0; d < D; d++, c += 64) {
+      __builtin_prefetch(c + 4096);
+      for (int p = 0; p < 4; p++) sum[p] += q[d] * __builtin_convertvector(*(const CK(codes) *)(c + p * 16), CK(sixteen));
+    }
+    for (int p = 0; p < 4; p++) {
+      alignas(64) float upper[16];
+      const CK(sixteen) s = *(const CK(sixteen) *)(scale + v0 + p * 16), n = *(const CK(sixteen) *)(norm + v0 + p * 16);
+      *(CK(sixteen) *)upper = (sh * s) * sum[p] + (s * by_scale + n * by_norm);
+      for (ck_int i = 0; i < 16; i += CK_LANES) {
+        uint32_t bits = passing(upper + i, CK(worst)(&best));
+        for (; bits != 0; bits &= bits - 1) {
+          const ck_int v = v0 + p * 16 + i + __builtin_ctz(bits);
+          if (v >= end) break;
+          float score = 0;  // the same chain as in `block`
+          for (ck_int d = 0; d < D; d++) score += h[d] * table[v * D + d];
+          CK(offer)(&best, score, (int32_t)v);
         }
       }
     }
-    for (ck_int u = 0; u < users; u++) {
-      if (!sorted) ck_sort_best(scores + (b + u) * k, items + (b + u) * k, count[u]);
-      for (ck_int n = count[u]; n < k; n++) {
-        scores[(b + u) * k + n] = -INFINITY;
-        items[(b + u) * k + n] = -1;
-      }
-    }
   }
+  CK(finish)(&best);
 }
 
 // Adds the scores s[0:n] that rank above, and level with, the score t; NaN is level with NaN alone, below all others.

@@ -170,6 +170,15 @@ void ck_sgd_rows(float *w, float *g, const int32_t *rows, ck_int begin, ck_int e
 // (sorted ascending) left out; missing places get index -1 and score -inf. NaN scores rank last. bias may be null.
 void ck_top_k(float *scores, int32_t *items, const float *h, const float *table, const float *bias, const int32_t *seen,
               const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D, ck_int k);
+// A copy of rows begin..<end of the table in 8 bits an element, begin and end multiples of 64, the rows from V on made up:
+// codes[end / 64][D][64], table[v,d] ~ scale[v] * code, norm[v] = sum |table[v,.]|.
+void ck_compact(int8_t *codes, float *scale, float *norm, const float *table, ck_int begin, ck_int end, ck_int V, ck_int D);
+// ck_top_k of one user over items begin..<end, begin a multiple of 64, without bias, D at most CK_COMPACT_COLUMNS: the copy bounds
+// every score from above, and only items whose bound reaches the k-th best are scored. Same items, same bits.
+enum { CK_COMPACT_COLUMNS = 1024 };
+void ck_top_k_compact(float *scores, int32_t *items, const float *h, const float *table, const int8_t *codes,
+                      const float *scale, const float *norm, const int32_t *seen, ck_int seen_count, ck_int begin,
+                      ck_int end, ck_int D, ck_int k);
 // greater[b], equal[b]: candidates (all items not seen, the target itself excepted) with a greater, an equal score than targets[b].
 void ck_rank(int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias, const int32_t *targets,
              const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D);

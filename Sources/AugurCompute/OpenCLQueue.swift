@@ -2,7 +2,6 @@
 import CKernels
 import COpenCL
 import Glibc
-import Synchronization
 
 /// An OpenCL device with one in-order queue. Calls from several threads are taken one at a time.
 ///
@@ -34,7 +33,7 @@ public final class OpenCLQueue: @unchecked Sendable {
   }
   // Guarded by `lock`: OpenCL kernels hold their arguments, so setting them and the launch are one step.
   private var state: State
-  private let lock = Mutex(())
+  private let lock = Guarded(())
   private let context: cl_context
   private let queue: cl_command_queue
 

@@ -1,6 +1,5 @@
 // Memory of one tensor: taken from the arena of its device, given back in deinit.
 import Glibc
-import Synchronization
 
 /// Shared ownership of one block of memory on one device.
 public final class Storage: @unchecked Sendable {
@@ -51,13 +50,13 @@ package final class Arena: Sendable {
       peakBytes = max(peakBytes, bytesInUse)
     }
   }
-  private let state = Mutex(State())
+  private let state = Guarded(State())
   private let device: Device
 
   private init(_ device: Device) { self.device = device }
 
   private static let cpu = Arena(.cpu)
-  private static let others = Mutex<[ObjectIdentifier: Arena]>([:])
+  private static let others = Guarded<[ObjectIdentifier: Arena]>([:])
 
   package static func of(_ device: Device) -> Arena {
     switch device {

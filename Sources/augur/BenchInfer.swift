@@ -28,7 +28,7 @@ struct BenchInfer: ParsableCommand {
     ]
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
     let model = try entry.makeModel(knobs, itemCount: items, device: device, seed: 1)
-    let recommender = Recommender(model, itemCount: items, device: device)
+    let recommender = Recommender(model, itemCount: items, device: device, manyRequests: true)
     var random = RandomStream(seed: 1)
     let users = (0..<requests).map { _ in (0..<length).map { _ in Int32(random.below(items)) } }
     func encode(_ user: [Int32]) -> Tensor { recommender.encoded([user[...]]) }

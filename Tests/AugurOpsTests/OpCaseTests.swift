@@ -103,6 +103,30 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
     #expect(ranks.equal == [47, 49])
   }
 
+  /// Equal scores, NaN and infinite rows, rows of zero, seen items, a share without items: the same lists to the bit.
+  @Test(arguments: [(1, 4096, 20), (2, 5000, 64), (5, 4160, 1), (2, 4097, 33)])
+  func aCompactTableChangesNoBit(_ threads: Int, _ V: Int, _ D: Int) throws {
+    let before = ThreadPool.shared.threads
+    defer { ThreadPool.shared.threads = before }
+    ThreadPool.shared.threads = threads
+    var table = (0..<V * D).map { Float(fixedValue($0, 2)) }
+    for d in 0..<D {
+      (table[7 * D + d], table[9 * D + d], table[4000 * D + d]) = (table[11 * D + d], 0, table[11 * D + d])
+      table[4090 * D + d] *= 1e-20
+    }
+    (table[100 * D], table[200 * D], table[300 * D]) = (.nan, .infinity, -.infinity)
+    let tensor = Tensor(table, shape: [V, D])
+    let compact = try #require(CompactTable(tensor))
+    for (salt, k) in [(1, 10), (3, 1), (4, 200), (5, 4096)] {
+      let h = Tensor((0..<D).map { salt == 3 ? 0 : Float(fixedValue($0, salt)) }, shape: [1, D])
+      let seen: [Int32] = [0, 11, 200, Int32(V - 1)]
+      let plain = topItems(h, tensor, seen: seen, seenOffsets: [0, 4], k: k)
+      let fast = topItems(h, tensor, seen: seen, seenOffsets: [0, 4], k: k, compact: compact)
+      #expect(plain.items == fast.items)
+      #expect(plain.scores.map(\.bitPattern) == fast.scores.map(\.bitPattern))
+    }
+  }
+
   @Test func aCatalogueSmallerThanTheListLeavesPlacesEmpty() {
     let best = topItems(
       Tensor([1 as Float], shape: [1, 1]), Tensor([2 as Float, 3, .nan], shape: [3, 1]), seen: [], seenOffsets: [0, 0], k: 5)

@@ -62,7 +62,7 @@ mistake "unknown model" "did you mean 'sasrec'" "$augur" train --data "$dir/data
 mistake "unknown knob" "did you mean 'dim'" $train --output "$dir/none" --set dmi=3
 mistake "value out of range" "1...4096" $train --output "$dir/none" --set dim=0
 mistake "heads do not divide" "divisor" $train --output "$dir/none" --set heads=7
-mistake "wider than the memory" "MiB are free" $train --output "$dir/none" --set dim=4096 --set length=8192 --set blocks=128 --set feed-forward=16
+mistake "wider than the memory" "MiB are free" $train --output "$dir/none" --set dim=4096 --set heads=16 --set length=8192 --set blocks=128 --set feed-forward=16
 mistake "more items than the memory" "MiB are free" "$augur" bench train-step --items 1000000000
 check "nothing is left of it" test ! -e "$dir/none"
 mistake "unknown device" "gpu" $train --output "$dir/none" --device gpu:99
