@@ -95,10 +95,11 @@ void ck_matmul(float *y, float *pre, const float *x, const float *w, const float
   }
 }
 
-void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N) {
-  if (begin >= end) memset(dw, 0, (size_t)(K * N) * sizeof(float));
-  if (db) memset(db, 0, (size_t)N * sizeof(float));
-  product(dw, N, x + begin * K, 1, K, dy + begin * N, N, ck_by_rows, K, N, end - begin, 0, (struct epilogue){0}, db);
+void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
+                  int accumulate) {
+  if (begin >= end && !accumulate) memset(dw, 0, (size_t)(K * N) * sizeof(float));
+  if (db && !accumulate) memset(db, 0, (size_t)N * sizeof(float));
+  product(dw, N, x + begin * K, 1, K, dy + begin * N, N, ck_by_rows, K, N, end - begin, accumulate, (struct epilogue){0}, db);
 }
 
 #else

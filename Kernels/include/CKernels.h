@@ -50,8 +50,9 @@ ck_int ck_panel_floats(ck_int N, ck_int K);
 void ck_pack_panels(float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed);
 void ck_matmul_panels(float *y, float *pre, const float *x, const float *panels, const float *b, const float *r,
                       ck_int begin, ck_int end, ck_int N, ck_int K, int act);
-// dw[K,N] = x[begin:end, K]^T dy[begin:end, N]; db[N] = the column sums of those rows of dy, or null
-void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N);
+// dw[K,N] += (or =) x[begin:end, K]^T dy[begin:end, N]; db[N] the same of the column sums of those rows of dy, or null
+void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
+                  int accumulate);
 // s[N] += (or =) sum over rows begin..<end of x[., N], rows in order
 void ck_column_sum(float *s, const float *x, ck_int begin, ck_int end, ck_int N, int accumulate);
 // y[i] += sum over s < S, in order, of partials[s * n + i], for i in [begin, end)
@@ -65,9 +66,9 @@ void ck_activation_backward(float *dx, const float *dy, const float *x, ck_int b
 void ck_add(float *y, const float *x, ck_int begin, ck_int end);
 
 // --- Dropout --------------------------------------------------------------------------------------------------------------
-// y[i] = (r[i]) + x[i] * keep(i) / (1 - rate); keep(i) = ck_hash(seed, i) >= rate * 2^32. r may be null. Backward is the same call
-// on dy without r. ck_hash: Common/random.h, integers only, the same bits on every device.
-void ck_dropout(float *y, const float *x, const float *r, ck_int begin, ck_int end, uint64_t seed, float rate);
+// y[i] = (r[i]) + x[i] * keep(i) / (1 - rate); keep(i) = ck_hash(seed, first + i) >= rate * 2^32. r may be null. Backward is the
+// same call on dy without r. ck_hash: Common/random.h, integers only, the same bits on every device.
+void ck_dropout(float *y, const float *x, const float *r, ck_int first, ck_int begin, ck_int end, uint64_t seed, float rate);
 
 // --- Gate -----------------------------------------------------------------------------------------------------------------
 // y[t,F] = silu(ab[t, 0:F]) * ab[t, F:2F]   (SwiGLU without its linears)

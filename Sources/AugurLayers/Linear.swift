@@ -34,21 +34,24 @@ public struct LayerNorm {
 
 /// FFN(x) = W2 drop(act(W1 x + b1)) + b2.
 public struct FeedForward {
-  let up: Linear
-  let down: Linear
+  let upWeight: Parameter, upBias: Parameter
+  let downWeight: Parameter, downBias: Parameter
   let activation: Activation
   let dropout: Float
 
   public init(
     _ name: String, _ width: Int, hidden: Int, activation: Activation, dropout: Float, in store: ParameterStore
   ) {
-    up = Linear("\(name).up", width, hidden, in: store)
-    down = Linear("\(name).down", hidden, width, in: store)
+    upWeight = store.make("\(name).up.weight", [width, hidden], .xavierNormal)
+    upBias = store.make("\(name).up.bias", [hidden], .zeros)
+    downWeight = store.make("\(name).down.weight", [hidden, width], .xavierNormal)
+    downBias = store.make("\(name).down.bias", [width], .zeros)
     (self.activation, self.dropout) = (activation, dropout)
   }
 
   public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-    down(AugurOps.dropout(up(x, activation: activation), pass.dropout(dropout)))
+    return feedForward(
+      x, upWeight.value, upBias.value, downWeight.value, downBias.value, activation: activation, pass.dropout(dropout))
   }
 }
 

@@ -39,7 +39,7 @@ private func dropElements(_ y: Tensor, _ x: Tensor, residual: Tensor?, _ dropout
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) {
-      ck_dropout(y.pointer, x.pointer, residual?.pointer, $0, $1, dropout.seed, dropout.rate)
+      ck_dropout(y.pointer, x.pointer, residual?.pointer, 0, $0, $1, dropout.seed, dropout.rate)
     }
   case .openCL(let queue):
     queue.launch(

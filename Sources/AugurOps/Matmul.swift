@@ -59,6 +59,19 @@ func multiply(
   }
 }
 
+/// A weight `[K, N]` (`[N, K]` when transposed) as the register tiles read it.
+struct Panels {
+  private let tensor: Tensor
+  var pointer: UnsafeMutablePointer<Float> { tensor.pointer }
+
+  init(_ w: Tensor, transposed: Bool) {
+    let (K, N) = transposed ? (w.shape[1], w.shape[0]) : (w.shape[0], w.shape[1])
+    let panels = Tensor([ck_panel_floats(N, K)], device: .cpu)
+    parallel(N, grain: 2 * Int(CK_PANEL)) { ck_pack_panels(panels.pointer, w.pointer, $0, $1, N, K, transposed ? 1 : 0) }
+    tensor = panels
+  }
+}
+
 /// Many rows share one packing of w; few rows of a wide product are cut into columns. Neither changes a bit.
 private func multiplyOnCPU(
   _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
@@ -68,8 +81,7 @@ private func multiplyOnCPU(
   let isTransposed: Int32 = transposed ? 1 : 0
   let scratchFloats = ck_matmul_scratch(N, K)
   if T > rowGrain, scratchFloats == 0 {
-    let panels = Tensor([ck_panel_floats(N, K)], device: .cpu)
-    parallel(N, grain: 2 * Int(CK_PANEL)) { ck_pack_panels(panels.pointer, w.pointer, $0, $1, N, K, isTransposed) }
+    let panels = Panels(w, transposed: transposed)
     parallel(T, grain: rowGrain) {
       ck_matmul_panels(
         y.pointer, pre?.pointer, x.pointer, panels.pointer, bias?.pointer, residual?.pointer, $0, $1, N, K, activation.code)
@@ -98,7 +110,7 @@ func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tenso
     parallel(splits.count) { split in
       let (begin, end) = splits.range(split)
       ck_matmul_tn(
-        partials.pointer + split * K * N, sums.map { $0.pointer + split * N }, x.pointer, dy.pointer, begin, end, K, N)
+        partials.pointer + split * K * N, sums.map { $0.pointer + split * N }, x.pointer, dy.pointer, begin, end, K, N, 0)
     }
     sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
     if let db, let sums { sumPartials(into: db.pointer, sums.pointer, splits: splits.count, count: N) }

@@ -95,7 +95,7 @@ private func addTileProduct(into rows: UnsafeMutablePointer<Float>, _ p: Tensor,
   let partials = Tensor([splits.count, n * D], device: .cpu)
   parallel(splits.count) { split in
     let (begin, end) = splits.range(split)
-    ck_matmul_tn(partials.pointer + split * n * D, nil, p.pointer, h.pointer, begin, end, n, D)
+    ck_matmul_tn(partials.pointer + split * n * D, nil, p.pointer, h.pointer, begin, end, n, D, 0)
   }
   sumPartials(into: rows, partials.pointer, splits: splits.count, count: n * D)
 }

@@ -32,7 +32,7 @@ public struct OpCase: Sendable {
   }
 
   public static let all: [OpCase] =
-    activationCases + attentionCases + dropoutCases + embeddingCases + gateCases + matmulCases + normCases + regressionCases
+    activationCases + attentionCases + dropoutCases + embeddingCases + feedForwardCases + gateCases + matmulCases + normCases + regressionCases
     + sampledLossCases + softmaxLossCases
 }
 

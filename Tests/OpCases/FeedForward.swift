@@ -1,0 +1,23 @@
+import AugurOps
+import AugurTensors
+import Glibc
+
+private func gelu(_ x: Double) -> Double { 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))) }
+
+/// y[T, N] = x[T, K] w[K, N] + b.
+private func product(_ x: [Double], _ w: [Double], _ b: [Double], _ T: Int, _ K: Int, _ N: Int) -> [Double] {
+  (0..<T * N).map { i in (0..<K).reduce(b[i % N]) { $0 + x[i / N * K + $1] * w[$1 * N + i % N] } }
+}
+
+let feedForwardCases = [(1, 1, 1), (3, 5, 7), (130, 8, 33), (300, 20, 48), (2, 64, 256)].map { (T: Int, D: Int, F: Int) -> OpCase in
+  OpCase(
+    "FeedForward", "[\(T), \(D)] hidden \(F)",
+    [
+      .init([T, D]), .init([D, F], .parameter), .init([F], .parameter), .init([F, D], .parameter), .init([D], .parameter),
+    ], tolerance: 5e-5, flops: 4 * Double(T * D * F)
+  ) { x, _ in
+    feedForward(x[0], x[1], x[2], x[3], x[4], activation: .gelu)
+  } reference: { x in
+    product(product(x[0], x[1], x[2], T, D, F).map(gelu), x[3], x[4], T, F, D)
+  }
+}
