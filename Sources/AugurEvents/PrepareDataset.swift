@@ -126,6 +126,7 @@ private struct OutputFolder {
   }
 
   func makeTemporary() throws(EventsError) -> String {
+    sweep()
     Self.remove(temporary)
     guard mkdir(temporary, 0o755) == 0 else {
       throw EventsError(
@@ -155,6 +156,15 @@ private struct OutputFolder {
     }
   }
 
+  /// Removes what runs that were killed left beside the output.
+  private func sweep() {
+    let prefix = "\(path.split(separator: "/").last ?? "").tmp-"
+    for name in Self.entries(parent) where name.hasPrefix(prefix) {
+      guard let owner = pid_t(name.dropFirst(prefix.count)), owner > 0, kill(owner, 0) != 0, errno == ESRCH else { continue }
+      Self.remove("\(parent)/\(name)")
+    }
+  }
+
   private static func entries(_ folder: String) -> [String] {
     guard let listing = opendir(folder) else { return [] }
     defer { closedir(listing) }
@@ -168,10 +178,10 @@ private struct OutputFolder {
     return names.sorted()
   }
 
-  /// Removes the files of a data set and then the folder, nothing else.
+  /// Removes the files of a data set, whole or half-written, and then the folder, nothing else.
   static func remove(_ folder: String) {
-    unlink("\(folder)/\(DatasetDescription.fileName)")
-    unlink("\(folder)/\(DatasetDescription.sequencesName)")
+    let own = [DatasetDescription.fileName, DatasetDescription.sequencesName]
+    for name in entries(folder) where own.contains(where: name.drop { $0 == "." }.hasPrefix) { unlink("\(folder)/\(name)") }
     rmdir(folder)
   }
 }

@@ -25,6 +25,7 @@ struct Train: ParsableCommand {
   @Flag(help: "Go on with the run in --output; starts it where there is none yet.") var resume = false
   @Flag(help: "List every knob of the model and the plan, with default and range, and stop.") var list = false
   @Flag(help: "One JSON object an epoch.") var json = false
+  @Flag(help: "With --json, one object a step too: its number and loss.") var eachStep = false
 
   func run() throws {
     let entry = try ModelEntry.named(model)
@@ -39,7 +40,7 @@ struct Train: ParsableCommand {
     if !json {
       print("\(model) on \(device): \(trainer.parameterCount) parameters, \(trainer.batchesPerEpoch) steps an epoch")
     }
-    try runTrainer(trainer, output: output, json: json)
+    try runTrainer(trainer, output: output, json: json, eachStep: eachStep)
   }
 
   private func printKnobs(_ entry: ModelEntry) {
@@ -112,7 +113,7 @@ private func checkSame(_ asked: RunSettings, _ started: RunSettings, _ output: S
 }
 
 /// Runs to the end or to SIGINT, printing a line an epoch; throws exit code 130 when interrupted.
-func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = false) throws {
+func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = false, eachStep: Bool = false) throws {
   signal(SIGINT) { _ in if interrupts.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) } }
   defer { signal(SIGINT, SIG_DFL) }
   let isTerminal = isatty(2) == 1
@@ -121,6 +122,7 @@ func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = 
   let end = try trainer.run(shouldStop: { interrupts.load(ordering: .relaxed) > 0 }) { event in
     switch event {
     case .step(let step):
+      if eachStep, json { printJSON(["step": step.step, "loss": number(step.loss, digits: 9)]) }
       guard isTerminal, clock.now - lastLine > .milliseconds(200) else { return }
       lastLine = clock.now
       writeError(

@@ -30,7 +30,7 @@ check() {
 
 check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
 check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data"
-train="$augur train --data $dir/data --model esasrec --epochs 3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
+train="$augur train --data $dir/data --model esasrec --set epochs=3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
 check train $train --output "$dir/run"
 check evaluate "$augur" evaluate --run "$dir/run" --json
 check recommend "$augur" recommend --run "$dir/run" --user 1
@@ -105,6 +105,21 @@ check "an answer allocates nothing" none "$augur" bench infer --items 500 --leng
 check "bench top-k" "$augur" bench top-k --items 5000 --users 3 --repeats 2 --json
 check "bench ingest" "$augur" bench ingest "$dir/log.csv" --json
 mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
+
+# A folder that a killed prepare left beside its output goes with the next one.
+mkdir "$dir/swept.tmp-999999999" && touch "$dir/swept.tmp-999999999/.sequences.safetensors.tmp-999999999-0"
+check "prepare sweeps" "$augur" prepare --input "$dir/log.csv" --output "$dir/swept"
+check "nothing is left beside it" test ! -e "$dir/swept.tmp-999999999"
+
+# Ctrl-C saves, says how to go on, and loses nothing.
+$train --set epochs=4000 --output "$dir/stopped" >/dev/null 2>"$dir/said" &
+pid=$!
+sleep 0.5
+kill -INT $pid
+wait $pid
+check "Ctrl-C exits with 130" test $? -eq 130
+check "Ctrl-C says how to go on" grep -q -- --resume "$dir/said"
+check "Ctrl-C saved" test -s "$dir/stopped/last.safetensors"
 
 # Killed at random moments and resumed each time, a run ends with the same bytes.
 long="$train --set checkpoint-steps=3 --set epochs=40"
