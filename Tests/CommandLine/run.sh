@@ -112,7 +112,7 @@ check "prepare sweeps" "$augur" prepare --input "$dir/log.csv" --output "$dir/sw
 check "nothing is left beside it" test ! -e "$dir/swept.tmp-999999999"
 
 # Ctrl-C saves, says how to go on, and loses nothing.
-$train --set epochs=4000 --output "$dir/stopped" >/dev/null 2>"$dir/said" &
+$train --set epochs=100000 --set patience=0 --output "$dir/stopped" >/dev/null 2>"$dir/said" &
 pid=$!
 sleep 0.5
 kill -INT $pid
