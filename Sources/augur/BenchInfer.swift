@@ -18,7 +18,9 @@ struct BenchInfer: ParsableCommand {
   @Flag(help: "One JSON object a kind of work.") var json = false
 
   func run() throws {
-    guard requests > 0, items > 1 else { throw UserMistake("infer: expected --requests above 0 and --items above 1") }
+    guard (1...100_000).contains(requests), (2...Int(Int32.max)).contains(items) else {
+      throw UserMistake("infer: expected --requests in 1...100000 and --items in 2...2147483647")
+    }
     let device = try place.open()
     let entry = try ModelEntry.named("sasrec")
     var knobs = Hyperparameters(entry.hyperparameters)

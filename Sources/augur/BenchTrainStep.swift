@@ -26,8 +26,8 @@ struct BenchTrainStep: ParsableCommand {
 
   func run() throws {
     guard dtype == "float32" else { throw UserMistake("--dtype: expected float32, got '\(dtype)'") }
-    guard steps > 0, warmup >= 0, items > 0, batch > 0, batch <= 1 << 20 else {
-      throw UserMistake("train-step: expected --steps, --items and --batch above 0 and --warmup of at least 0")
+    guard steps > 0, warmup >= 0, (1...Int(Int32.max)).contains(items), (1...1 << 20).contains(batch) else {
+      throw UserMistake("train-step: expected --steps above 0, --warmup of at least 0, --items in 1...2147483647 and --batch in 1...1048576")
     }
     let entry = try ModelEntry.named("sasrec")
     var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.knobs)

@@ -64,6 +64,8 @@ mistake "value out of range" "1...4096" $train --output "$dir/none" --set dim=0
 mistake "heads do not divide" "divisor" $train --output "$dir/none" --set heads=7
 mistake "wider than the memory" "MiB are free" $train --output "$dir/none" --set dim=4096 --set heads=16 --set length=8192 --set blocks=128 --set feed-forward=16
 mistake "more items than the memory" "MiB are free" "$augur" bench train-step --items 1000000000
+mistake "more items than a count holds" "2147483647" "$augur" bench train-step --items 9223372036854775807
+mistake "more items than a count holds, infer" "2147483647" "$augur" bench infer --items 9223372036854775807
 check "nothing is left of it" test ! -e "$dir/none"
 mistake "unknown device" "gpu" $train --output "$dir/none" --device gpu:99
 mistake "bad device" "tpu" $train --output "$dir/none" --device tpu
