@@ -63,6 +63,7 @@ public struct Tensor: @unchecked Sendable {
 
   private func array<Element: BitwiseCopyable>(of type: Element.Type, _ expected: DataType) -> [Element] {
     precondition(dtype == expected, "tensor: expected \(expected), got \(dtype)")
+    guard count > 0 else { return [] }  // the library writes a count of 0 into the empty array that all threads share
     return [Element](unsafeUninitializedCapacity: count) { buffer, filled in
       download(UnsafeMutableRawBufferPointer(buffer))
       filled = count
