@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *const names[] = {"baseline", "avx2", "avx512", "avx512-bf16"};
 static int bound;
 
 __attribute__((constructor)) static void bind(void) {
@@ -18,16 +19,16 @@ __attribute__((constructor)) static void bind(void) {
   if (bound && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
     bound = 2;
+  if (bound == 2 && __builtin_cpu_supports("avx512bf16")) bound = 3;
 #endif
   const char *asked = getenv("AUGUR_ISA");
-  int limit = asked == NULL ? bound : strcmp(asked, "baseline") == 0 ? 0 : strcmp(asked, "avx2") == 0 ? 1 : bound;
-  if (limit < bound) bound = limit;
+  for (int isa = 0; asked && isa < bound; isa++)
+    if (strcmp(asked, names[isa]) == 0) bound = isa;
 }
 
 int ck_isa(void) { return bound; }
 
 const char *ck_isa_name(void) {
-  static const char *const names[] = {"baseline", "avx2", "avx512"};
   return names[bound];
 }
 

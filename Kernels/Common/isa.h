@@ -1,4 +1,4 @@
-// Compiles one body three times: baseline, AVX2+FMA, AVX-512. A file X.c starts with
+// Compiles one body three times, or four: baseline, AVX2+FMA, AVX-512, AVX-512 with bfloat16. A file X.c starts with
 //   #ifndef CK_BODY
 //   #define CK_FILE "../X/X.c"
 //   #include "../Common/isa.h"
@@ -39,9 +39,25 @@
 #undef CK_SUFFIX
 #undef CK_LANES
 #pragma clang attribute pop
-#define CK_VARIANTS(name) name##_baseline, name##_avx2, name##_avx512
+
+// A file that defines CK_WITH_BF16 before it includes this one gets a fourth body, with CK_BF16 defined.
+#ifdef CK_WITH_BF16
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx512bf16,avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"))), apply_to = function)
+#define CK_SUFFIX avx512bf16
+#define CK_LANES 16
+#define CK_BF16 1
+#include CK_FILE
+#undef CK_SUFFIX
+#undef CK_LANES
+#undef CK_BF16
+#pragma clang attribute pop
+#define CK_VARIANTS(name) name##_baseline, name##_avx2, name##_avx512, name##_avx512bf16
 #else
-#define CK_VARIANTS(name) name##_baseline, name##_baseline, name##_baseline
+#define CK_VARIANTS(name) name##_baseline, name##_avx2, name##_avx512, name##_avx512
+#endif
+#else
+#define CK_VARIANTS(name) name##_baseline, name##_baseline, name##_baseline, name##_baseline
 #endif
 #undef CK_BODY
 

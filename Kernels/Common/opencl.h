@@ -144,6 +144,19 @@ float item_dot(__global const float *a, __global const float *b, int D) {
   return vec_sum(sum);
 }
 
+// --- bfloat16: x rounded to nearest even, NaN stays NaN ---
+#define ROUND_BF16(type, itype, utype, name, as_float_type, as_unsigned) \
+  type name(type x) { \
+    const utype bits = as_unsigned(x), up = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u; \
+    return select(as_float_type(up), x, (itype)(isnan(x))); \
+  }
+ROUND_BF16(float, int, uint, round_bf16, as_float, as_uint)
+#if VECTOR == 1
+#define vec_round_bf16 round_bf16
+#else
+ROUND_BF16(vec, ivec, uvec, vec_round_bf16, JOIN(as_float, VECTOR), AS_UVEC)
+#endif
+
 // --- random bits: Common/random.h in OpenCL C ---
 #define MIX32(type, name) \
   type name(type x) { \

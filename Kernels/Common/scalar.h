@@ -24,6 +24,12 @@ CK_INLINE uint32_t ck_to_bits(float x) {
   return bits;
 }
 
+// The upper half of x rounded to bfloat16: to nearest, ties to even; NaN stays NaN.
+CK_INLINE uint32_t ck_round_bf16(float x) {
+  const uint32_t bits = ck_to_bits(x), rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+  return ((bits & 0x7fffffffu) > 0x7f800000u ? bits | 0x400000u : rounded) >> 16;
+}
+
 // sqrtf without errno, which would keep a loop scalar.
 CK_INLINE float ck_sqrt(float x) { return __builtin_elementwise_sqrt(x); }
 

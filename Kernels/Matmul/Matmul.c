@@ -11,12 +11,7 @@
 // How the second factor lies: [K,N], [N,K], or as panels [N / PANEL][K, PANEL] with zeroes after column N.
 enum { ck_by_rows, ck_by_columns, ck_by_panels };
 
-// What happens to a product on its way out: y = act(v + b) + r, pre = v + b; r and pre have the rows of y.
-struct epilogue {
-  float *pre;
-  const float *b, *r;
-  int act;
-};
+#include "epilogue.h"
 
 #include "../Common/isa.h"
 
@@ -105,12 +100,12 @@ void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int 
 #else
 #include "../Common/scalar.h"
 #include "../Common/tile.h"
+#include "strip.h"
 #define rows_by_panel CK(rows_by_panel)
 #define panel_of CK(panel_of)
-#define copy_rows CK(copy_rows)
 
-// Depth of a panel, rows of a tile that is finished apart: panel and tile stay in the first cache.
-enum { CK(depth) = 256, CK(tile_rows) = 64 };
+// Depth of a panel: it stays in the first cache.
+enum { CK(depth) = 256 };
 
 // c[M, PANEL] = from + a b, b[K, PANEL] with rows ldb apart.
 static __attribute__((noinline)) void rows_by_panel(float *c, ck_int ldc, const float *from, ck_int ldf, const float *a,
@@ -122,17 +117,6 @@ static __attribute__((noinline)) void rows_by_panel(float *c, ck_int ldc, const 
   for (; i + 4 <= M; i += 4, c += 4 * ldc, a += 4 * ra, from += from ? 4 * ldf : 0)
     block(c, ldc, from, ldf, a, ra, ca, b, ldb, K, 4, 2);
   for (; i < M; i++, c += ldc, a += ra, from += from ? ldf : 0) block(c, ldc, from, ldf, a, ra, ca, b, ldb, K, 1, 2);
-}
-
-static void copy_rows(float *y, ck_int ldy, const float *x, ck_int ldx, ck_int rows, ck_int cols) {
-  for (ck_int t = 0; t < rows; t++, y += ldy, x += ldx) {
-    if (cols == PANEL) {
-      ((floats *)y)[0] = ((const floats *)x)[0];
-      ((floats *)y)[1] = ((const floats *)x)[1];
-    } else {
-      for (ck_int j = 0; j < cols; j++) y[j] = x[j];
-    }
-  }
 }
 
 // The `cols` columns from b on of `depth` rows as [depth, PANEL]: packed into `panel`, or in place where few rows of a will use
@@ -166,13 +150,6 @@ CK_INLINE const float *panel_of(float *panel, ck_int *ldp, const float *b, ck_in
   return panel;
 }
 
-// act, then r. Bias and the value before act are there already.
-static void CK(finish_tile)(float *y, const float *tile, ck_int ldy, ck_int rows, ck_int cols, const float *r) {
-  copy_rows(y, ldy, tile, PANEL, rows, cols);
-  for (ck_int t = 0; r && t < rows; t++)
-    CK_ROW for (ck_int j = 0; j < cols; j++) y[t * ldy + j] += r[t * ldy + j];
-}
-
 static void CK(ck_pack_panels)(float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed) {
   for (ck_int j = from; j < to; j += PANEL) {
     const ck_int cols = least(N - j, PANEL);
@@ -186,38 +163,17 @@ static void CK(ck_pack_panels)(float *panels, const float *w, ck_int from, ck_in
 // N and the place of a row, and starts from the bias. Column sums of b are added to `sums`, where it is not NULL.
 static void CK(product)(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb,
                         int layout, ck_int M, ck_int N, ck_int K, int add, struct epilogue e, float *sums) {
-  alignas(64) float panel[CK(depth) * PANEL], tile[CK(tile_rows) * PANEL], start[PANEL] = {0};
+  alignas(64) float panel[CK(depth) * PANEL];
   const int few = M < CK(tile_rows);
   for (ck_int k = 0; k < K; k += CK(depth)) {
     const ck_int depth = least(K - k, CK(depth));
-    const int last = k + depth == K && (e.act != CK_NONE || e.r || e.pre);
     for (ck_int j = 0; j < N; j += PANEL) {
       const ck_int cols = least(N - j, PANEL);
       ck_int ldp;
       const ck_int place = layout == ck_by_panels ? j * K + k * PANEL : layout == ck_by_columns ? j * ldb + k : k * ldb + j;
       const float *p = panel_of(panel, &ldp, b + place, ldb, layout, depth, cols, few, sums ? sums + j : NULL);
-      if (e.b) copy_rows(start, 0, e.b + j, 0, 1, cols);
-      for (ck_int i = 0; i < M; i += CK(tile_rows)) {
-        const ck_int rows = least(M - i, CK(tile_rows)), at = i * ldc + j;
-        const int whole = cols == PANEL;
-        const float *from = k > 0 || add ? c + at : e.b ? start : NULL;
-        ck_int ldf = from == start ? 0 : ldc;
-        if (!whole && from && from != start) {
-          copy_rows(tile, PANEL, from, ldc, rows, cols);
-          from = tile;
-          ldf = PANEL;
-        }
-        float *to = whole && !last ? c + at : whole && e.pre ? e.pre + at : tile;
-        rows_by_panel(to, to == tile ? PANEL : ldc, from, ldf, a + i * ra + k * ca, ra, ca, p, ldp, depth, rows);
-        if (last) {
-          if (to != tile) copy_rows(tile, PANEL, to, ldc, rows, cols);
-          else if (e.pre) copy_rows(e.pre + at, ldc, tile, PANEL, rows, cols);
-          if (e.act != CK_NONE) ck_activation_forward(tile, tile, 0, rows * PANEL, e.act);
-          CK(finish_tile)(c + at, tile, ldc, rows, cols, e.r ? e.r + at : NULL);
-        } else if (!whole) {
-          copy_rows(c + at, ldc, tile, PANEL, rows, cols);
-        }
-      }
+      strip(rows_by_panel, c + j, ldc, a + k * ca, ra, ca, p, ldp, M, cols, depth, k > 0 || add, k + depth == K,
+            epilogue_at(e, j));
     }
   }
 }

@@ -21,6 +21,15 @@
 #define ITEM_N 4
 #endif
 
+// With BFLOAT16 the factors are rounded to bfloat16 as they are read; every sum stays float32.
+#ifdef BFLOAT16
+#define FACTOR(x) round_bf16(x)
+#define VEC_FACTOR(x) vec_round_bf16(x)
+#else
+#define FACTOR(x) (x)
+#define VEC_FACTOR(x) (x)
+#endif
+
 #if LANES > 1
 #define ITEMS_X (TILE_N / ITEM_N)
 #define ITEMS_Y (TILE_M / ITEM_M)
@@ -33,7 +42,7 @@ void load_tile(__local float *tile, int width, __global const float *source, siz
   const int item = get_local_id(1) * ITEMS_X + get_local_id(0);
   for (int e = item; e < width * TILE_K; e += ITEMS_X * ITEMS_Y) {
     const int i = k_step == 1 ? e / TILE_K : e % width, k = k_step == 1 ? e % TILE_K : e / width;
-    tile[k * (width + 1) + i] = i < rows && k < depth ? source[i * row_step + k * k_step] : 0.0f;
+    tile[k * (width + 1) + i] = i < rows && k < depth ? FACTOR(source[i * row_step + k * k_step]) : 0.0f;
   }
 }
 
@@ -88,19 +97,20 @@ void matmul_tile(__global float *y, __global float *pre, __global const float *x
   for (int i = 0; i < MICRO_M; i++) first[i] = second[i] = (vec)(0.0f); \
   if ((columns) >= 2 * VECTOR && (rows) >= MICRO_M) { \
     for (int k = 0; k < (depth); k++) { \
-      const vec b0 = VLOAD((b) + (size_t)k * (N)), b1 = VLOAD((b) + (size_t)k * (N) + VECTOR); \
+      const vec b0 = VEC_FACTOR(VLOAD((b) + (size_t)k * (N))); \
+      const vec b1 = VEC_FACTOR(VLOAD((b) + (size_t)k * (N) + VECTOR)); \
       _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) { \
-        const vec x_i = (vec)((a)[i * (size_t)(a_row) + k * (size_t)(a_k)]); \
+        const vec x_i = (vec)(FACTOR((a)[i * (size_t)(a_row) + k * (size_t)(a_k)])); \
         first[i] = fma(x_i, b0, first[i]); \
         second[i] = fma(x_i, b1, second[i]); \
       } \
     } \
   } else { \
     for (int k = 0; k < (depth); k++) { \
-      const vec b0 = vload_part((b) + (size_t)k * (N), columns); \
-      const vec b1 = vload_part((b) + (size_t)k * (N) + VECTOR, (columns)-VECTOR); \
+      const vec b0 = VEC_FACTOR(vload_part((b) + (size_t)k * (N), columns)); \
+      const vec b1 = VEC_FACTOR(vload_part((b) + (size_t)k * (N) + VECTOR, (columns)-VECTOR)); \
       _Pragma("unroll") for (int i = 0; i < MICRO_M; i++) { \
-        const vec x_i = (vec)((a)[min(i, (rows)-1) * (size_t)(a_row) + k * (size_t)(a_k)]); \
+        const vec x_i = (vec)(FACTOR((a)[min(i, (rows)-1) * (size_t)(a_row) + k * (size_t)(a_k)])); \
         first[i] = fma(x_i, b0, first[i]); \
         second[i] = fma(x_i, b1, second[i]); \
       } \
@@ -148,17 +158,17 @@ void matmul_transposed_tile(__global float *y, __global float *pre, __global con
       int k = 0;
       for (; k + VECTOR <= K; k += VECTOR) {
         vec x_part[MICRO_DOTS];
-        _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) x_part[i] = VLOAD(x_row[i] + k);
+        _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) x_part[i] = VEC_FACTOR(VLOAD(x_row[i] + k));
         _Pragma("unroll") for (int j = 0; j < MICRO_DOTS; j++) {
-          const vec w_part = VLOAD(w_row[j] + k);
+          const vec w_part = VEC_FACTOR(VLOAD(w_row[j] + k));
           _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) sums[i][j] = fma(x_part[i], w_part, sums[i][j]);
         }
       }
       if (k < K) {
         vec x_part[MICRO_DOTS];
-        _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) x_part[i] = vload_part(x_row[i] + k, K - k);
+        _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) x_part[i] = VEC_FACTOR(vload_part(x_row[i] + k, K - k));
         _Pragma("unroll") for (int j = 0; j < MICRO_DOTS; j++) {
-          const vec w_part = vload_part(w_row[j] + k, K - k);
+          const vec w_part = VEC_FACTOR(vload_part(w_row[j] + k, K - k));
           _Pragma("unroll") for (int i = 0; i < MICRO_DOTS; i++) sums[i][j] = fma(x_part[i], w_part, sums[i][j]);
         }
       }

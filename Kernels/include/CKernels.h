@@ -11,7 +11,8 @@
 typedef ptrdiff_t ck_int;
 
 // --- instruction sets -------------------------------------------------------------------------------------------------
-// 0 baseline, 1 AVX2+FMA, 2 AVX-512; bound at load from the CPU, lowered by AUGUR_ISA=baseline|avx2|avx512.
+// 0 baseline, 1 AVX2+FMA, 2 AVX-512, 3 AVX-512 with bfloat16 products; bound at load from the CPU, lowered by
+// AUGUR_ISA=baseline|avx2|avx512.
 int ck_isa(void);
 void ck_pause(void);  // what a spinning thread does between looks
 const char *ck_isa_name(void);
@@ -53,6 +54,17 @@ void ck_matmul_panels(float *y, float *pre, const float *x, const float *panels,
 // dw[K,N] += (or =) x[begin:end, K]^T dy[begin:end, N]; db[N] the same of the column sums of those rows of dy, or null
 void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
                   int accumulate);
+// The same products with both factors rounded to bfloat16 (to nearest even) and sums in float32. Panels and scratch hold 32-bit words
+// of two neighbours along the inner axis: ck_panel_floats_bf16(N, K) words for w, ck_matmul_scratch_bf16(end - begin, K) and
+// ck_matmul_tn_scratch_bf16(K, N) words of scratch.
+ck_int ck_panel_floats_bf16(ck_int N, ck_int K);
+ck_int ck_matmul_scratch_bf16(ck_int rows, ck_int K);
+ck_int ck_matmul_tn_scratch_bf16(ck_int K, ck_int N);
+void ck_pack_panels_bf16(void *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed);
+void ck_matmul_panels_bf16(float *y, float *pre, const float *x, const void *panels, const float *b, const float *r,
+                           ck_int begin, ck_int end, ck_int N, ck_int K, int act, void *scratch);
+void ck_matmul_tn_bf16(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
+                       int accumulate, void *scratch);
 // s[N] += (or =) sum over rows begin..<end of x[., N], rows in order
 void ck_column_sum(float *s, const float *x, ck_int begin, ck_int end, ck_int N, int accumulate);
 // y[i] += sum over s < S, in order, of partials[s * n + i], for i in [begin, end)

@@ -6,14 +6,16 @@ public import AugurTensors
 public struct Linear {
   let weight: Parameter
   let bias: Parameter?
+  let precision: DataType
 
   public init(_ name: String, _ input: Int, _ output: Int, bias hasBias: Bool = true, in store: ParameterStore) {
     weight = store.make("\(name).weight", [input, output], .xavierNormal)
     bias = hasBias ? store.make("\(name).bias", [output], .zeros) : nil
+    precision = store.precision
   }
 
   public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, activation: Activation = .none) -> Tensor {
-    linear(x, weight.value, bias: bias?.value, residual: residual, activation: activation)
+    linear(x, weight.value, bias: bias?.value, residual: residual, activation: activation, precision: precision)
   }
 }
 
@@ -38,6 +40,7 @@ public struct FeedForward {
   let downWeight: Parameter, downBias: Parameter
   let activation: Activation
   let dropout: Float
+  let precision: DataType
 
   public init(
     _ name: String, _ width: Int, hidden: Int, activation: Activation, dropout: Float, in store: ParameterStore
@@ -46,12 +49,13 @@ public struct FeedForward {
     upBias = store.make("\(name).up.bias", [hidden], .zeros)
     downWeight = store.make("\(name).down.weight", [hidden, width], .xavierNormal)
     downBias = store.make("\(name).down.bias", [width], .zeros)
-    (self.activation, self.dropout) = (activation, dropout)
+    (self.activation, self.dropout, precision) = (activation, dropout, store.precision)
   }
 
   public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-    return feedForward(
-      x, upWeight.value, upBias.value, downWeight.value, downBias.value, activation: activation, pass.dropout(dropout))
+    feedForward(
+      x, upWeight.value, upBias.value, downWeight.value, downBias.value, activation: activation, pass.dropout(dropout),
+      precision: precision)
   }
 }
 

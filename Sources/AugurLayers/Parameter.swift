@@ -62,8 +62,10 @@ public enum Initializer: Sendable {
 /// Collects the parameters of one model in the order in which its layers are made.
 public final class ParameterStore {
   public private(set) var parameters: [Parameter] = []
+  /// Type of the factors of every product of the model's layers; parameters and sums are float32.
+  public let precision: DataType
 
-  public init() {}
+  public init(precision: DataType = .float32) { self.precision = precision }
 
   /// A new parameter. Precondition: the name is not taken.
   public func make(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool = false) -> Parameter {

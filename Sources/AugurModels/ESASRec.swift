@@ -25,7 +25,7 @@ public final class ESASRec: SequenceModel {
   init(_ h: Hyperparameters, itemCount: Int) throws(ModelError) {
     try checkHeads(h)
     let D = h.integer("dim")
-    store = ParameterStore()
+    store = ParameterStore(precision: h.precision)
     longestHistory = h.integer("length")
     positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")

@@ -116,11 +116,14 @@ func transformerKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, feedFo
     .choice("inner-dropout", "yes", of: ["yes", "no"], "dropout inside attention and feed-forward too, not only on what they add"),
     .integer("feed-forward", feedForward, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
     .integer("length", length, in: 1...8192, "L, longest history that is read"),
+    .choice("dtype", "float32", of: ["float32", "bfloat16"], "type of the factors of products; parameters and sums are float32"),
     .choice("positions", "right", of: ["right", "left"], "right: the newest event has the last position; left: the oldest kept has the first"),
   ]
 }
 
 extension Hyperparameters {
+  var precision: DataType { choice("dtype") == "bfloat16" ? .bfloat16 : .float32 }
+
   /// Rate of the dropout of attention weights and of the hidden layer.
   var innerDropout: Float { choice("inner-dropout") == "yes" ? real("dropout") : 0 }
 }

@@ -10,33 +10,37 @@ import CKernels
 ///   - x: `[T, D]`.
 ///   - w1, b1: `[D, F]` and `[F]`.
 ///   - w2, b2: `[F, D]` and `[D]`.
+///   - precision: of the factors of every product, as in `linear`.
 /// - Returns: `[T, D]`.
 public func feedForward(
-  _ x: Tensor, _ w1: Tensor, _ b1: Tensor, _ w2: Tensor, _ b2: Tensor, activation: Activation, _ drop: Dropout? = nil
+  _ x: Tensor, _ w1: Tensor, _ b1: Tensor, _ w2: Tensor, _ b2: Tensor, activation: Activation, _ drop: Dropout? = nil,
+  precision: DataType = .float32
 ) -> Tensor {
   let (T, D, F) = (x.shape.rows, x.shape.columns, w1.shape.columns)
   precondition(
     w1.shape == [D, F] && b1.count == F && w2.shape == [F, D] && b2.count == D,
     "feedForward: expected w1 [\(D), F], b1 [F], w2 [F, \(D)], b2 [\(D)], got \(w1.shape), \(b1.shape), \(w2.shape), \(b2.shape)")
   guard x.device == .cpu, ck_matmul_scratch(F, D) == 0, ck_matmul_scratch(D, F) == 0 else {
-    return linear(dropout(linear(x, w1, bias: b1, activation: activation), drop), w2, bias: b2)
+    let y = linear(x, w1, bias: b1, activation: activation, precision: precision)
+    return linear(dropout(y, drop), w2, bias: b2, precision: precision)
   }
   let (z, tape) = makeOutput([T, D], of: [x, w1, b1, w2, b2], device: .cpu)
   let pre = tape.map { _ in Tensor([T, F], device: .cpu) }
-  let (up, down) = (Panels(w1, transposed: false), Panels(w2, transposed: false))
+  let (up, down) = (Panels(w1, transposed: false, precision), Panels(w2, transposed: false, precision))
   let (rate, seed) = (drop?.rate ?? 0, drop?.seed ?? 0)
-  parallel((T + rowGrain - 1) / rowGrain, scratch: rowGrain * F) { task, y in
+  let packed = max(up.scratch(rowGrain), down.scratch(rowGrain))
+  parallel((T + rowGrain - 1) / rowGrain, scratch: rowGrain * F + packed) { task, y in
     let begin = task * rowGrain
-    let rows = min(T - begin, rowGrain)
-    ck_matmul_panels(
-      y, pre.map { $0.pointer + begin * F }, x.pointer + begin * D, up.pointer, b1.pointer, nil, 0, rows, F, D, activation.code)
+    let (rows, scratch) = (min(T - begin, rowGrain), y + rowGrain * F)
+    up.multiply(
+      y, pre: pre.map { $0.pointer + begin * F }, x.pointer + begin * D, bias: b1.pointer, 0, rows, activation, scratch: scratch)
     if rate > 0 { ck_dropout(y, y, nil, begin * F, 0, rows * F, seed, rate) }
-    ck_matmul_panels(z.pointer + begin * D, nil, y, down.pointer, b2.pointer, nil, 0, rows, D, F, Activation.none.code)
+    down.multiply(z.pointer + begin * D, y, bias: b2.pointer, 0, rows, scratch: scratch)
   }
   if let tape, let slot = z.slot, let pre {
     tape.record(slot) { dz in
       let dx = Tensor(x.shape, device: .cpu)
-      backward(dx, dz, x, pre, w1, b1, w2, b2, activation, drop)
+      backward(dx, dz, x, pre, w1, b1, w2, b2, activation, drop, precision)
       x.slot?.collect(dx)
     }
   }
@@ -46,31 +50,37 @@ public func feedForward(
 /// Fixed splits of the rows, each with its own sums for the weights, added in order.
 private func backward(
   _ dx: Tensor, _ dz: Tensor, _ x: Tensor, _ pre: Tensor, _ w1: Tensor, _ b1: Tensor, _ w2: Tensor, _ b2: Tensor,
-  _ activation: Activation, _ drop: Dropout?
+  _ activation: Activation, _ drop: Dropout?, _ precision: DataType
 ) {
   let (T, D, F) = (x.shape.rows, x.shape.columns, pre.shape.columns)
   let splits = RowSplits(T)
-  let (up, down) = (Panels(w1, transposed: true), Panels(w2, transposed: true))
+  let (up, down) = (Panels(w1, transposed: true, precision), Panels(w2, transposed: true, precision))
   let dw1 = Tensor([splits.count, D * F], device: .cpu), dw2 = Tensor([splits.count, F * D], device: .cpu)
   let db1 = Tensor([splits.count, F], device: .cpu), db2 = Tensor([splits.count, D], device: .cpu)
   let (rate, seed) = (drop?.rate ?? 0, drop?.seed ?? 0)
-  parallel(splits.count, scratch: 2 * rowGrain * F) { split, y in
-    let dy = y + rowGrain * F
+  let packed = max(
+    up.scratch(rowGrain), down.scratch(rowGrain), productScratch(F, D, precision), productScratch(D, F, precision))
+  parallel(splits.count, scratch: 2 * rowGrain * F + packed) { split, y in
+    let (dy, scratch) = (y + rowGrain * F, y + 2 * rowGrain * F)
     let (first, last) = splits.range(split)
     for begin in stride(from: first, to: max(last, first + 1), by: rowGrain) {
       let rows = min(last - begin, rowGrain)
-      let (values, accumulate): (Int, Int32) = (rows * F, begin > first ? 1 : 0)
+      let (values, accumulate) = (rows * F, begin > first)
       let (preRows, dzRows) = (pre.pointer + begin * F, dz.pointer + begin * D)
       ck_activation_forward(y, preRows, 0, values, activation.code)
-      ck_matmul_panels(dy, nil, dzRows, down.pointer, nil, nil, 0, rows, F, D, Activation.none.code)
+      down.multiply(dy, dzRows, 0, rows, scratch: scratch)
       if rate > 0 {
         ck_dropout(y, y, nil, begin * F, 0, values, seed, rate)
         ck_dropout(dy, dy, nil, begin * F, 0, values, seed, rate)
       }
       ck_activation_backward(dy, dy, preRows, 0, values, activation.code)
-      ck_matmul_tn(dw2.pointer + split * F * D, db2.pointer + split * D, y, dzRows, 0, rows, F, D, accumulate)
-      ck_matmul_tn(dw1.pointer + split * D * F, db1.pointer + split * F, x.pointer + begin * D, dy, 0, rows, D, F, accumulate)
-      ck_matmul_panels(dx.pointer + begin * D, nil, dy, up.pointer, nil, nil, 0, rows, D, F, Activation.none.code)
+      addProductRows(
+        dw2.pointer + split * F * D, db2.pointer + split * D, y, dzRows, 0, rows, F, D, accumulate: accumulate, precision,
+        scratch: scratch)
+      addProductRows(
+        dw1.pointer + split * D * F, db1.pointer + split * F, x.pointer + begin * D, dy, 0, rows, D, F, accumulate: accumulate,
+        precision, scratch: scratch)
+      up.multiply(dx.pointer + begin * D, dy, 0, rows, scratch: scratch)
     }
   }
   for (parameter, partials) in [(w1, dw1), (b1, db1), (w2, dw2), (b2, db2)] {

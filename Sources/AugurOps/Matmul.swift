@@ -4,6 +4,8 @@ public import AugurTensors
 import CKernels
 
 private let module = KernelModule(name: "matmul") { String(cString: ck_opencl_matmul()) }
+private let roundingModule = KernelModule(name: "matmul", options: "-D BFLOAT16") { String(cString: ck_opencl_matmul()) }
+private func module(_ precision: DataType) -> KernelModule { precision == .bfloat16 ? roundingModule : module }
 
 /// y = act(x w + bias) + residual.
 ///
@@ -12,10 +14,11 @@ private let module = KernelModule(name: "matmul") { String(cString: ck_opencl_ma
 ///   - w: `[K, N]`, or `[N, K]` when `transposed`.
 ///   - bias: `[N]`.
 ///   - residual: `[T, N]`.
+///   - precision: float32, or bfloat16: the factors of this product and of its gradients are rounded, their sums are float32.
 /// - Returns: `[T, N]`. The bits of a row depend neither on T nor on its place.
 public func linear(
   _ x: Tensor, _ w: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, activation: Activation = .none,
-  transposed: Bool = false
+  transposed: Bool = false, precision: DataType = .float32
 ) -> Tensor {
   let (T, K) = (x.shape.rows, x.shape.columns)
   let N = transposed ? w.shape[0] : w.shape[1]
@@ -25,21 +28,21 @@ public func linear(
       + "got \(x.shape), \(w.shape), \(bias?.shape.description ?? "-"), \(residual?.shape.description ?? "-")")
   let (y, tape) = makeOutput([T, N], of: [x, w, bias, residual], device: x.device)
   let pre = tape != nil && activation != .none ? Tensor([T, N], device: x.device) : nil
-  multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
+  multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
       residual?.slot?.collect(dy, owned: false)
       let dpre = pre.map { activationGradient(dy, $0, activation) } ?? dy
       let db = bias?.slot?.parameterGradient()
       if let dw = w.slot?.parameterGradient(), !transposed {
-        addProduct(into: dw, x, dpre, columnSums: db)
+        addProduct(into: dw, x, dpre, columnSums: db, precision)
       } else {
-        if let dw = w.slot?.parameterGradient() { addProduct(into: dw, dpre, x) }
+        if let dw = w.slot?.parameterGradient() { addProduct(into: dw, dpre, x, precision) }
         if let db { addColumnSums(into: db, dpre) }
       }
       if let slot = x.slot {
         let dx = Tensor(x.shape, device: x.device)
-        multiply(dx, pre: nil, dpre, w, bias: nil, residual: nil, .none, transposed: !transposed)
+        multiply(dx, pre: nil, dpre, w, bias: nil, residual: nil, .none, transposed: !transposed, precision)
         slot.collect(dx)
       }
     }
@@ -50,41 +53,71 @@ public func linear(
 /// The forward of `linear` on plain memory: y[T,N] = act(x[T,K] w + bias) + residual, `pre` the value before act.
 func multiply(
   _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
-  transposed: Bool
+  transposed: Bool, _ precision: DataType
 ) {
   switch x.device {
   case .cpu:
-    multiplyOnCPU(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
-  case .openCL(let queue): multiplyOnQueue(queue, y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed)
+    multiplyOnCPU(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
+  case .openCL(let queue):
+    let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
+    queue.launch(
+      module(precision), transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, pre.argument,
+      x.argument, w.argument, bias.argument, residual.argument, .none, .int(T), .int(N), .int(K), .int(0),
+      .int(Int(activation.code)))
   }
 }
 
 /// A weight `[K, N]` (`[N, K]` when transposed) as the register tiles read it.
 struct Panels {
   private let tensor: Tensor
-  var pointer: UnsafeMutablePointer<Float> { tensor.pointer }
+  private let K: Int, N: Int
+  private let isRounded: Bool
 
-  init(_ w: Tensor, transposed: Bool) {
-    let (K, N) = transposed ? (w.shape[1], w.shape[0]) : (w.shape[0], w.shape[1])
-    let panels = Tensor([ck_panel_floats(N, K)], device: .cpu)
-    parallel(N, grain: 2 * Int(CK_PANEL)) { ck_pack_panels(panels.pointer, w.pointer, $0, $1, N, K, transposed ? 1 : 0) }
-    tensor = panels
+  init(_ w: Tensor, transposed: Bool, _ precision: DataType) {
+    (K, N) = transposed ? (w.shape[1], w.shape[0]) : (w.shape[0], w.shape[1])
+    isRounded = precision == .bfloat16
+    tensor = Tensor([isRounded ? ck_panel_floats_bf16(N, K) : ck_panel_floats(N, K)], device: .cpu)
+    let (pack, panels) = (isRounded, tensor.pointer)
+    parallel(N, grain: 2 * Int(CK_PANEL)) { [K, N] from, to in
+      if pack {
+        ck_pack_panels_bf16(panels, w.pointer, from, to, N, K, transposed ? 1 : 0)
+      } else {
+        ck_pack_panels(panels, w.pointer, from, to, N, K, transposed ? 1 : 0)
+      }
+    }
+  }
+
+  /// Floats of scratch that `multiply` needs for `rows` rows.
+  func scratch(_ rows: Int) -> Int { isRounded ? ck_matmul_scratch_bf16(rows, K) : 0 }
+
+  /// y = act(x w + bias) + residual in rows begin..<end of arrays that begin with row 0.
+  func multiply(
+    _ y: UnsafeMutablePointer<Float>, pre: UnsafeMutablePointer<Float>? = nil, _ x: UnsafePointer<Float>,
+    bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil, _ begin: Int, _ end: Int,
+    _ activation: Activation = .none, scratch: UnsafeMutablePointer<Float>
+  ) {
+    if isRounded {
+      ck_matmul_panels_bf16(y, pre, x, tensor.pointer, bias, residual, begin, end, N, K, activation.code, scratch)
+    } else {
+      ck_matmul_panels(y, pre, x, tensor.pointer, bias, residual, begin, end, N, K, activation.code)
+    }
   }
 }
 
 /// Many rows share one packing of w; few rows of a wide product are cut into columns. Neither changes a bit.
 private func multiplyOnCPU(
   _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
-  transposed: Bool
+  transposed: Bool, _ precision: DataType
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
-  let isTransposed: Int32 = transposed ? 1 : 0
   let scratchFloats = ck_matmul_scratch(N, K)
-  if T > rowGrain, scratchFloats == 0 {
-    let panels = Panels(w, transposed: transposed)
-    parallel(T, grain: rowGrain) {
-      ck_matmul_panels(
-        y.pointer, pre?.pointer, x.pointer, panels.pointer, bias?.pointer, residual?.pointer, $0, $1, N, K, activation.code)
+  if precision == .bfloat16 || (T > rowGrain && scratchFloats == 0) {
+    let panels = Panels(w, transposed: transposed, precision)
+    parallel((T + rowGrain - 1) / rowGrain, scratch: panels.scratch(rowGrain)) { task, scratch in
+      let begin = task * rowGrain
+      panels.multiply(
+        y.pointer, pre: pre?.pointer, x.pointer, bias: bias?.pointer, residual: residual?.pointer, begin,
+        min(T, begin + rowGrain), activation, scratch: scratch)
     }
     return
   }
@@ -94,12 +127,31 @@ private func multiplyOnCPU(
     let (begin, from) = (task / strips * rowGrain, task % strips * columns)
     ck_matmul(
       y.pointer, pre?.pointer, x.pointer, w.pointer, bias?.pointer, residual?.pointer, begin, min(T, begin + rowGrain), from,
-      min(N, from + columns), N, K, isTransposed, activation.code, scratch)
+      min(N, from + columns), N, K, transposed ? 1 : 0, activation.code, scratch)
+  }
+}
+
+/// Floats of scratch that `addProductRows` needs.
+func productScratch(_ K: Int, _ N: Int, _ precision: DataType) -> Int {
+  precision == .bfloat16 ? ck_matmul_tn_scratch_bf16(K, N) : 0
+}
+
+/// dw[K,N] = (or +=) x^T dy over rows begin..<end, and db[N] the same of the column sums of dy.
+func addProductRows(
+  _ dw: UnsafeMutablePointer<Float>, _ db: UnsafeMutablePointer<Float>?, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+  _ begin: Int, _ end: Int, _ K: Int, _ N: Int, accumulate: Bool, _ precision: DataType, scratch: UnsafeMutablePointer<Float>
+) {
+  if precision == .bfloat16 {
+    ck_matmul_tn_bf16(dw, db, x, dy, begin, end, K, N, accumulate ? 1 : 0, scratch)
+  } else {
+    ck_matmul_tn(dw, db, x, dy, begin, end, K, N, accumulate ? 1 : 0)
   }
 }
 
 /// dw[K,N] += x[T,K]^T dy[T,N], and db[N] += the column sums of dy, as fixed splits of T added in order.
-func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tensor? = nil) {
+func addProduct(
+  into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tensor? = nil, _ precision: DataType = .float32
+) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   guard T > 0 else { return }
   let splits = RowSplits(T)
@@ -107,15 +159,16 @@ func addProduct(into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tenso
   case .cpu:
     let partials = Tensor([splits.count, K * N], device: .cpu)
     let sums = db.map { Tensor([splits.count, $0.count], device: .cpu) }
-    parallel(splits.count) { split in
+    parallel(splits.count, scratch: productScratch(K, N, precision)) { split, scratch in
       let (begin, end) = splits.range(split)
-      ck_matmul_tn(
-        partials.pointer + split * K * N, sums.map { $0.pointer + split * N }, x.pointer, dy.pointer, begin, end, K, N, 0)
+      addProductRows(
+        partials.pointer + split * K * N, sums.map { $0.pointer + split * N }, x.pointer, dy.pointer, begin, end, K, N,
+        accumulate: false, precision, scratch: scratch)
     }
     sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
     if let db, let sums { sumPartials(into: db.pointer, sums.pointer, splits: splits.count, count: N) }
   case .openCL(let queue):
-    addProductOnQueue(queue, into: dw, x, dy)
+    addProductOnQueue(queue, into: dw, x, dy, precision)
     if let db { addColumnSums(into: db, dy) }
   }
 }
@@ -141,16 +194,6 @@ func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
       .int(splits.chunk), .int(0), .float(weight))
     sumPartials(queue, into: s, partials, splits: splits.count)
   }
-}
-
-private func multiplyOnQueue(
-  _ queue: OpenCLQueue, _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?,
-  _ activation: Activation, transposed: Bool
-) {
-  let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
-  queue.launch(
-    module, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, pre.argument, x.argument,
-    w.argument, bias.argument, residual.argument, .none, .int(T), .int(N), .int(K), .int(0), .int(Int(activation.code)))
 }
 
 /// y[T,N] = x op(w rows from `firstRow`) + residual: `[T, n]` scores of a tile of items, or their way back.
@@ -183,18 +226,20 @@ func groupProducts(_ queue: OpenCLQueue, _ dw: Tensor, _ x: Tensor, _ dy: Tensor
 }
 
 /// dw rows from `firstRow` += x^T dy, as fixed splits of T added in order; one split goes straight into dw.
-func addProductOnQueue(_ queue: OpenCLQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, firstRow: Int = 0) {
+func addProductOnQueue(
+  _ queue: OpenCLQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, _ precision: DataType = .float32, firstRow: Int = 0
+) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   let splits = RowSplits(T)
   guard splits.count > 1, firstRow == 0, dw.count == K * N else {
     queue.launch(
-      module, "matmul_tn", queue.tuning.tileGrid(K, N), dw.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N),
+      module(precision), "matmul_tn", queue.tuning.tileGrid(K, N), dw.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N),
       .int(1), .int(firstRow), .int(max(1, T)), .int(1))
     return
   }
   let partials = Tensor([splits.count, K * N], device: x.device)
   queue.launch(
-    module, "matmul_tn", queue.tuning.tileGrid(K, N, batch: splits.count), partials.argument, x.argument, dy.argument, .none,
+    module(precision), "matmul_tn", queue.tuning.tileGrid(K, N, batch: splits.count), partials.argument, x.argument, dy.argument, .none,
     .int(T), .int(K), .int(N), .int(1), .int(0), .int(splits.chunk), .int(0))
   sumPartials(queue, into: dw, partials, splits: splits.count)
 }

@@ -70,7 +70,7 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
       let below = objective(op.reference(moved), op)
       let expected = (above - below) / (2 * step)
       #expect(
-        abs(Double(gradient[at]) - expected) <= 2e-3 * Double(size) + 1e-6,
+        abs(Double(gradient[at]) - expected) <= op.gradientTolerance * Double(size) + 1e-6,
         "\(op.stem) \(op.name) on \(device): d input \(i)[\(at)] is \(gradient[at]), not \(expected)")
     }
   }

@@ -9,14 +9,19 @@ private func product(_ x: [Double], _ w: [Double], _ b: [Double], _ T: Int, _ K:
   (0..<T * N).map { i in (0..<K).reduce(b[i % N]) { $0 + x[i / N * K + $1] * w[$1 * N + i % N] } }
 }
 
-let feedForwardCases = [(1, 1, 1), (3, 5, 7), (130, 8, 33), (300, 20, 48), (2, 64, 256)].map { (T: Int, D: Int, F: Int) -> OpCase in
-  OpCase(
-    "FeedForward", "[\(T), \(D)] hidden \(F)",
+private let sizes = [(1, 1, 1), (3, 5, 7), (130, 8, 33), (300, 20, 48), (2, 64, 256)]
+
+let feedForwardCases = sizes.map { feedForwardCase($0, $1, $2, .float32) } + sizes.map { feedForwardCase($0, $1, $2, .bfloat16) }
+
+private func feedForwardCase(_ T: Int, _ D: Int, _ F: Int, _ precision: DataType) -> OpCase {
+  let isRounded = precision == .bfloat16
+  return OpCase(
+    "FeedForward", "[\(T), \(D)] hidden \(F) \(precision)",
     [
       .init([T, D]), .init([D, F], .parameter), .init([F], .parameter), .init([F, D], .parameter), .init([D], .parameter),
-    ], tolerance: 5e-5, flops: 4 * Double(T * D * F)
+    ], tolerance: isRounded ? 2e-2 : 5e-5, gradientTolerance: isRounded ? 3e-2 : 2e-3, flops: 4 * Double(T * D * F)
   ) { x, _ in
-    feedForward(x[0], x[1], x[2], x[3], x[4], activation: .gelu)
+    feedForward(x[0], x[1], x[2], x[3], x[4], activation: .gelu, precision: precision)
   } reference: { x in
     product(product(x[0], x[1], x[2], T, D, F).map(gelu), x[3], x[4], T, F, D)
   }

@@ -17,17 +17,21 @@ private func referenceLinear(_ x: [[Double]], _ T: Int, _ K: Int, _ N: Int, tran
   return y
 }
 
-private func linearCase(_ T: Int, _ K: Int, _ N: Int, transposed: Bool) -> OpCase {
+/// The reference is the same in bfloat16: its tolerance is what rounding the factors may cost.
+private func linearCase(_ T: Int, _ K: Int, _ N: Int, transposed: Bool, _ precision: DataType = .float32) -> OpCase {
   let w: Shape = transposed ? [N, K] : [K, N]
   let inputs: [OpCase.Input] = [.init([T, K]), .init(w, .parameter), .init([N], .parameter), .init([T, N])]
-  let name = "linear \(T)x\(K)x\(N)\(transposed ? " transposed" : "") gelu bias residual"
-  return OpCase("Matmul", name, inputs, flops: 2.0 * Double(T * K * N)) { x, _ in
-    linear(x[0], x[1], bias: x[2], residual: x[3], activation: .gelu, transposed: transposed)
+  let name = "linear \(T)x\(K)x\(N)\(transposed ? " transposed" : "") gelu bias residual \(precision)"
+  let isRounded = precision == .bfloat16
+  return OpCase(
+    "Matmul", name, inputs, tolerance: isRounded ? 1e-2 : 2e-5, gradientTolerance: isRounded ? 2e-2 : 2e-3, flops: 2.0 * Double(T * K * N)
+  ) { x, _ in
+    linear(x[0], x[1], bias: x[2], residual: x[3], activation: .gelu, transposed: transposed, precision: precision)
   } reference: { referenceLinear($0, T, K, N, transposed: transposed) }
 }
 
 private let sizes: [(Int, Int, Int)] = [(1, 1, 1), (3, 5, 7), (127, 20, 48), (128, 64, 64), (129, 50, 33), (700, 16, 24), (0, 4, 4)]
 
 let matmulCases: [OpCase] = sizes.flatMap { T, K, N in
-  [linearCase(T, K, N, transposed: false), linearCase(T, K, N, transposed: true)]
+  [DataType.float32, .bfloat16].flatMap { [linearCase(T, K, N, transposed: false, $0), linearCase(T, K, N, transposed: true, $0)] }
 }

@@ -19,16 +19,20 @@ public struct OpCase: Sendable {
   public let isLoss: Bool
   /// Largest error of a value, relative to the largest of the output.
   public let tolerance: Double
+  /// The same for a gradient, against central differences.
+  public let gradientTolerance: Double
   public let flops: Double
   public let run: @Sendable ([Tensor], Tape?) -> Tensor
   public let reference: @Sendable ([[Double]]) -> [Double]
 
   public init(
-    _ stem: String, _ name: String, _ inputs: [Input], isLoss: Bool = false, tolerance: Double = 2e-5, flops: Double = 0,
+    _ stem: String, _ name: String, _ inputs: [Input], isLoss: Bool = false, tolerance: Double = 2e-5, gradientTolerance: Double = 2e-3,
+    flops: Double = 0,
     run: @escaping @Sendable ([Tensor], Tape?) -> Tensor, reference: @escaping @Sendable ([[Double]]) -> [Double]
   ) {
     (self.stem, self.name, self.inputs, self.isLoss) = (stem, name, inputs, isLoss)
-    (self.tolerance, self.flops, self.run, self.reference) = (tolerance, flops, run, reference)
+    (self.tolerance, self.gradientTolerance, self.flops) = (tolerance, gradientTolerance, flops)
+    (self.run, self.reference) = (run, reference)
   }
 
   public static let all: [OpCase] =

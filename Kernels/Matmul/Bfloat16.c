@@ -1,0 +1,185 @@
+// Products whose factors are rounded to bfloat16 and summed in float32. Two neighbours along the inner axis share a 32-bit word,
+// the lower half first, as vdpbf16ps takes them; a variant without that instruction widens both halves.
+#ifndef CK_BODY
+#define CK_FILE "../Matmul/Bfloat16.c"
+#define CK_WITH_BF16
+#include "epilogue.h"
+
+#include <stdalign.h>
+
+#include "../Common/isa.h"
+
+static CK_DISPATCH(void, pack_rows, (uint32_t *to, const float *x, ck_int rows, ck_int K), (to, x, rows, K))
+static CK_DISPATCH(void, pack_pairs, (uint32_t *to, const float *x, ck_int rows, ck_int cols), (to, x, rows, cols))
+static CK_DISPATCH(void, pack_pair_panels, (uint32_t *to, const float *x, ck_int rows, ck_int cols), (to, x, rows, cols))
+static CK_DISPATCH(void, product_pairs,
+                   (float *c, ck_int ldc, const uint32_t *a, ck_int ra, ck_int ca, const uint32_t *panels, ck_int M,
+                    ck_int N, ck_int P, int add, struct epilogue e),
+                   (c, ldc, a, ra, ca, panels, M, N, P, add, e))
+CK_DISPATCH(void, ck_pack_panels_bf16,
+            (void *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed),
+            (panels, w, from, to, N, K, transposed))
+
+enum { ck_tn_rows = 256 };  // rows of the inner axis that ck_matmul_tn_bf16 packs at a time
+
+static ck_int pairs(ck_int n) { return (n + 1) / 2; }
+static ck_int padded(ck_int n) { return (n + CK_PANEL - 1) / CK_PANEL * CK_PANEL; }
+
+ck_int ck_panel_floats_bf16(ck_int N, ck_int K) { return padded(N) * pairs(K); }
+ck_int ck_matmul_scratch_bf16(ck_int rows, ck_int K) { return rows * pairs(K); }
+ck_int ck_matmul_tn_scratch_bf16(ck_int K, ck_int N) { return ck_tn_rows / 2 * (K + padded(N)); }
+
+void ck_matmul_panels_bf16(float *y, float *pre, const float *x, const void *panels, const float *b, const float *r,
+                           ck_int begin, ck_int end, ck_int N, ck_int K, int act, void *scratch) {
+  const ck_int at = begin * N, P = pairs(K);
+  pack_rows(scratch, x + begin * K, end - begin, K);
+  product_pairs(y + at, N, scratch, P, 1, panels, end - begin, N, P, 0,
+                (struct epilogue){pre ? pre + at : NULL, b, r ? r + at : NULL, act});
+}
+
+void ck_matmul_tn_bf16(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
+                       int accumulate, void *scratch) {
+  if (db) ck_column_sum(db, dy, begin, end, N, accumulate);
+  if (begin >= end && !accumulate) memset(dw, 0, (size_t)(K * N) * sizeof(float));
+  uint32_t *xs = scratch, *dys = xs + ck_tn_rows / 2 * K;
+  for (ck_int t = begin; t < end; t += ck_tn_rows) {
+    const ck_int rows = end - t < ck_tn_rows ? end - t : ck_tn_rows;
+    pack_pairs(xs, x + t * K, rows, K);
+    pack_pair_panels(dys, dy + t * N, rows, N);
+    product_pairs(dw, N, xs, 1, K, dys, K, N, pairs(rows), accumulate || t > begin, (struct epilogue){0});
+  }
+}
+
+#else
+#include "../Common/scalar.h"
+#include "../Common/tile.h"
+#include "strip.h"
+#define dot_pair CK(dot_pair)
+#define pair_block CK(pair_block)
+#define pair_rows_by_panel CK(pair_rows_by_panel)
+#define interleave CK(interleave)
+#define round_lanes CK(round_lanes)
+
+// Words of a panel's depth: panel and a group of rows stay in the first cache.
+enum { CK(pair_depth) = 256 };
+
+CK_INLINE floats dot_pair(floats sum, words a, words b) {
+#ifdef CK_BF16
+  return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+#pragma clang fp contract(fast)
+  sum += (floats)(a << 16) * (floats)(b << 16);
+  return sum + (floats)(a & 0xffff0000u) * (floats)(b & 0xffff0000u);
+#endif
+}
+
+// `block` of tile.h over pairs: a and b are words.
+CK_INLINE void pair_block(float *c, ck_int ldc, const float *from, ck_int ldf, const float *a, ck_int ra, ck_int ca,
+                          const float *b, ck_int ldb, ck_int P, const int rows) {
+  floats sum[8][2];
+  for (int r = 0; r < rows; r++)
+    for (int n = 0; n < 2; n++) sum[r][n] = from ? *(const floats *)(from + r * ldf + n * CK_LANES) : (floats){};
+  for (ck_int p = 0; p < P; p++, a += ca, b += ldb)
+    for (int r = 0; r < rows; r++)
+      for (int n = 0; n < 2; n++)
+        sum[r][n] = dot_pair(sum[r][n], (words)((floats){} + a[r * ra]), *(const words *)(b + n * CK_LANES));
+  for (int r = 0; r < rows; r++)
+    for (int n = 0; n < 2; n++) *(floats *)(c + r * ldc + n * CK_LANES) = sum[r][n];
+}
+
+static __attribute__((noinline)) void pair_rows_by_panel(float *c, ck_int ldc, const float *from, ck_int ldf,
+                                                         const float *a, ck_int ra, ck_int ca, const float *b,
+                                                         ck_int ldb, ck_int P, ck_int M) {
+  ck_int i = 0;
+  for (; i + GROUP <= M; i += GROUP, c += GROUP * ldc, a += GROUP * ra, from += from ? GROUP * ldf : 0)
+    pair_block(c, ldc, from, ldf, a, ra, ca, b, ldb, P, GROUP);
+  for (; i < M; i++, c += ldc, a += ra, from += from ? ldf : 0) pair_block(c, ldc, from, ldf, a, ra, ca, b, ldb, P, 1);
+}
+
+// c[M,N] = (or +=) a b in pairs; a[i,p] is a[i * ra + p * ca], panels [N / PANEL][P, PANEL]. The sum of an element runs over p in
+// order, whatever M, N and the place of its row.
+static void CK(product_pairs)(float *c, ck_int ldc, const uint32_t *a, ck_int ra, ck_int ca, const uint32_t *panels,
+                              ck_int M, ck_int N, ck_int P, int add, struct epilogue e) {
+  for (ck_int p = 0; p < P; p += CK(pair_depth)) {
+    const ck_int depth = least(P - p, CK(pair_depth));
+    for (ck_int j = 0; j < N; j += PANEL)
+      strip(pair_rows_by_panel, c + j, ldc, (const float *)(a + p * ca), ra, ca,
+            (const float *)(panels + j * P + p * PANEL), PANEL, M, least(N - j, PANEL), depth, p > 0 || add,
+            p + depth == P, epilogue_at(e, j));
+  }
+}
+
+// The bfloat16 of each float of x in the lower half of its word.
+CK_INLINE words round_lanes(floats x) {
+#ifdef CK_BF16
+  return (words)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x));
+#else
+  const words bits = (words)x, up = bits + 0x7fffu + ((bits >> 16) & 1u);
+  return choose((words)((bits & 0x7fffffffu) > 0x7f800000u), bits | 0x400000u, up) >> 16;
+#endif
+}
+
+// Two rows to words, the first row in the lower halves; below may be NULL: zeroes.
+CK_INLINE void interleave(uint32_t *to, const float *above, const float *below, ck_int cols) {
+  ck_int j = 0;
+  for (; below && j + CK_LANES <= cols; j += CK_LANES)
+    *(words *)(to + j) = round_lanes(*(const floats *)(above + j)) | round_lanes(*(const floats *)(below + j)) << 16;
+  for (; j < cols; j++) to[j] = ck_round_bf16(above[j]) | (below ? ck_round_bf16(below[j]) << 16 : 0);
+}
+
+static void CK(round_rows)(uint16_t *y, const float *x, ck_int n) {
+  typedef uint16_t half_words __attribute__((vector_size(2 * CK_LANES), aligned(2), may_alias));
+  ck_int k = 0;
+  for (; k + CK_LANES <= n; k += CK_LANES)
+    *(half_words *)(y + k) = __builtin_convertvector(round_lanes(*(const floats *)(x + k)), half_words);
+  for (; k < n; k++) y[k] = (uint16_t)ck_round_bf16(x[k]);
+}
+
+// to[r, pairs of K]: neighbours of a row become a word.
+static void CK(pack_rows)(uint32_t *to, const float *x, ck_int rows, ck_int K) {
+  if (K % 2 == 0) return CK(round_rows)((uint16_t *)to, x, rows * K);
+  for (ck_int r = 0; r < rows; r++, x += K, to += (K + 1) / 2) {
+    CK(round_rows)((uint16_t *)to, x, K);
+    ((uint16_t *)to)[K] = 0;
+  }
+}
+
+// to[pairs of rows, cols]: neighbours of a column become a word.
+static void CK(pack_pairs)(uint32_t *to, const float *x, ck_int rows, ck_int cols) {
+  for (ck_int t = 0; t < rows; t += 2, x += 2 * cols, to += cols)
+    interleave(to, x, t + 1 < rows ? x + cols : NULL, cols);
+}
+
+// The same as panels [cols / PANEL][pairs of rows, PANEL], zeroes after the last column.
+static void CK(pack_pair_panels)(uint32_t *to, const float *x, ck_int rows, ck_int cols) {
+  for (ck_int j = 0; j < cols; j += PANEL) {
+    const ck_int n = least(cols - j, PANEL);
+    for (ck_int t = 0; t < rows; t += 2, to += PANEL) {
+      const float *row = x + t * cols + j;
+      if (n < PANEL) memset(to, 0, PANEL * sizeof(uint32_t));
+      interleave(to, row, t + 1 < rows ? row + cols : NULL, n);
+    }
+  }
+}
+
+static void CK(ck_pack_panels_bf16)(void *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K,
+                                    int transposed) {
+  enum { depth = 256 };
+  alignas(64) float columns[depth * PANEL];
+  for (ck_int j = from; j < to; j += PANEL)
+    for (ck_int k = 0; k < K; k += depth) {
+      const ck_int cols = least(N - j, PANEL), rows = least(K - k, depth);
+      uint32_t *panel = (uint32_t *)panels + j * ((K + 1) / 2) + k / 2 * PANEL;
+      const float *x = w + k * N + j;
+      if (transposed) {
+        pack_transposed(columns, w + j * K + k, K, cols, rows, 0);
+        x = columns;
+      }
+      const ck_int ld = transposed ? PANEL : N, n = transposed ? PANEL : cols;
+      for (ck_int t = 0; t < rows; t += 2, x += 2 * ld, panel += PANEL) {
+        if (n < PANEL) memset(panel, 0, PANEL * sizeof(uint32_t));
+        interleave(panel, x, t + 1 < rows ? x + ld : NULL, n);
+      }
+    }
+}
+#endif
