@@ -2,6 +2,7 @@
 // Dao, FlashAttention-2 (2023). Scores are kept in base 2: q is packed times scale * log2(e), so exp is 2^x.
 #ifndef CK_BODY
 #define CK_FILE "../Attention/Attention.c"
+#define CK_WITH_BF16
 #include "../Common/random.h"
 
 // Rows of a forward query tile, keys of a forward key tile, side of a backward tile; counted from the sequence's start.
@@ -9,24 +10,25 @@ enum { ck_query_tile = 64, ck_key_tile = 256, ck_tile = 64 };
 
 #include "../Common/isa.h"
 
-// Padded for the widest variant; the backward needs more than the forward.
+// Padded for the widest variant; the backward needs more than the forward, and bfloat16 more than float32.
 ck_int ck_attention_scratch(ck_int K, ck_int L) {
   ck_int width = (K + 15) / 16 * 16, length = (L + 31) / 32 * 32;
-  return (3 * length + 5 * ck_tile) * width + 2 * length + 2 * ck_tile * ck_tile + 16;
+  return (3 * length + 5 * ck_tile) * width + 2 * length + 4 * ck_tile * ck_tile + 16;
 }
 
 CK_DISPATCH(void, ck_attention_forward,
             (float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets, ck_int begin,
              ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale,
-             uint64_t seed, float rate, float *scratch),
-            (o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
+             uint64_t seed, float rate, int bf16, float *scratch),
+            (o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, bf16, scratch))
 
 CK_DISPATCH(void, ck_attention_backward,
             (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
              const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K,
-             ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, float *scratch),
+             ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
+             float *scratch),
             (dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
-             scratch))
+             bf16, scratch))
 
 const char *ck_opencl_attention(void) {
   static const char text[] = {
@@ -38,17 +40,22 @@ const char *ck_opencl_attention(void) {
 #else
 
 #include "../Common/tile.h"
+#include "../Common/pairs.h"
 #define LOG2E 1.4426950408889634f
 #define LN2 0.6931471805599453f
 // Short names of this variant's functions.
 #define dropout CK(attention_dropout)
 #define product CK(attention_product)
+#define pair_product CK(attention_pair_product)
+#define multiply CK(attention_multiply)
 #define pack CK(attention_pack)
+#define pack_pairs CK(attention_pack_pairs)
+#define pack_columns CK(attention_pack_columns)
 #define unpack CK(attention_unpack)
 #define fetch CK(attention_fetch)
 #define power2 CK(attention_power2)
 
-// --- products
+// --- products. With bf16 the factors are words of two neighbours along the inner axis, so that every depth and stride halves.
 
 // One group of rows (4, or 8) over any number of vectors; panel is the distance between pairs of vectors in b.
 static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
@@ -63,22 +70,88 @@ static __attribute__((noinline)) void product(float *c, ck_int ldc, const float 
   }
 }
 
+static __attribute__((noinline)) void pair_product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
+                                                   const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
+                                                   ck_int P, int add) {
+  for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
+    const float *from = add ? c : NULL;
+    if (vecs > 1 && rows == 8) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2);
+    if (vecs > 1 && rows == 4) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2);
+    if (vecs == 1 && rows == 8) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1);
+    if (vecs == 1 && rows == 4) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1);
+  }
+}
+
+CK_INLINE void multiply(const int bf16, float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b,
+                        ck_int ldb, ck_int panel, ck_int rows, ck_int vecs, ck_int depth, int add) {
+  (bf16 ? pair_product : product)(c, ldc, a, ra, ca, b, ldb, panel, rows, vecs, depth, add);
+}
+
+// Words, or floats, of n elements along an inner axis.
+CK_INLINE ck_int CK(attention_depth)(const int bf16, ck_int n) { return bf16 ? (n + 1) / 2 : n; }
+
 // --- packing
 
-// y[r, width] = factor * x[r, K], zeroes to the right and in the rows up to `padded`.
-static void pack(float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded, ck_int K,
+// Lanes i ..< i + CK_LANES of factor * x[K], zeroes from K on.
+CK_INLINE floats CK(attention_lanes)(const float *x, ck_int i, ck_int K, float factor) {
+  if (i + CK_LANES <= K) return factor * *(const floats *)(x + i);
+  float part[CK_LANES] = {0};
+  for (ck_int l = i; l < K; l++) part[l - i] = factor * x[l];
+  return *(const floats *)part;
+}
+
+// Left factor of a product over K: y[r, width] (width / 2 words) = factor * x[r, K], zeroes to the right and in the rows up to
+// `padded`.
+static void pack(const int bf16, float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded, ck_int K,
                  float factor) {
-  for (ck_int r = 0; r < rows; r++) {
-    for (ck_int i = 0; i < K; i++) y[r * width + i] = factor * x[r * ldx + i];
-    for (ck_int i = K; i < width; i++) y[r * width + i] = 0;
+  const ck_int stride = bf16 ? width / 2 : width;
+  for (ck_int r = 0; r < rows; r++, y += stride, x += ldx)
+    for (ck_int i = 0; i < width; i += CK_LANES) {
+      const floats part = CK(attention_lanes)(x, i, K, factor);
+      if (bf16)
+        store_halves((uint16_t *)y + i, part);
+      else
+        *(floats *)(y + i) = part;
+    }
+  memset(y, 0, (size_t)((padded - rows) * stride) * sizeof(float));
+}
+
+// Right factor of a product over the rows: y[r, width], or with bf16 words of two rows, zeroes in the rows up to `padded`.
+static void pack_pairs(const int bf16, float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded,
+                       ck_int K, float factor) {
+  if (!bf16) return pack(0, y, width, x, ldx, rows, padded, K, factor);
+  for (ck_int r = 0; r < rows; r += 2, y += width, x += 2 * ldx)
+    for (ck_int i = 0; i < width; i += CK_LANES) {
+      const floats above = CK(attention_lanes)(x, i, K, factor);
+      const floats below = r + 1 < rows ? CK(attention_lanes)(x + ldx, i, K, factor) : (floats){};
+      *(words *)(y + i) = round_lanes(above) | round_lanes(below) << 16;
+    }
+  memset(y, 0, (size_t)(((padded + 1) / 2 - (rows + 1) / 2) * width) * sizeof(float));
+}
+
+// Right factor of a product over K: the rows of x as the columns of panels, by words with bf16.
+static void pack_columns(const int bf16, float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
+  if (!bf16) return pack_transposed(y, x, ldx, rows, K, 0);
+  enum { most = 128 };
+  uint32_t panel[PANEL * most];
+  const ck_int P = (K + 1) / 2;
+  for (ck_int r0 = 0; r0 < rows; r0 += PANEL) {
+    const ck_int count = least(rows - r0, PANEL);
+    for (ck_int r = 0; r < count; r++) {
+      round_row((uint16_t *)(panel + r * most), x + (r0 + r) * ldx, K);
+      if (K % 2 != 0) ((uint16_t *)(panel + r * most))[K] = 0;
+    }
+    pack_transposed(y + r0 * P, (const float *)panel, most, count, P, 0);
   }
-  memset(y + rows * width, 0, (size_t)((padded - rows) * width) * sizeof(float));
 }
 
 // y[r, K] = factor * x[r, 0:K], x of row length width
 static void unpack(float *y, ck_int ldy, const float *x, ck_int width, ck_int rows, ck_int K, float factor) {
-  for (ck_int r = 0; r < rows; r++)
-    for (ck_int i = 0; i < K; i++) y[r * ldy + i] = factor * x[r * width + i];
+  for (ck_int r = 0; r < rows; r++, y += ldy, x += width) {
+    ck_int i = 0;
+    for (; i + CK_LANES <= K; i += CK_LANES) *(floats *)(y + i) = factor * *(const floats *)(x + i);
+    for (; i < K; i++) y[i] = factor * x[i];
+  }
 }
 
 // Rows of one head are far apart and defeat the hardware's prefetch, so a task asks, while it computes, for the rows
@@ -107,10 +180,11 @@ CK_INLINE floats power2(floats x) {
 }
 
 CK_INLINE float CK(attention_sum)(floats x) {
-#pragma clang fp reassociate(on)
-  float sum = 0;
-  for (int l = 0; l < CK_LANES; l++) sum += x[l];
-  return sum;
+  float sum[CK_LANES];
+  memcpy(sum, &x, sizeof sum);
+  for (int n = CK_LANES / 2; n > 0; n /= 2)
+    for (int l = 0; l < n; l++) sum[l] += sum[l + n];
+  return sum[0];
 }
 
 CK_INLINE float CK(attention_max)(floats x) {
@@ -121,10 +195,11 @@ CK_INLINE float CK(attention_max)(floats x) {
   return top[0];
 }
 
-CK_INLINE float CK(attention_dot)(const float *x, const float *y, ck_int n) {
+// delta = dO . O, of the dO that the products see: where P is 1 they cancel.
+CK_INLINE float CK(attention_delta)(const int bf16, const float *go, const float *o, ck_int n) {
 #pragma clang fp reassociate(on) contract(fast)
   float sum = 0;
-  for (ck_int i = 0; i < n; i++) sum += x[i] * y[i];
+  for (ck_int i = 0; i < n; i++) sum += (bf16 ? ck_from_bits(ck_round_bf16(go[i]) << 16) : go[i]) * o[i];
   return sum;
 }
 
@@ -177,25 +252,26 @@ CK_INLINE void CK(attention_softmax)(float *s, ck_int vecs, ck_int n, float *max
   *max = m;
 }
 
-static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const float *k, const float *v,
-                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, ck_int H,
-                                     ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
-                                     float *scratch) {
-  const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES;
+CK_INLINE void CK(attention_forward)(const int bf16, float *o, float *lse, const float *q, const float *k, const float *v,
+                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K,
+                                     ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed,
+                                     float rate, float *scratch) {
+  const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES, depth = CK(attention_depth)(bf16, K);
+  const ck_int query_row = bf16 ? width / 2 : width, cell_row = bf16 ? ck_key_tile / 2 : ck_key_tile;
   for (ck_int task = begin; task < end; task++) {
     const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t;
     const ck_int next = least(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
     // Row i of this sequence, if it has a query, has query and output tq + i.
     const ck_int first = last ? L - last : 0, tq = last ? task / H * last - first : t;
     if (first < 0) continue;
-    float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
-    float *query = s + GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
-    float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + L * width;
-    pack(values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
-    pack_transposed(keys, k + t * ldk + h * K, ldk, L, K, 0);
+    float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *cells = bf16 ? s + GROUP * ck_key_tile : s;
+    float *query = s + 2 * GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
+    float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + rounded(L, 2) * width;
+    pack_pairs(bf16, values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
+    pack_columns(bf16, keys, k + t * ldk + h * K, ldk, L, K);
     for (ck_int i0 = first; i0 < L; i0 += ck_query_tile) {
       const ck_int rows = least(L - i0, ck_query_tile);
-      pack(query, width, q + (tq + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
+      pack(bf16, query, width, q + (tq + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
       for (ck_int j0 = 0; j0 < i0 + rows; j0 += ck_key_tile)
         for (ck_int g = 0; g < rows; g += GROUP) {
           const ck_int group = rows - g > 4 ? GROUP : 4, n = least(least(i0 + g + group, L) - j0, ck_key_tile);
@@ -207,13 +283,16 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
             fetch(v + (tn + i) * ldv + hn * K, ldv, group, K, 0);
             fetch(o + (t + i) * ldo + h * K, ldo, group, K, 1);
           }
-          product(s, ck_key_tile, query + g * width, width, 1, keys + j0 * K, PANEL, PANEL * K, group, vecs, K, 0);
-          for (ck_int r = g; r < least(g + group, rows); r++)
-            CK(attention_softmax)(s + (r - g) * ck_key_tile, vecs, least(i0 + r + 1 - j0, n), max + r, sum + r,
-                                  acc + r * width, width, j0,
+          multiply(bf16, s, ck_key_tile, query + g * query_row, query_row, 1, keys + j0 * depth, PANEL, PANEL * depth,
+                   group, vecs, depth, 0);
+          for (ck_int r = g; r < least(g + group, rows); r++) {
+            float *row = s + (r - g) * ck_key_tile;
+            CK(attention_softmax)(row, vecs, least(i0 + r + 1 - j0, n), max + r, sum + r, acc + r * width, width, j0,
                                   CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
-          product(acc + g * width, width, s, ck_key_tile, 1, values + j0 * width, width, PANEL, group, kvecs, n,
-                  j0 > 0);
+            if (bf16) round_row((uint16_t *)(cells + (r - g) * cell_row), row, vecs * CK_LANES);
+          }
+          multiply(bf16, acc + g * width, width, cells, cell_row, 1, values + CK(attention_depth)(bf16, j0) * width,
+                   width, PANEL, group, kvecs, CK(attention_depth)(bf16, n), j0 > 0);
         }
       for (ck_int r = 0; r < rows; r++) {
         unpack(o + (tq + i0 + r) * ldo + h * K, ldo, acc + r * width, width, 1, K, 1 / ((1 - rate) * sum[r]));
@@ -221,6 +300,18 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
       }
     }
   }
+}
+
+static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const float *k, const float *v,
+                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, ck_int H,
+                                     ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale,
+                                     uint64_t seed, float rate, int bf16, float *scratch) {
+  if (bf16)
+    CK(attention_forward)(1, o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
+                          scratch);
+  else
+    CK(attention_forward)(0, o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
+                          scratch);
 }
 
 // --- backward
@@ -244,30 +335,40 @@ CK_INLINE void CK(attention_row_backward)(float *s, float *dp, ck_int vecs, ck_i
   }
 }
 
-static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k,
-                                      const float *v, const float *o, const float *lse, const int32_t *offsets,
-                                      ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
-                                      ck_int ldo, float scale, uint64_t seed, float rate, float *scratch) {
-  const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES;
+CK_INLINE void CK(attention_backward)(const int bf16, float *dq, float *dk, float *dv, const float *go, const float *q,
+                                      const float *k, const float *v, const float *o, const float *lse,
+                                      const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq,
+                                      ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
+                                      float *scratch) {
+  const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES, depth = CK(attention_depth)(bf16, K);
+  const ck_int left_row = bf16 ? width / 2 : width, cell_row = bf16 ? ck_tile / 2 : ck_tile;
   for (ck_int task = begin; task < end; task++) {
     const ck_int h = task % H, t = offsets[task / H], L = offsets[task / H + 1] - t, padded = rounded(L, GROUP);
     const ck_int next = least(task + 1, end - 1), hn = next % H, tn = offsets[next / H];
     float *p = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *ds = p + ck_tile * ck_tile;
-    float *key_columns = ds + ck_tile * ck_tile, *value_columns = key_columns + ck_tile * K;
+    // The same cells as the products take them: by rows, and by pairs of rows.
+    float *ds_rows = bf16 ? ds + ck_tile * ck_tile : ds, *p_pairs = bf16 ? ds_rows + ck_tile * ck_tile / 2 : p;
+    float *ds_pairs = bf16 ? p_pairs + ck_tile * ck_tile / 2 : ds;
+    float *key_columns = p + 4 * ck_tile * ck_tile, *value_columns = key_columns + ck_tile * K;
     float *key = value_columns + ck_tile * K, *dkey = key + ck_tile * width, *dvalue = dkey + ck_tile * width;
     float *query = dvalue + ck_tile * width, *grad = query + padded * width, *dquery = grad + padded * width;
+    float *query_pairs = bf16 ? query + padded * width / 2 : query, *grad_pairs = bf16 ? grad + padded * width / 2 : grad;
     float *rowlse = dquery + padded * width, *delta = rowlse + L;
-    pack(query, width, q + t * ldq + h * K, ldq, L, padded, K, scale * LOG2E);
-    pack(grad, width, go + t * ldo + h * K, ldo, L, padded, K, 1);
+    pack(bf16, query, width, q + t * ldq + h * K, ldq, L, padded, K, scale * LOG2E);
+    pack(bf16, grad, width, go + t * ldo + h * K, ldo, L, padded, K, 1);
+    if (bf16) {
+      pack_pairs(1, query_pairs, width, q + t * ldq + h * K, ldq, L, padded, K, scale * LOG2E);
+      pack_pairs(1, grad_pairs, width, go + t * ldo + h * K, ldo, L, padded, K, 1);
+    }
     for (ck_int i = 0; i < L; i++) {
       rowlse[i] = lse[(t + i) * H + h] * LOG2E;
-      delta[i] = CK(attention_dot)(grad + i * width, o + (t + i) * ldo + h * K, K);
+      delta[i] = CK(attention_delta)(bf16, go + (t + i) * ldo + h * K, o + (t + i) * ldo + h * K, K);
     }
     for (ck_int j0 = 0; j0 < L; j0 += ck_tile) {
       const ck_int keys = least(L - j0, ck_tile);
-      pack_transposed(key_columns, k + (t + j0) * ldk + h * K, ldk, keys, K, 0);
-      pack_transposed(value_columns, v + (t + j0) * ldv + h * K, ldv, keys, K, 0);
-      pack(key, width, k + (t + j0) * ldk + h * K, ldk, keys, keys, K, 1);
+      pack_columns(bf16, key_columns, k + (t + j0) * ldk + h * K, ldk, keys, K);
+      pack_columns(bf16, value_columns, v + (t + j0) * ldv + h * K, ldv, keys, K);
+      pack_pairs(bf16, key, width, k + (t + j0) * ldk + h * K, ldk, keys, keys, K, 1);
       for (ck_int i0 = j0; i0 < L; i0 += ck_tile) {
         const ck_int rows = least(L - i0, ck_tile);
         const int diagonal = i0 == j0;
@@ -286,21 +387,34 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
             fetch(dk + (t + i) * ldk + h * K, ldk, group, K, 1);
             fetch(dv + (t + i) * ldv + h * K, ldv, group, K, 1);
           }
-          product(pg, ck_tile, query + (i0 + g) * width, width, 1, key_columns, PANEL, PANEL * K, group, vecs, K, 0);
-          product(dg, ck_tile, grad + (i0 + g) * width, width, 1, value_columns, PANEL, PANEL * K, group, vecs, K, 0);
+          multiply(bf16, pg, ck_tile, query + (i0 + g) * left_row, left_row, 1, key_columns, PANEL, PANEL * depth, group,
+                   vecs, depth, 0);
+          multiply(bf16, dg, ck_tile, grad + (i0 + g) * left_row, left_row, 1, value_columns, PANEL, PANEL * depth, group,
+                   vecs, depth, 0);
           for (ck_int r = g; r < least(g + group, rows); r++)
             CK(attention_row_backward)(p + r * ck_tile, ds + r * ck_tile, vecs, diagonal ? r + 1 : keys, rowlse[i0 + r],
                                        delta[i0 + r], j0,
                                        CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
-          product(dquery + (i0 + g) * width, width, dg, ck_tile, 1, key, width, PANEL, group, kvecs, n, j0 > 0);
+          if (bf16) {
+            const ck_int columns = vecs * CK_LANES;
+            for (ck_int r = g; r < g + group; r++)
+              round_row((uint16_t *)(ds_rows + r * cell_row), ds + r * ck_tile, columns);
+            for (ck_int r = g; r < g + group; r += 2) {
+              interleave((uint32_t *)p_pairs + r / 2 * ck_tile, p + r * ck_tile, p + (r + 1) * ck_tile, columns);
+              interleave((uint32_t *)ds_pairs + r / 2 * ck_tile, ds + r * ck_tile, ds + (r + 1) * ck_tile, columns);
+            }
+          }
+          multiply(bf16, dquery + (i0 + g) * width, width, ds_rows + g * cell_row, cell_row, 1, key, width, PANEL, group,
+                   kvecs, CK(attention_depth)(bf16, n), j0 > 0);
         }
         for (ck_int g = 0; g < keys; g += GROUP) {
-          const ck_int group = keys - g > 4 ? GROUP : 4, from = diagonal ? g : 0, depth = rows - from;
-          const ck_int cells = from * ck_tile + g, row = (i0 + from) * width;
-          product(dvalue + g * width, width, p + cells, 1, ck_tile, grad + row, width, PANEL, group, kvecs, depth,
-                  !diagonal);
-          product(dkey + g * width, width, ds + cells, 1, ck_tile, query + row, width, PANEL, group, kvecs, depth,
-                  !diagonal);
+          const ck_int group = keys - g > 4 ? GROUP : 4, from = diagonal ? g : 0;
+          const ck_int cells = CK(attention_depth)(bf16, from) * ck_tile + g, inner = CK(attention_depth)(bf16, rows - from);
+          const ck_int row = CK(attention_depth)(bf16, i0 + from) * width;
+          multiply(bf16, dvalue + g * width, width, p_pairs + cells, 1, ck_tile, grad_pairs + row, width, PANEL, group,
+                   kvecs, inner, !diagonal);
+          multiply(bf16, dkey + g * width, width, ds_pairs + cells, 1, ck_tile, query_pairs + row, width, PANEL, group,
+                   kvecs, inner, !diagonal);
         }
       }
       unpack(dk + (t + j0) * ldk + h * K, ldk, dkey, width, keys, K, LN2);
@@ -308,6 +422,18 @@ static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const flo
     }
     unpack(dq + t * ldq + h * K, ldq, dquery, width, L, K, scale);
   }
+}
+
+static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k,
+                                      const float *v, const float *o, const float *lse, const int32_t *offsets,
+                                      ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
+                                      ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch) {
+  if (bf16)
+    CK(attention_backward)(1, dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed,
+                           rate, scratch);
+  else
+    CK(attention_backward)(0, dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed,
+                           rate, scratch);
 }
 
 #endif

@@ -33,6 +33,17 @@ hvec head_load(__global const float *p, int count) {
   return HEAD_LOAD(part);
 }
 
+// With BFLOAT16 the factors of every product are rounded to bfloat16; sums and the softmax stay float32.
+#ifdef BFLOAT16
+ROUND_BF16(hvec, JOIN(int, HEAD_VECTOR), JOIN(uint, HEAD_VECTOR), head_round, JOIN(as_float, HEAD_VECTOR),
+           JOIN(as_uint, HEAD_VECTOR))
+#define FACTOR(x) round_bf16(x)
+#else
+#define head_round(x) (x)
+#define FACTOR(x) (x)
+#endif
+hvec head_factor(__global const float *p, int count) { return head_round(head_load(p, count)); }
+
 void head_store(hvec x, __global float *p, int count) {
   if (count >= HEAD_VECTOR) {
     HEAD_STORE(x, p);
@@ -60,7 +71,7 @@ int sequence_of(__global const int *offsets, int B, int t) {
 void stage(__local hvec *tile, __global const float *source, int first, int end, int ld, int K) {
   for (int e = get_local_id(0); e < (end - first) * PARTS; e += QUERIES) {
     const int row = e / PARTS, c = e % PARTS;
-    tile[e] = head_load(source + (size_t)(first + row) * ld + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    tile[e] = head_factor(source + (size_t)(first + row) * ld + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
   }
 }
 
@@ -86,7 +97,7 @@ ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, 
   const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
   hvec query[PARTS], sum[PARTS];
   FOR_PARTS(c) {
-    query[c] = head_load(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
     sum[c] = (hvec)(0.0f);
   }
   float maximum = -INFINITY, normaliser = 0;
@@ -108,7 +119,7 @@ ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, 
       float p = exp(score - maximum);
       normaliser += p;
       if (rate > 0) p *= keep_scale(key, base, j - start, threshold, rate);
-      FOR_PARTS(c) sum[c] = fma((hvec)(p), values[(j - tile) * PARTS + c], sum[c]);
+      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(p)), values[(j - tile) * PARTS + c], sum[c]);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
@@ -137,8 +148,8 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
   const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
   hvec query[PARTS], gradient[PARTS], sum[PARTS], product = (hvec)(0.0f);
   FOR_PARTS(c) {
-    query[c] = head_load(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    gradient[c] = head_load(go + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    gradient[c] = head_factor(go + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
     product = fma(gradient[c], head_load(o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR), product);
     sum[c] = (hvec)(0.0f);
   }
@@ -156,7 +167,7 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
       }
       const float keep = rate > 0 ? keep_scale(key, base, j - start, threshold, rate) : 1.0f;
       const float ds = exp(scale * head_sum(score) - row_lse) * (keep * head_sum(dp) - row_delta);
-      FOR_PARTS(c) sum[c] = fma((hvec)(ds), keys[(j - tile) * PARTS + c], sum[c]);
+      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(ds)), keys[(j - tile) * PARTS + c], sum[c]);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
@@ -185,8 +196,8 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
   const uint threshold = random_threshold(rate);
   hvec key[PARTS], value[PARTS], sum_k[PARTS], sum_v[PARTS];
   FOR_PARTS(c) {
-    key[c] = head_load(k + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    value[c] = head_load(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    key[c] = head_factor(k + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    value[c] = head_factor(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
     sum_k[c] = sum_v[c] = (hvec)(0.0f);
   }
   for (int tile = row0; tile < end; tile += KEYS) {
@@ -212,8 +223,8 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
       const float p = exp(scale * head_sum(score) - tile_lse[i - tile]);
       const float ds = p * (keep * head_sum(dp) - tile_delta[i - tile]);
       FOR_PARTS(c) {
-        sum_v[c] = fma((hvec)(p * keep), gradients[(i - tile) * PARTS + c], sum_v[c]);
-        sum_k[c] = fma((hvec)(ds), queries[(i - tile) * PARTS + c], sum_k[c]);
+        sum_v[c] = fma((hvec)(FACTOR(p * keep)), gradients[(i - tile) * PARTS + c], sum_v[c]);
+        sum_k[c] = fma((hvec)(FACTOR(ds)), queries[(i - tile) * PARTS + c], sum_k[c]);
       }
     }
     barrier(CLK_LOCAL_MEM_FENCE);

@@ -53,47 +53,20 @@ void ck_matmul_tn_bf16(float *dw, float *db, const float *x, const float *dy, ck
 #else
 #include "../Common/scalar.h"
 #include "../Common/tile.h"
+#include "../Common/pairs.h"
 #include "strip.h"
-#define dot_pair CK(dot_pair)
-#define pair_block CK(pair_block)
 #define pair_rows_by_panel CK(pair_rows_by_panel)
-#define interleave CK(interleave)
-#define round_lanes CK(round_lanes)
 
 // Words of a panel's depth: panel and a group of rows stay in the first cache.
 enum { CK(pair_depth) = 256 };
-
-CK_INLINE floats dot_pair(floats sum, words a, words b) {
-#ifdef CK_BF16
-  return (floats)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#else
-#pragma clang fp contract(fast)
-  sum += (floats)(a << 16) * (floats)(b << 16);
-  return sum + (floats)(a & 0xffff0000u) * (floats)(b & 0xffff0000u);
-#endif
-}
-
-// `block` of tile.h over pairs: a and b are words.
-CK_INLINE void pair_block(float *c, ck_int ldc, const float *from, ck_int ldf, const float *a, ck_int ra, ck_int ca,
-                          const float *b, ck_int ldb, ck_int P, const int rows) {
-  floats sum[8][2];
-  for (int r = 0; r < rows; r++)
-    for (int n = 0; n < 2; n++) sum[r][n] = from ? *(const floats *)(from + r * ldf + n * CK_LANES) : (floats){};
-  for (ck_int p = 0; p < P; p++, a += ca, b += ldb)
-    for (int r = 0; r < rows; r++)
-      for (int n = 0; n < 2; n++)
-        sum[r][n] = dot_pair(sum[r][n], (words)((floats){} + a[r * ra]), *(const words *)(b + n * CK_LANES));
-  for (int r = 0; r < rows; r++)
-    for (int n = 0; n < 2; n++) *(floats *)(c + r * ldc + n * CK_LANES) = sum[r][n];
-}
 
 static __attribute__((noinline)) void pair_rows_by_panel(float *c, ck_int ldc, const float *from, ck_int ldf,
                                                          const float *a, ck_int ra, ck_int ca, const float *b,
                                                          ck_int ldb, ck_int P, ck_int M) {
   ck_int i = 0;
   for (; i + GROUP <= M; i += GROUP, c += GROUP * ldc, a += GROUP * ra, from += from ? GROUP * ldf : 0)
-    pair_block(c, ldc, from, ldf, a, ra, ca, b, ldb, P, GROUP);
-  for (; i < M; i++, c += ldc, a += ra, from += from ? ldf : 0) pair_block(c, ldc, from, ldf, a, ra, ca, b, ldb, P, 1);
+    pair_block(c, ldc, from, ldf, a, ra, ca, b, ldb, P, GROUP, 2);
+  for (; i < M; i++, c += ldc, a += ra, from += from ? ldf : 0) pair_block(c, ldc, from, ldf, a, ra, ca, b, ldb, P, 1, 2);
 }
 
 // c[M,N] = (or +=) a b in pairs; a[i,p] is a[i * ra + p * ca], panels [N / PANEL][P, PANEL]. The sum of an element runs over p in
@@ -109,37 +82,11 @@ static void CK(product_pairs)(float *c, ck_int ldc, const uint32_t *a, ck_int ra
   }
 }
 
-// The bfloat16 of each float of x in the lower half of its word.
-CK_INLINE words round_lanes(floats x) {
-#ifdef CK_BF16
-  return (words)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x));
-#else
-  const words bits = (words)x, up = bits + 0x7fffu + ((bits >> 16) & 1u);
-  return choose((words)((bits & 0x7fffffffu) > 0x7f800000u), bits | 0x400000u, up) >> 16;
-#endif
-}
-
-// Two rows to words, the first row in the lower halves; below may be NULL: zeroes.
-CK_INLINE void interleave(uint32_t *to, const float *above, const float *below, ck_int cols) {
-  ck_int j = 0;
-  for (; below && j + CK_LANES <= cols; j += CK_LANES)
-    *(words *)(to + j) = round_lanes(*(const floats *)(above + j)) | round_lanes(*(const floats *)(below + j)) << 16;
-  for (; j < cols; j++) to[j] = ck_round_bf16(above[j]) | (below ? ck_round_bf16(below[j]) << 16 : 0);
-}
-
-static void CK(round_rows)(uint16_t *y, const float *x, ck_int n) {
-  typedef uint16_t half_words __attribute__((vector_size(2 * CK_LANES), aligned(2), may_alias));
-  ck_int k = 0;
-  for (; k + CK_LANES <= n; k += CK_LANES)
-    *(half_words *)(y + k) = __builtin_convertvector(round_lanes(*(const floats *)(x + k)), half_words);
-  for (; k < n; k++) y[k] = (uint16_t)ck_round_bf16(x[k]);
-}
-
 // to[r, pairs of K]: neighbours of a row become a word.
 static void CK(pack_rows)(uint32_t *to, const float *x, ck_int rows, ck_int K) {
-  if (K % 2 == 0) return CK(round_rows)((uint16_t *)to, x, rows * K);
+  if (K % 2 == 0) return round_row((uint16_t *)to, x, rows * K);
   for (ck_int r = 0; r < rows; r++, x += K, to += (K + 1) / 2) {
-    CK(round_rows)((uint16_t *)to, x, K);
+    round_row((uint16_t *)to, x, K);
     ((uint16_t *)to)[K] = 0;
   }
 }

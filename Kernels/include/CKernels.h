@@ -120,15 +120,16 @@ void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t
 // Dropout on P: cell (t, h, j) is kept when ck_hash(seed, (t * H + h) * 65536 + j) >= rate * 2^32, j counted inside the sequence, t the
 // row of the batch; kept cells are divided by 1 - rate; the normaliser is that of the undropped row. rate 0: no dropout.
 // last > 0: only the last `last` rows of each sequence have a query, with the same bits; q, o and lse hold those rows alone, no dropout.
+// bf16: the factors of every product are rounded to bfloat16, sums and softmax stay float32. K is at most 256.
 // scratch: ck_attention_scratch(K, Lmax) floats.
 ck_int ck_attention_scratch(ck_int K, ck_int L);
 void ck_attention_forward(float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets,
                           ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
-                          ck_int ldo, float scale, uint64_t seed, float rate, float *scratch);
+                          ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch);
 // dq, dk, dv (overwritten, same strides as q, k, v); o and lse from the forward. Never an L x L array in memory.
 void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
                            const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H,
-                           ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
+                           ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
                            float *scratch);
 
 // --- SampledLoss: rows are cut into groups that share N negatives -------------------------------------------------------------

@@ -16,7 +16,8 @@ package struct KernelModule: Sendable {
 
 /// One argument of a kernel, in the order of its parameter list.
 package enum KernelArgument {
-  case buffer(OpenCLBuffer)
+  /// Device memory. The argument owns it until the kernel is in the queue: given back earlier, another thread could fill it first.
+  case storage(Storage)
   case int(Int)
   case float(Float)
   case seed(UInt64)

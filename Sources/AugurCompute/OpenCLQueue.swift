@@ -126,9 +126,9 @@ public final class OpenCLQueue: @unchecked Sendable {
 
   /// Sets the first `bytes` bytes, a multiple of 4, to zero. By a kernel: clEnqueueFillBuffer fails on large NVIDIA
   /// buffers.
-  package func fill(_ buffer: OpenCLBuffer, bytes: Int) {
-    precondition(bytes <= buffer.bytes && bytes % 4 == 0, "fill: expected at most \(buffer.bytes) bytes, got \(bytes)")
-    launch(OpenCLQueue.fillModule, "fill", tuning.elementGrid(bytes / 4), .buffer(buffer), .int(bytes / 4), .float(0))
+  package func fill(_ storage: Storage, bytes: Int) {
+    precondition(bytes <= storage.buffer.bytes && bytes % 4 == 0, "fill: expected at most \(storage.buffer.bytes) bytes, got \(bytes)")
+    launch(OpenCLQueue.fillModule, "fill", tuning.elementGrid(bytes / 4), .storage(storage), .int(bytes / 4), .float(0))
   }
 
   private static let fillModule = KernelModule(name: "activation") { String(cString: ck_opencl_activation()) }
@@ -168,8 +168,8 @@ public final class OpenCLQueue: @unchecked Sendable {
 
   private static func set(_ argument: KernelArgument, _ index: cl_uint, of kernel: cl_kernel) -> cl_int {
     switch argument {
-    case .buffer(let buffer):
-      var memory: cl_mem? = buffer.memory
+    case .storage(let storage):
+      var memory: cl_mem? = storage.buffer.memory
       return clSetKernelArg(kernel, index, MemoryLayout<cl_mem?>.size, &memory)
     case .int(let value):
       guard var value = cl_int(exactly: value) else {

@@ -79,21 +79,26 @@ public struct SelfAttention {
   let output: Linear
   let heads: Int
   let dropout: Float
+  let precision: DataType
 
   public init(_ name: String, _ width: Int, heads: Int, dropout: Float, in store: ParameterStore) {
     query = Linear("\(name).query", width, width, in: store)
     keyValue = Linear("\(name).key-value", width, 2 * width, in: store)
     output = Linear("\(name).output", width, width, in: store)
-    (self.heads, self.dropout) = (heads, dropout)
+    (self.heads, self.dropout, precision) = (heads, dropout, store.precision)
   }
 
   /// MHA(q, x, x). Where `q` has fewer rows than `x`, or the pass keeps a cache, they are the last of each history.
   public func callAsFunction(q: Tensor, _ x: Tensor, _ rows: Jagged, _ pass: Pass) -> Tensor {
     if let cache = pass.cache {
       let kv = cache.extended(by: keyValue(x))
-      return output(lastAttention(q: query(q), kv: kv, Jagged(offsets: [0, Int32(kv.shape.rows)], device: kv.device), heads: heads))
+      let history = Jagged(offsets: [0, Int32(kv.shape.rows)], device: kv.device)
+      return output(lastAttention(q: query(q), kv: kv, history, heads: heads, precision: precision))
     }
-    if q.shape.rows < x.shape.rows { return output(lastAttention(q: query(q), kv: keyValue(x), rows, heads: heads)) }
-    return output(attention(q: query(q), kv: keyValue(x), rows, heads: heads, dropout: pass.dropout(dropout)))
+    if q.shape.rows < x.shape.rows {
+      return output(lastAttention(q: query(q), kv: keyValue(x), rows, heads: heads, precision: precision))
+    }
+    let drop = pass.dropout(dropout)
+    return output(attention(q: query(q), kv: keyValue(x), rows, heads: heads, dropout: drop, precision: precision))
   }
 }

@@ -5,9 +5,10 @@ public import AugurTensors
 import CKernels
 
 /// One program for each width of a head, rounded up: the tiles are arrays of that size.
-private func module(width K: Int) -> KernelModule {
+private func module(width K: Int, _ precision: DataType) -> KernelModule {
   let width = [16, 32, 64, 128, 256].first { $0 >= K } ?? 256
-  return KernelModule(name: "attention", options: "-D WIDTH=\(width)") { String(cString: ck_opencl_attention()) }
+  let rounding = precision == .bfloat16 ? " -D BFLOAT16" : ""
+  return KernelModule(name: "attention", options: "-D WIDTH=\(width)\(rounding)") { String(cString: ck_opencl_attention()) }
 }
 
 /// Columns `offset ..< offset + width` of the rows of a tensor.
@@ -24,24 +25,29 @@ private struct Columns {
 ///   - qkv: `[T, 3 D]`: queries, keys and values side by side.
 ///   - heads: H; D is a multiple of H, K = D / H is at most 256.
 ///   - dropout: drops cells of the softmax.
+///   - precision: float32, or bfloat16: the factors of every product are rounded; sums and softmax are float32.
 /// - Returns: `[T, D]`.
-public func attention(qkv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil) -> Tensor {
+public func attention(
+  qkv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil, precision: DataType = .float32
+) -> Tensor {
   let D = qkv.shape.columns / 3
   precondition(qkv.shape == [rows.rows, 3 * D], "attention: expected qkv [\(rows.rows), 3 D], got \(qkv.shape)")
   return attend(
     Columns(tensor: qkv, offset: 0), Columns(tensor: qkv, offset: D), Columns(tensor: qkv, offset: 2 * D), D, rows,
-    heads: heads, dropout)
+    heads: heads, dropout, precision)
 }
 
 /// The same with queries `[T, D]` and `kv` `[T, 2 D]`: keys and values side by side.
-public func attention(q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil) -> Tensor {
+public func attention(
+  q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil, precision: DataType = .float32
+) -> Tensor {
   let D = q.shape.columns
   precondition(
     q.shape == [rows.rows, D] && kv.shape == [rows.rows, 2 * D],
     "attention: expected q [\(rows.rows), D] and kv [\(rows.rows), 2 D], got \(q.shape) and \(kv.shape)")
   return attend(
     Columns(tensor: q, offset: 0), Columns(tensor: kv, offset: 0), Columns(tensor: kv, offset: D), D, rows, heads: heads,
-    dropout)
+    dropout, precision)
 }
 
 /// The output of the last rows of each sequence only, with the bits that all rows would have given them.
@@ -50,7 +56,9 @@ public func attention(q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout
 ///   - q: `[B * n, D]`: queries of the last n rows of every sequence; each has at least n rows.
 ///   - kv: `[T, 2 D]`: keys and values of all rows.
 /// - Returns: `[B * n, D]`. Precondition: on the CPU.
-public func lastAttention(q: Tensor, kv: Tensor, _ rows: Jagged, heads H: Int) -> Tensor {
+public func lastAttention(
+  q: Tensor, kv: Tensor, _ rows: Jagged, heads H: Int, precision: DataType = .float32
+) -> Tensor {
   let (D, B) = (q.shape.columns, rows.count)
   let n = B > 0 ? q.shape.rows / B : 0
   precondition(
@@ -62,13 +70,17 @@ public func lastAttention(q: Tensor, kv: Tensor, _ rows: Jagged, heads H: Int) -
   parallel(B * H, scratch: ck_attention_scratch(K, rows.longest)) { task, scratch in
     ck_attention_forward(
       o.pointer, lse.pointer, q.pointer, kv.pointer, kv.pointer + D, rows.offsets.intPointer, task, task + 1, n, H, K, D, 2 * D,
-      2 * D, D, 1 / Float(K).squareRoot(), 0, 0, scratch)
+      2 * D, D, 1 / Float(K).squareRoot(), 0, 0, precision.isBfloat16, scratch)
   }
   return o
 }
 
+/// Pairs of sequence and head that one thread takes at a time: while it computes one it asks memory for the next.
+private func attentionGrain(_ pairs: Int) -> Int { max(1, min(8, pairs / 32)) }
+
 private func attend(
-  _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?
+  _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?,
+  _ precision: DataType
 ) -> Tensor {
   precondition(H > 0 && D % H == 0 && D / H <= 256, "attention: expected heads that divide \(D) into at most 256, got \(H)")
   let K = D / H
@@ -80,14 +92,14 @@ private func attend(
   let floats = ck_attention_scratch(K, rows.longest)
   switch device {
   case .cpu:
-    parallel(rows.count * H, scratch: floats) { task, scratch in
+    parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: floats) { begin, end, scratch in
       ck_attention_forward(
-        o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, task, task + 1, 0, H, K, q.stride,
-        k.stride, v.stride, D, scale, seed, rate, scratch)
+        o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, begin, end, 0, H, K, q.stride,
+        k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16, scratch)
     }
   case .openCL(let queue):
     queue.launch(
-      module(width: K), "attention_forward", queue.tuning.attentionGrid(rows.rows, H), o.argument, lse.argument,
+      module(width: K, precision), "attention_forward", queue.tuning.attentionGrid(rows.rows, H), o.argument, lse.argument,
       q.tensor.argument, k.tensor.argument, v.tensor.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H),
       .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
       .int(k.offset), .int(v.offset))
@@ -101,21 +113,22 @@ private func attend(
     let (dk, dv) = (Columns(tensor: dkvTensor, offset: k.offset), Columns(tensor: dkvTensor, offset: v.offset))
     switch device {
     case .cpu:
-      parallel(rows.count * H, scratch: floats) { task, scratch in
+      parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: floats) { begin, end, scratch in
         ck_attention_backward(
           dq.pointer, dk.pointer, dv.pointer, dy.pointer, q.pointer, k.pointer, v.pointer, o.pointer, lse.pointer,
-          rows.offsets.intPointer, task, task + 1, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, scratch)
+          rows.offsets.intPointer, begin, end, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16,
+          scratch)
       }
     case .openCL(let queue):
       let delta = Tensor([rows.rows, H], device: device)
       let grid = queue.tuning.attentionGrid(rows.rows, H)
       queue.launch(
-        module(width: K), "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
+        module(width: K, precision), "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, o.argument, lse.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count),
         .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate),
         .int(q.offset), .int(k.offset), .int(v.offset))
       queue.launch(
-        module(width: K), "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
+        module(width: K, precision), "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, rows.offsets.argument, .int(rows.rows),
         .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed),
         .float(rate), .int(q.offset), .int(k.offset), .int(v.offset))

@@ -22,6 +22,15 @@ func parallel(_ tasks: Int, scratch floats: Int, _ body: (_ task: Int, UnsafeMut
   parallel(tasks, threads: threads) { task, thread in body(task, base + thread * stride) }
 }
 
+/// Cuts `0..<count` into ranges of `grain` elements, each with the scratch of its thread.
+func parallel(
+  _ count: Int, grain: Int, scratch floats: Int, _ body: (_ begin: Int, _ end: Int, UnsafeMutablePointer<Float>) -> Void
+) {
+  parallel((count + grain - 1) / grain, scratch: floats) { task, scratch in
+    body(task * grain, min(count, (task + 1) * grain), scratch)
+  }
+}
+
 /// Elements of one task of an elementwise loop on the CPU.
 let elementGrain = 1 << 13
 /// Rows of one task of a row-wise loop on the CPU: few enough that the last round of tasks leaves no thread idle for long; a multiple
@@ -92,9 +101,14 @@ extension GradientSlot {
   }
 }
 
+extension DataType {
+  /// As a C kernel takes it.
+  var isBfloat16: Int32 { self == .bfloat16 ? 1 : 0 }
+}
+
 extension Tensor {
   /// The buffer as an argument of a device kernel.
-  var argument: KernelArgument { .buffer(storage.buffer) }
+  var argument: KernelArgument { .storage(storage) }
 }
 
 extension Tensor? {

@@ -118,6 +118,7 @@ public final class SafetensorsFile: @unchecked Sendable {
   /// A copy of the elements of a tensor; throws on another dtype.
   public func array<E: SafetensorsElement>(_ name: String, as type: E.Type) throws(SafetensorsError) -> [E] {
     let raw = try bytes(checked(name, type))
+    guard !raw.isEmpty else { return [] }
     return [E](unsafeUninitializedCapacity: raw.count / MemoryLayout<E>.size) { target, count in
       count = raw.count / MemoryLayout<E>.size
       UnsafeMutableRawBufferPointer(target).copyMemory(from: raw)

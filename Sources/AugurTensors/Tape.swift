@@ -40,12 +40,13 @@ public final class Tape {
 
   /// Runs every rule from the last to the first and forgets them. Gradients of parameters are added to their buffers.
   ///
-  /// A loss carries its own weight, so no seed is given: dL/dL = 1. Precondition: `loss` came from a loss op on this tape.
-  public func backward(from loss: Tensor) {
-    guard let slot = loss.slot, slot.tape === self else {
-      preconditionFailure("backward: expected a loss recorded on this tape, got \(loss.shape)")
+  /// A loss carries its own weight, so it needs no seed: dL/dL = 1. Any other `y` takes `gradient`, dL/dy, of its shape.
+  /// Precondition: `y` was recorded on this tape.
+  public func backward(from y: Tensor, gradient: Tensor? = nil) {
+    guard let slot = y.slot, slot.tape === self, (gradient ?? y).shape == y.shape else {
+      preconditionFailure("backward: expected a result recorded on this tape and its gradient, got \(y.shape), \(gradient?.shape ?? [])")
     }
-    slot.gradient = loss
+    (slot.gradient, slot.isOwned) = (gradient ?? y, false)
     while let record = records.popLast() {
       if let dy = record.output.take() { record.rule(dy) }
     }

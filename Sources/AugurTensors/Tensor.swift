@@ -97,7 +97,7 @@ public struct Tensor: @unchecked Sendable {
   package func fillWithZeros() {
     switch storage.device {
     case .cpu: storage.host.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    case .openCL(let queue): queue.fill(storage.buffer, bytes: (bytes + 3) / 4 * 4)
+    case .openCL(let queue): queue.fill(storage, bytes: (bytes + 3) / 4 * 4)
     }
   }
 

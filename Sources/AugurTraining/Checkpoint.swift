@@ -47,6 +47,7 @@ enum Checkpoint {
     // Host copies live until the file is written.
     var copies: [[UInt8]] = []
     for (_, tensor) in tensors {
+      guard tensor.bytes > 0 else { copies.append([]); continue }
       copies.append(
         [UInt8](unsafeUninitializedCapacity: tensor.bytes) { buffer, count in
           tensor.download(UnsafeMutableRawBufferPointer(buffer))

@@ -1,6 +1,6 @@
 // Every op against its Double reference on every device, and its gradient against central differences of the reference.
 import AugurCompute
-import AugurOps
+@testable import AugurOps
 import AugurTensors
 import OpCases
 import Testing
@@ -146,6 +146,21 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
       let part = linear(Tensor(Array(x[begin * K..<end * K]), shape: [end - begin, K]), w, activation: .gelu).floats()
       #expect(part.map(\.bitPattern) == whole[begin * N..<end * N].map(\.bitPattern))
     }
+  }
+}
+
+@Suite struct LaunchTests {
+  /// Memory that is given back before its kernel is in the queue may be filled by another thread first.
+  @Test(arguments: devices.indices.dropFirst())
+  func anArgumentOwnsItsMemory(_ deviceIndex: Int) {
+    weak var storage: Storage?
+    func temporaryArgument() -> KernelArgument {
+      let tensor = Tensor.zeros([1000], device: devices[deviceIndex])
+      storage = tensor.storage
+      return tensor.argument
+    }
+    let argument = temporaryArgument()
+    withExtendedLifetime(argument) { #expect(storage != nil) }
   }
 }
 

@@ -22,20 +22,36 @@ func referenceAttention(
   return o
 }
 
-let attentionCases = [
+private let sizes: [([Int], Int, Int)] = [
   ([0, 1], 1, 1), ([0, 0, 3, 3, 10], 2, 5), ([0, 65, 66, 130], 1, 32), ([0, 64, 127], 2, 8), ([0], 1, 4), ([0, 200], 1, 50),
-].flatMap { (offsets: [Int], H: Int, K: Int) -> [OpCase] in
+  ([0, 33, 300], 2, 24),
+]
+
+let attentionCases = sizes.flatMap { offsets, H, K in
+  cases(offsets, H, K, .float32) + cases(offsets, H, K, .bfloat16)
+}
+
+/// The reference is the same in bfloat16: its tolerances are what rounding the factors may cost.
+private func cases(_ offsets: [Int], _ H: Int, _ K: Int, _ precision: DataType) -> [OpCase] {
   let (T, D) = (offsets.last ?? 0, H * K)
   let rows = { @Sendable (device: Device) in Jagged(offsets: offsets.map(Int32.init), device: device) }
+  let isRounded = precision == .bfloat16
+  let (tolerance, gradientTolerance) = isRounded ? (1e-2, 2e-2) : (5e-5, 2e-3)
   return [
-    OpCase("Attention", "packed \(offsets) H\(H) K\(K)", [.init([T, 3 * D], scale: 1.5)], tolerance: 5e-5) { x, _ in
-      attention(qkv: x[0], rows(x[0].device), heads: H)
+    OpCase(
+      "Attention", "packed \(offsets) H\(H) K\(K) \(precision)", [.init([T, 3 * D], scale: 1.5)], tolerance: tolerance,
+      gradientTolerance: gradientTolerance
+    ) { x, _ in
+      attention(qkv: x[0], rows(x[0].device), heads: H, precision: precision)
     } reference: { x in
       referenceAttention(
         offsets, H, K, q: { x[0][$0 * 3 * D + $1] }, k: { x[0][$0 * 3 * D + D + $1] }, v: { x[0][$0 * 3 * D + 2 * D + $1] })
     },
-    OpCase("Attention", "q, kv \(offsets) H\(H) K\(K)", [.init([T, D], scale: 1.5), .init([T, 2 * D])], tolerance: 5e-5) { x, _ in
-      attention(q: x[0], kv: x[1], rows(x[0].device), heads: H)
+    OpCase(
+      "Attention", "q, kv \(offsets) H\(H) K\(K) \(precision)", [.init([T, D], scale: 1.5), .init([T, 2 * D])],
+      tolerance: tolerance, gradientTolerance: gradientTolerance
+    ) { x, _ in
+      attention(q: x[0], kv: x[1], rows(x[0].device), heads: H, precision: precision)
     } reference: { x in
       referenceAttention(offsets, H, K, q: { x[0][$0 * D + $1] }, k: { x[1][$0 * 2 * D + $1] }, v: { x[1][$0 * 2 * D + D + $1] })
     },
