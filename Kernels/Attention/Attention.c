@@ -21,6 +21,16 @@ CK_DISPATCH(void, ck_attention_forward,
              uint64_t seed, float rate, float *scratch),
             (o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, scratch))
 
+// Keys in panels, then values, padded for the widest variant.
+ck_int ck_attention_kept_floats(ck_int K, ck_int capacity) {
+  return (capacity + 31) / 32 * 32 * (K + (K + 15) / 16 * 16);
+}
+
+CK_DISPATCH(void, ck_attention_kept,
+            (float *o, const float *q, const float *kv, float *kept, ck_int at, ck_int L, ck_int m, ck_int h, ck_int H,
+             ck_int K, ck_int capacity, float scale, float *scratch),
+            (o, q, kv, kept, at, L, m, h, H, K, capacity, scale, scratch))
+
 CK_DISPATCH(void, ck_attention_backward,
             (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
              const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K,
@@ -191,8 +201,13 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
     float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
     float *query = s + GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
     float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + L * width;
-    pack(values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
-    pack_transposed(keys, k + t * ldk + h * K, ldk, L, K, 0);
+    if (ldk == 0) {  // k and v are packed already, those of this head alone
+      keys = (float *)k;
+      values = (float *)v;
+    } else {
+      pack(values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
+      pack_transposed(keys, k + t * ldk + h * K, ldk, L, K, 0);
+    }
     for (ck_int i0 = first; i0 < L; i0 += ck_query_tile) {
       const ck_int rows = least(L - i0, ck_query_tile);
       pack(query, width, q + (tq + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
@@ -221,6 +236,24 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
       }
     }
   }
+}
+
+static void CK(ck_attention_kept)(float *o, const float *q, const float *kv, float *kept, ck_int at, ck_int L, ck_int m,
+                                  ck_int h, ck_int H, ck_int K, ck_int capacity, float scale, float *scratch) {
+  const ck_int width = rounded(K, CK_LANES), D = H * K;
+  float *keys = kept + h * ck_attention_kept_floats(K, capacity), *values = keys + rounded(capacity, 32) * K;
+  kv += h * K;
+  pack(values + at * width, width, kv + D, 2 * D, L - at, L - at, K, 1);
+  if (at == 0) {
+    pack_transposed(keys, kv, 2 * D, L, K, 0);
+  } else {
+    for (ck_int j = at; j < L; j++, kv += 2 * D) {
+      float *column = keys + j / PANEL * PANEL * K + j % PANEL;
+      for (ck_int i = 0; i < K; i++) column[i * PANEL] = kv[i];
+    }
+  }
+  const int32_t offsets[2] = {0, (int32_t)L};
+  CK(ck_attention_forward)(o + h * K, scratch, q + h * K, keys, values, offsets, 0, 1, m, 1, K, D, 0, 0, D, scale, 0, 0, scratch + m);
 }
 
 // --- backward
