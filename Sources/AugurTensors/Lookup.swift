@@ -52,11 +52,15 @@ package struct RowGroups: Sendable {
         starts[Int(key >> Int32(shift)) & 2047 + 1] += 1
       }
       for digit in 0..<2048 { starts[digit + 1] += starts[digit] }
-      for i in keys.indices {
-        let digit = Int(keys[i] >> Int32(shift)) & 2047
-        keysOut[starts[digit]] = keys[i]
-        orderOut[starts[digit]] = order[i]
-        starts[digit] += 1
+      keysOut.withUnsafeMutableBufferPointer { keysOut in
+        orderOut.withUnsafeMutableBufferPointer { orderOut in
+          for i in keys.indices {
+            let digit = Int(keys[i] >> Int32(shift)) & 2047
+            keysOut[starts[digit]] = keys[i]
+            orderOut[starts[digit]] = order[i]
+            starts[digit] += 1
+          }
+        }
       }
       swap(&keys, &keysOut)
       swap(&order, &orderOut)
