@@ -253,7 +253,8 @@ static void CK(ck_attention_kept)(float *o, const float *q, const float *kv, flo
     }
   }
   const int32_t offsets[2] = {0, (int32_t)L};
-  CK(ck_attention_forward)(o + h * K, scratch, q + h * K, keys, values, offsets, 0, 1, m, 1, K, D, 0, 0, D, scale, 0, 0, scratch + m);
+  CK(ck_attention_forward)(o + h * K, scratch, q + h * K, keys, values, offsets, 0, 1, m, 1, K, D, 0, 0, D, scale, 0, 0,
+                           scratch + m);
 }
 
 // --- backward

@@ -115,9 +115,9 @@ ck_int ck_attention_scratch(ck_int K, ck_int L);
 void ck_attention_forward(float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets,
                           ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
                           ck_int ldo, float scale, uint64_t seed, float rate, float *scratch);
-// One history that grows, head h: rows at..<L of kv[L - at, 2 H K] (keys, then values) are packed into kept[H][ck_attention_kept_floats(
-// K, capacity)], which holds those before; then o[m, H*K] of the last m rows, whose queries are q[m, H*K], with the bits of the above.
-// scratch: ck_attention_scratch(K, 0) + m floats.
+// One history that grows, head h: rows at..<L of kv[L - at, 2 H K] (keys, then values) are packed into kept[H][floats], floats =
+// ck_attention_kept_floats(K, capacity), which holds those before; then o[m, H*K] of the last m rows, whose queries are
+// q[m, H*K], with the bits of the above. scratch: ck_attention_scratch(K, 0) + m floats.
 ck_int ck_attention_kept_floats(ck_int K, ck_int capacity);
 void ck_attention_kept(float *o, const float *q, const float *kv, float *kept, ck_int at, ck_int L, ck_int m, ck_int h,
                        ck_int H, ck_int K, ck_int capacity, float scale, float *scratch);

@@ -3,7 +3,8 @@ import Glibc
 
 /// Like `Synchronization.Mutex`, over a pthread mutex: thread sanitizers see its order, and do not see that of the standard one.
 package final class Guarded<Value>: @unchecked Sendable {
-  private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)  // a stored `var` would be checked for exclusive access too
+  // A stored `var` would be checked for exclusive access too.
+  private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
   package init(_ value: Value) {

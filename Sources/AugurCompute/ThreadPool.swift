@@ -5,8 +5,8 @@ import Synchronization
 
 /// Runs `body(task)` once for each task in `0..<tasks`, on the calling thread and the pool's workers; returns when all are done.
 ///
-/// Every thread begins with its own share of the tasks, the same in every loop over the same rows, in order; then it helps the others.
-/// A call from inside a task runs on that thread alone.
+/// Every thread begins with its own share of the tasks, the same in every loop over the same rows, in order; then it helps the
+/// others. A call from inside a task runs on that thread alone.
 package func parallel(_ tasks: Int, _ body: (Int) -> Void) {
   ThreadPool.shared.run(tasks, threads: ThreadPool.shared.threads) { task, _ in body(task) }
 }

@@ -56,8 +56,8 @@ public final class KeptKeys {
     memory = Tensor(Shape(ck_attention_kept_floats(K, capacity), H), device: .cpu)
   }
 
-  /// Writes rows `kv` `[n, 2 D]` behind the first `length` ones and returns the output `[m, D]` of the last m rows, whose queries are
-  /// `q` `[m, D]`: the bits of `attention` over all rows. Precondition: there is room, and m is at most n.
+  /// Writes rows `kv` `[n, 2 D]` behind the first `length` ones and returns the output `[m, D]` of the last m rows, whose queries
+  /// are `q` `[m, D]`: the bits of `attention` over all rows. Precondition: there is room, and m is at most n.
   public func attention(q: Tensor, kv: Tensor, after length: Int) -> Tensor {
     let (n, m, D) = (kv.shape.rows, q.shape.rows, H * K)
     precondition(

@@ -3,8 +3,8 @@ import AugurCompute
 import AugurTensors
 import CKernels
 
-/// An output of an op on its inputs: recorded when one of them is on a tape. Returns the tape to record on. The inputs are no array:
-/// that would take memory and count references in every op.
+/// An output of an op on its inputs: recorded when one of them is on a tape. Returns the tape to record on. The inputs are no
+/// array: that would take memory and count references in every op.
 @inline(__always)
 func makeOutput(
   _ shape: Shape, of a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil, _ e: Tensor? = nil, device: Device,
@@ -23,8 +23,8 @@ func makeOutput(
   return (Tensor(shape, device: device, slot: found.map { GradientSlot(tape: $0) }), found)
 }
 
-/// Runs the tasks with scratch memory of `floats` floats for each thread, from the arena. `work` is the number of products in all:
-/// few are done sooner by the calling thread than a sleeping worker wakes.
+/// Runs the tasks with scratch memory of `floats` floats for each thread, from the arena. `work` is the number of products in
+/// all: few are done sooner by the calling thread than a sleeping worker wakes.
 func parallel(
   _ tasks: Int, scratch floats: Int, work: Int = .max, _ body: (_ task: Int, UnsafeMutablePointer<Float>) -> Void
 ) {
