@@ -8,6 +8,7 @@ CK_DISPATCH(void, ck_activation_forward, (float *y, const float *x, ck_int begin
 CK_DISPATCH(void, ck_activation_backward,
             (float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind),
             (dx, dy, x, begin, end, kind))
+CK_DISPATCH(void, ck_sum, (float *y, const float *a, const float *b, ck_int begin, ck_int end), (y, a, b, begin, end))
 CK_DISPATCH(void, ck_add, (float *y, const float *x, ck_int begin, ck_int end), (y, x, begin, end))
 
 const char *ck_opencl_activation(void) {
@@ -76,6 +77,10 @@ static void CK(ck_activation_backward)(float *dx, const float *dy, const float *
     case CK_SIGMOID: return CK(backward_of)(dx, dy, x, begin, end, CK_SIGMOID);
     default: return CK(backward_of)(dx, dy, x, begin, end, CK_NONE);
   }
+}
+
+static void CK(ck_sum)(float *y, const float *a, const float *b, ck_int begin, ck_int end) {
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] = a[i] + b[i];
 }
 
 static void CK(ck_add)(float *y, const float *x, ck_int begin, ck_int end) {

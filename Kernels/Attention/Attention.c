@@ -22,6 +22,16 @@ CK_DISPATCH(void, ck_attention_forward,
              uint64_t seed, float rate, int bf16, float *scratch),
             (o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, bf16, scratch))
 
+// Keys in panels, then values, padded for the widest variant.
+ck_int ck_attention_kept_floats(ck_int K, ck_int capacity) {
+  return (capacity + 31) / 32 * 32 * (K + (K + 15) / 16 * 16);
+}
+
+CK_DISPATCH(void, ck_attention_kept,
+            (float *o, const float *q, const float *kv, float *kept, ck_int at, ck_int L, ck_int m, ck_int h, ck_int H,
+             ck_int K, ck_int capacity, float scale, int bf16, float *scratch),
+            (o, q, kv, kept, at, L, m, h, H, K, capacity, scale, bf16, scratch))
+
 CK_DISPATCH(void, ck_attention_backward,
             (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
              const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K,
@@ -267,8 +277,13 @@ CK_INLINE void CK(attention_forward)(const int bf16, float *o, float *lse, const
     float *s = (float *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63), *cells = bf16 ? s + GROUP * ck_key_tile : s;
     float *query = s + 2 * GROUP * ck_key_tile, *acc = query + ck_query_tile * width, *max = acc + ck_query_tile * width;
     float *sum = max + ck_query_tile, *values = sum + ck_query_tile, *keys = values + rounded(L, 2) * width;
-    pack_pairs(bf16, values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
-    pack_columns(bf16, keys, k + t * ldk + h * K, ldk, L, K);
+    if (ldk == 0) {  // k and v are packed already, those of this head alone
+      keys = (float *)k;
+      values = (float *)v;
+    } else {
+      pack_pairs(bf16, values, width, v + t * ldv + h * K, ldv, L, L, K, 1);
+      pack_columns(bf16, keys, k + t * ldk + h * K, ldk, L, K);
+    }
     for (ck_int i0 = first; i0 < L; i0 += ck_query_tile) {
       const ck_int rows = least(L - i0, ck_query_tile);
       pack(bf16, query, width, q + (tq + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
@@ -312,6 +327,43 @@ static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const
   else
     CK(attention_forward)(0, o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
                           scratch);
+}
+
+// Adds rows at..<L of one head to its packed keys and values.
+CK_INLINE void CK(attention_keep)(const int bf16, float *keys, float *values, const float *kv, ck_int ld, ck_int at, ck_int L,
+                                  ck_int K, ck_int width) {
+  const ck_int depth = CK(attention_depth)(bf16, K);
+  const float *v = kv + ld / 2;
+  if (at == 0) {
+    pack_columns(bf16, keys, kv, ld, L, K);
+    pack_pairs(bf16, values, width, v, ld, L, L, K, 1);
+    return;
+  }
+  for (ck_int j = at; j < L; j++, kv += ld, v += ld) {
+    float *column = keys + j / PANEL * PANEL * depth + j % PANEL, row[256] = {0};
+    pack(bf16, row, width, kv, ld, 1, 1, K, 1);
+    for (ck_int i = 0; i < depth; i++) column[i * PANEL] = row[i];
+    float *value = values + CK(attention_depth)(bf16, bf16 ? j - j % 2 : j) * width;
+    if (!bf16 || j % 2 == 0) {
+      pack_pairs(bf16, value, width, v, ld, 1, 1, K, 1);
+    } else {  // the upper halves of the words of row j - 1
+      for (ck_int i = 0; i < width; i += CK_LANES)
+        *(words *)(value + i) |= round_lanes(CK(attention_lanes)(v, i, K, 1)) << 16;
+    }
+  }
+}
+
+static void CK(ck_attention_kept)(float *o, const float *q, const float *kv, float *kept, ck_int at, ck_int L, ck_int m,
+                                  ck_int h, ck_int H, ck_int K, ck_int capacity, float scale, int bf16, float *scratch) {
+  const ck_int width = rounded(K, CK_LANES), D = H * K;
+  float *keys = kept + h * ck_attention_kept_floats(K, capacity), *values = keys + rounded(capacity, 32) * K;
+  if (bf16)
+    CK(attention_keep)(1, keys, values, kv + h * K, 2 * D, at, L, K, width);
+  else
+    CK(attention_keep)(0, keys, values, kv + h * K, 2 * D, at, L, K, width);
+  const int32_t offsets[2] = {0, (int32_t)L};
+  CK(ck_attention_forward)(o + h * K, scratch, q + h * K, keys, values, offsets, 0, 1, m, 1, K, D, 0, 0, D, scale, 0, 0,
+                           bf16, scratch + m);
 }
 
 // --- backward

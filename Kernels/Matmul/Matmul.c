@@ -19,6 +19,9 @@ static CK_DISPATCH(void, product,
                    (float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, ck_int ldb, int layout,
                     ck_int M, ck_int N, ck_int K, int add, struct epilogue e, float *sums),
                    (c, ldc, a, ra, ca, b, ldb, layout, M, N, K, add, e, sums))
+static CK_DISPATCH(void, row_product,
+                   (float *y, const float *x, const float *w, ck_int ldw, ck_int N, ck_int K, struct epilogue e),
+                   (y, x, w, ldw, N, K, e))
 static CK_DISPATCH(void, finish, (float *y, const float *v, ck_int rows, ck_int N, struct epilogue e), (y, v, rows, N, e))
 CK_DISPATCH(void, ck_pack_panels, (float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed),
             (panels, w, from, to, N, K, transposed))
@@ -84,6 +87,8 @@ void ck_matmul(float *y, float *pre, const float *x, const float *w, const float
   const struct epilogue e = {pre ? pre + at : NULL, b ? b + from : NULL, r ? r + at : NULL, act};
   if (is_for_blas(N, K)) {
     blocks_by_blas(y + at, x + begin * K, w, e, end - begin, N, K, transposed, scratch);
+  } else if (end - begin == 1 && !transposed) {
+    row_product(y + at, x + begin * K, w + from, N, to - from, K, e);
   } else {
     product(y + at, N, x + begin * K, K, 1, w + (transposed ? from * K : from), transposed ? K : N,
             transposed ? ck_by_columns : ck_by_rows, end - begin, to - from, K, 0, e, NULL);
@@ -176,6 +181,33 @@ static void CK(product)(float *c, ck_int ldc, const float *a, ck_int ra, ck_int 
             epilogue_at(e, j));
     }
   }
+}
+
+// y[vecs * CK_LANES] = from + x w: one row, in as many sums as hide the latency of each.
+CK_INLINE void CK(row_strip)(float *y, const float *from, const float *x, const float *w, ck_int ldw, ck_int K, const int vecs) {
+#pragma clang fp contract(fast)
+  floats sum[8];
+  for (int n = 0; n < vecs; n++) sum[n] = from ? ((const floats *)from)[n] : (floats){};
+  for (ck_int k = 0; k < K; k++, w += ldw)
+    for (int n = 0; n < vecs; n++) sum[n] += x[k] * ((const floats *)w)[n];
+  for (int n = 0; n < vecs; n++) ((floats *)y)[n] = sum[n];
+}
+
+// The product of one row with a w that lies by rows, read once and in place: the sums, and so the bits, of `product`.
+static void CK(row_product)(float *y, const float *x, const float *w, ck_int ldw, ck_int N, ck_int K, struct epilogue e) {
+  ck_int j = 0;
+  for (ck_int left = N / PANEL * 2, vecs; left > 0; left -= vecs, j += vecs * CK_LANES) {
+    const float *from = e.b ? e.b + j : NULL;
+    vecs = left >= 8 ? 8 : left >= 4 ? 4 : 2;
+    if (vecs == 8) CK(row_strip)(y + j, from, x, w + j, ldw, K, 8);
+    else if (vecs == 4) CK(row_strip)(y + j, from, x, w + j, ldw, K, 4);
+    else CK(row_strip)(y + j, from, x, w + j, ldw, K, 2);
+  }
+  if (e.pre) memcpy(e.pre, y, (size_t)j * sizeof(float));
+  if (e.act != CK_NONE) ck_activation_forward(y, y, 0, j, e.act);
+  if (e.r) ck_add(y, e.r, 0, j);
+  if (j == N) return;
+  CK(product)(y + j, N, x, K, 1, w + j, ldw, ck_by_rows, 1, N - j, K, 0, epilogue_at(e, j), NULL);
 }
 
 // The same for what BLAS left in v. A pass a step: one loop with all the choices inside does not vectorise (5 times slower).

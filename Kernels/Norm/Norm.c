@@ -40,8 +40,8 @@ static void CK(ck_layer_norm_forward)(float *y, float *mean, float *rstd, const 
     CK_ROW for (ck_int d = 0; d < D; d++) square += (row[d] - mu) * (row[d] - mu);
     const float rs = 1.0f / ck_sqrt(square / (float)D + eps);
     CK_ROW for (ck_int d = 0; d < D; d++) y[t * D + d] = (row[d] - mu) * rs * g[d] + b[d];
-    mean[t] = mu;
-    rstd[t] = rs;
+    if (mean) mean[t] = mu;
+    if (rstd) rstd[t] = rs;
   }
 }
 
@@ -78,7 +78,7 @@ static void CK(ck_rms_norm_forward)(float *y, float *rstd, const float *x, const
     CK_ROW for (ck_int d = 0; d < D; d++) square += row[d] * row[d];
     const float rs = 1.0f / ck_sqrt(square / (float)D + eps);
     CK_ROW for (ck_int d = 0; d < D; d++) y[t * D + d] = row[d] * rs * g[d];
-    rstd[t] = rs;
+    if (rstd) rstd[t] = rs;
   }
 }
 

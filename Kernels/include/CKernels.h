@@ -74,6 +74,8 @@ void ck_sum_partials(float *y, const float *partials, ck_int S, ck_int n, ck_int
 void ck_activation_forward(float *y, const float *x, ck_int begin, ck_int end, int kind);
 // dx = dy * act'(x), x the value before the activation
 void ck_activation_backward(float *dx, const float *dy, const float *x, ck_int begin, ck_int end, int kind);
+// y = a + b
+void ck_sum(float *y, const float *a, const float *b, ck_int begin, ck_int end);
 // y += x
 void ck_add(float *y, const float *x, ck_int begin, ck_int end);
 
@@ -94,13 +96,13 @@ void ck_gated_residual_backward(float *dg, float *dz, const float *dy, const flo
                                 ck_int end, uint64_t seed, float rate);
 
 // --- Norm: rows begin..<end -------------------------------------------------------------------------------------------------
-// mean[t], rstd[t] = 1/sqrt(var + eps), biased variance; y = g * (x - mean) * rstd + b
+// mean[t], rstd[t] = 1/sqrt(var + eps), biased variance, each unless null; y = g * (x - mean) * rstd + b
 void ck_layer_norm_forward(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, ck_int begin,
                            ck_int end, ck_int D, float eps);
 // dx; and dg[D], db[D] of this range alone (overwritten): the caller sums ranges with ck_sum_partials
 void ck_layer_norm_backward(float *dx, float *dg, float *db, const float *dy, const float *x, const float *g,
                             const float *mean, const float *rstd, ck_int begin, ck_int end, ck_int D);
-// y = g * x * rstd, rstd = 1/sqrt(mean(x^2) + eps)
+// y = g * x * rstd, rstd = 1/sqrt(mean(x^2) + eps), kept unless null
 void ck_rms_norm_forward(float *y, float *rstd, const float *x, const float *g, ck_int begin, ck_int end, ck_int D, float eps);
 void ck_rms_norm_backward(float *dx, float *dg, const float *dy, const float *x, const float *g, const float *rstd,
                           ck_int begin, ck_int end, ck_int D);
@@ -126,6 +128,12 @@ ck_int ck_attention_scratch(ck_int K, ck_int L);
 void ck_attention_forward(float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets,
                           ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
                           ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch);
+// One history that grows, head h: rows at..<L of kv[L - at, 2 H K] (keys, then values) are packed into kept[H][floats], floats =
+// ck_attention_kept_floats(K, capacity), which holds those before; then o[m, H*K] of the last m rows, whose queries are
+// q[m, H*K], with the bits of the above. scratch: ck_attention_scratch(K, 0) + m floats.
+ck_int ck_attention_kept_floats(ck_int K, ck_int capacity);
+void ck_attention_kept(float *o, const float *q, const float *kv, float *kept, ck_int at, ck_int L, ck_int m, ck_int h,
+                       ck_int H, ck_int K, ck_int capacity, float scale, int bf16, float *scratch);
 // dq, dk, dv (overwritten, same strides as q, k, v); o and lse from the forward. Never an L x L array in memory.
 void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
                            const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H,

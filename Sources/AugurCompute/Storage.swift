@@ -10,7 +10,7 @@ public final class Storage: @unchecked Sendable {
 
   public let device: Device
   package let memory: Memory
-  private let arena: Arena
+  private unowned(unsafe) let arena: Arena  // lives as long as the process
   private let blockBytes: Int
 
   /// A block of at least `bytes` bytes; contents undefined. Out of memory is fatal and says what was asked.
@@ -39,7 +39,7 @@ public final class Storage: @unchecked Sendable {
 /// Classes are quarter steps between powers of two: at most 25 % is unused.
 package final class Arena: Sendable {
   private struct State {
-    var free: [Int: [Storage.Memory]] = [:]
+    var free: [[Storage.Memory]] = Array(repeating: [], count: 4 * 48)  // by `sizeClass`
     var allocations = 0
     var bytes = 0
     var bytesInUse = 0
@@ -95,10 +95,16 @@ package final class Arena: Sendable {
     return (least + step - 1) / step * step
   }
 
+  /// Number of the class of blocks of `bytes` bytes, as `blockBytes` gives them.
+  private static func sizeClass(_ bytes: Int) -> Int {
+    let exponent = Int.bitWidth - 1 - (bytes - 1).leadingZeroBitCount
+    return 4 * exponent + (bytes - 1) >> (exponent - 2) & 3
+  }
+
   func take(_ bytes: Int) -> Storage.Memory {
     let recycled: Storage.Memory? = state.withLock { state in
       state.use(bytes)
-      return state.free[bytes]?.popLast()
+      return state.free[Arena.sizeClass(bytes)].popLast()
     }
     if let recycled { return recycled }
     state.withLock {
@@ -122,7 +128,7 @@ package final class Arena: Sendable {
   func give(_ memory: Storage.Memory, _ bytes: Int) {
     state.withLock { state in
       state.bytesInUse -= bytes
-      state.free[bytes, default: []].append(memory)
+      state.free[Arena.sizeClass(bytes)].append(memory)
     }
   }
 }

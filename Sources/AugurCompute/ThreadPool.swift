@@ -5,7 +5,8 @@ import Synchronization
 
 /// Runs `body(task)` once for each task in `0..<tasks`, on the calling thread and the pool's workers; returns when all are done.
 ///
-/// Tasks are claimed in order. A call from inside a task runs on that thread alone.
+/// Every thread begins with its own share of the tasks, the same in every loop over the same rows, in order; then it helps the
+/// others. A call from inside a task runs on that thread alone.
 package func parallel(_ tasks: Int, _ body: (Int) -> Void) {
   ThreadPool.shared.run(tasks, threads: ThreadPool.shared.threads) { task, _ in body(task) }
 }
@@ -40,7 +41,9 @@ package final class ThreadPool: @unchecked Sendable {
   private let active = Atomic<Int>(1)
   private let busy = Atomic<Bool>(false)
   private let generation = Atomic<Int>(0)  // rises by one for each job
-  private let next = Atomic<Int>(0)  // next task to claim
+  /// The next task to claim of each thread's share, a pair of cache lines each.
+  private let next = UnsafeMutablePointer<Atomic<Int>>.allocate(capacity: 64 * line)
+  private static let line = 16
   /// Workers inside the job; negative while none may enter. A worker that wakes too late is not waited for.
   private let inside = Atomic<Int>(closed)
   private static let closed = Int.min / 2
@@ -52,6 +55,7 @@ package final class ThreadPool: @unchecked Sendable {
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
   private init() {
+    for i in 0..<64 * ThreadPool.line { (next + i).initialize(to: Atomic(0)) }
     pthread_mutex_init(lock, nil)
     pthread_cond_init(wake, nil)
     threads = ThreadPool.defaultThreads()
@@ -74,9 +78,9 @@ package final class ThreadPool: @unchecked Sendable {
     }
     withoutActuallyEscaping(body) { body in
       self.tasks = tasks
-      self.limit = threads
+      self.limit = helpers + 1
       self.body = body
-      next.store(0, ordering: .relaxed)
+      for thread in 0...helpers { next[thread * ThreadPool.line].store(firstTask(of: thread), ordering: .relaxed) }
       inside.store(0, ordering: .releasing)
       pthread_mutex_lock(lock)
       generation.add(1, ordering: .releasing)
@@ -90,11 +94,17 @@ package final class ThreadPool: @unchecked Sendable {
     busy.store(false, ordering: .releasing)
   }
 
+  private func firstTask(of share: Int) -> Int { share * tasks / limit }
+
   private func drain(_ thread: Int, _ body: (Int, Int) -> Void) {
-    while true {
-      let task = next.add(1, ordering: .relaxed).oldValue
-      guard task < tasks else { return }
-      body(task, thread)
+    for turn in 0..<limit {
+      let share = (thread + turn) % limit
+      let end = firstTask(of: share + 1)
+      while true {
+        let task = next[share * ThreadPool.line].add(1, ordering: .relaxed).oldValue
+        guard task < end else { break }
+        body(task, thread)
+      }
     }
   }
 

@@ -91,9 +91,7 @@ public struct SelfAttention {
   /// MHA(q, x, x). Where `q` has fewer rows than `x`, or the pass keeps a cache, they are the last of each history.
   public func callAsFunction(q: Tensor, _ x: Tensor, _ rows: Jagged, _ pass: Pass) -> Tensor {
     if let cache = pass.cache {
-      let kv = cache.extended(by: keyValue(x))
-      let history = Jagged(offsets: [0, Int32(kv.shape.rows)], device: kv.device)
-      return output(lastAttention(q: query(q), kv: kv, history, heads: heads, precision: precision))
+      return output(cache.attention(q: query(q), kv: keyValue(x), heads: heads, precision: precision))
     }
     if q.shape.rows < x.shape.rows {
       return output(lastAttention(q: query(q), kv: keyValue(x), rows, heads: heads, precision: precision))

@@ -34,7 +34,7 @@ public final class AttentionCache {
   /// Rows that every layer holds.
   public private(set) var length = 0
   public let capacity: Int
-  private var layers: [Tensor] = []
+  private var layers: [KeptKeys] = []
   private var next = 0
 
   /// Room for `capacity` rows.
@@ -43,15 +43,13 @@ public final class AttentionCache {
   /// Forgets every row; the memory stays.
   public func clear() { (length, next) = (0, 0) }
 
-  /// Adds rows `[n, 2 D]` to the layer whose turn it is and returns all of its rows. Precondition: there is room for them.
-  func extended(by kv: Tensor) -> Tensor {
-    let (n, columns) = (kv.shape.rows, kv.shape.columns)
-    precondition(length + n <= capacity, "attention cache: expected at most \(capacity) rows, got \(length + n)")
-    if next == layers.count { layers.append(Tensor([capacity, columns], device: kv.device)) }
-    let layer = layers[next]
-    next += 1
-    (layer.pointer + length * columns).update(from: kv.pointer, count: n * columns)
-    return layer.firstRows(length + n)
+  /// Adds rows `kv` to the layer whose turn it is; the output of the last of them, whose queries are `q`.
+  func attention(q: Tensor, kv: Tensor, heads: Int, precision: DataType) -> Tensor {
+    if next == layers.count {
+      layers.append(KeptKeys(capacity: capacity, width: q.shape.columns, heads: heads, precision: precision))
+    }
+    defer { next += 1 }
+    return layers[next].attention(q: q, kv: kv, after: length)
   }
 
   /// Ends a pass over `n` new rows.

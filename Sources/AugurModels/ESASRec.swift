@@ -38,12 +38,12 @@ public final class ESASRec: SequenceModel {
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
     var x = embedding(outputTable.value, input.items, positions: positions.value, places: input.places, tape: pass.tape)
     x = dropout(x, pass.dropout(dropoutRate))
-    for (i, block) in blocks.enumerated() { x = block(x, input, pass, isLast: i == blocks.count - 1) }
+    for i in blocks.indices { x = blocks[i](x, input, pass, isLast: i == blocks.count - 1) }
     return x
   }
 
   /// x += sigmoid(x W1 + b1) * drop(MHA(LN x)); x += sigmoid(x W2 + b2) * drop(FFN(LN x)); FFN is SwiGLU.
-  private struct LiGRBlock {
+  private final class LiGRBlock {
     let attentionNorm: LayerNorm
     let attention: SelfAttention
     let attentionGate: Linear

@@ -51,13 +51,13 @@ public final class SASRec: SequenceModel {
     var x = embedding(
       items.value, input.items, scale: embeddingScale, positions: positions.value, places: input.places, tape: pass.tape)
     x = dropout(x, pass.dropout(dropoutRate))
-    for (i, block) in blocks.enumerated() { x = block(x, input, pass, isLast: i == blocks.count - 1) }
+    for i in blocks.indices { x = blocks[i](x, input, pass, isLast: i == blocks.count - 1) }
     return norm(x)
   }
 
   /// paper:    q = LN(x); h = q + MHA(q, x, x); z = LN(h); z + FFN(z).
   /// pre-norm: h = x + MHA(LN(x)); h + FFN(LN(h)).
-  private struct Block {
+  private final class Block {
     let attentionNorm: LayerNorm
     let attention: SelfAttention
     let feedForwardNorm: LayerNorm

@@ -33,7 +33,7 @@ public struct SequenceInput: Sendable {
 
   /// What the block computes of x: all rows, or in the last block of a pass that wants no more, the last of each history.
   func read(_ x: Tensor, _ pass: Pass, _ isLastBlock: Bool) -> Tensor {
-    guard pass.lastRowsOnly, isLastBlock else { return x }
+    guard pass.lastRowsOnly, isLastBlock, rows.rows > rows.count else { return x }
     let last = rows.hostOffsets.dropFirst().map { $0 - 1 }
     return selectedRows(x, Lookup(last, rowCount: max(1, x.shape.rows), device: x.device, isGrouped: false))
   }

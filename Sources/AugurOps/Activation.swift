@@ -22,7 +22,7 @@ private let module = KernelModule(name: "activation") { String(cString: ck_openc
 
 /// y = act(x), elementwise; any shape.
 public func activation(_ x: Tensor, _ kind: Activation) -> Tensor {
-  let (y, tape) = makeOutput(x.shape, of: [x], device: x.device)
+  let (y, tape) = makeOutput(x.shape, of: x, device: x.device)
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) { ck_activation_forward(y.pointer, x.pointer, $0, $1, kind.code) }
@@ -53,10 +53,14 @@ func activationGradient(_ dy: Tensor, _ x: Tensor, _ kind: Activation) -> Tensor
 /// y = a + b, elementwise. Precondition: equal shapes.
 public func add(_ a: Tensor, _ b: Tensor) -> Tensor {
   precondition(a.shape == b.shape, "add: expected equal shapes, got \(a.shape) and \(b.shape)")
-  let (y, tape) = makeOutput(a.shape, of: [a, b], device: a.device)
-  y.fillWithZeros()
-  addInPlace(y, a)
-  addInPlace(y, b)
+  let (y, tape) = makeOutput(a.shape, of: a, b, device: a.device)
+  switch a.device {
+  case .cpu: parallel(y.count, grain: elementGrain) { ck_sum(y.pointer, a.pointer, b.pointer, $0, $1) }
+  case .openCL:
+    y.fillWithZeros()
+    addInPlace(y, a)
+    addInPlace(y, b)
+  }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
       a.slot?.collect(dy, owned: false)

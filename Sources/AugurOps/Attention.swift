@@ -50,6 +50,36 @@ public func attention(
     dropout, precision)
 }
 
+/// Keys and values of one history, packed as the tiles of attention read them, so that a new row costs its own packing alone.
+public final class KeptKeys {
+  fileprivate let memory: Tensor
+  private let capacity: Int, H: Int, K: Int
+  private let precision: DataType
+
+  /// Room for `capacity` rows of `columns` = D keys and D values, on the CPU.
+  public init(capacity: Int, width D: Int, heads H: Int, precision: DataType) {
+    precondition(H > 0 && D % H == 0 && D / H <= 256, "KeptKeys: expected heads that divide \(D) into at most 256, got \(H)")
+    (self.capacity, self.H, K, self.precision) = (capacity, H, D / H, precision)
+    memory = Tensor(Shape(ck_attention_kept_floats(K, capacity), H), device: .cpu)
+  }
+
+  /// Writes rows `kv` `[n, 2 D]` behind the first `length` ones and returns the output `[m, D]` of the last m rows, whose queries
+  /// are `q` `[m, D]`: the bits of `attention` over all rows. Precondition: there is room, and m is at most n.
+  public func attention(q: Tensor, kv: Tensor, after length: Int) -> Tensor {
+    let (n, m, D) = (kv.shape.rows, q.shape.rows, H * K)
+    precondition(
+      q.shape == Shape(m, D) && kv.shape == Shape(n, 2 * D) && m <= n && length + n <= capacity && q.isOnCPU,
+      "KeptKeys: expected q [m, \(D)] and at most \(capacity - length) rows of kv, got \(q.shape) and \(kv.shape)")
+    let (o, L) = (Tensor(q.shape, device: .cpu), length + n)
+    parallel(H, scratch: ck_attention_scratch(K, 0) + m, work: 2 * m * L * D + n * D) { h, scratch in
+      ck_attention_kept(
+        o.pointer, q.pointer, kv.pointer, memory.pointer, length, L, m, h, H, K, capacity, 1 / Float(K).squareRoot(),
+        precision.isBfloat16, scratch)
+    }
+    return o
+  }
+}
+
 /// The output of the last rows of each sequence only, with the bits that all rows would have given them.
 ///
 /// - Parameters:
@@ -62,12 +92,12 @@ public func lastAttention(
   let (D, B) = (q.shape.columns, rows.count)
   let n = B > 0 ? q.shape.rows / B : 0
   precondition(
-    q.shape.rows == B * n && kv.shape == [rows.rows, 2 * D] && D % H == 0 && D / H <= 256 && q.device == .cpu,
+    q.shape.rows == B * n && kv.shape == Shape(rows.rows, 2 * D) && D % H == 0 && D / H <= 256 && q.device == .cpu,
     "lastAttention: expected q [\(B) n, D] and kv [\(rows.rows), 2 D] on the cpu, got \(q.shape) and \(kv.shape)")
-  let (o, lse) = (Tensor(q.shape, device: .cpu), Tensor([q.shape.rows, H], device: .cpu))
+  let (o, lse) = (Tensor(q.shape, device: .cpu), Tensor(Shape(q.shape.rows, H), device: .cpu))
   guard n > 0 else { return o }
   let K = D / H
-  parallel(B * H, scratch: ck_attention_scratch(K, rows.longest)) { task, scratch in
+  parallel(B * H, scratch: ck_attention_scratch(K, rows.longest), work: 2 * n * rows.rows * D) { task, scratch in
     ck_attention_forward(
       o.pointer, lse.pointer, q.pointer, kv.pointer, kv.pointer + D, rows.offsets.intPointer, task, task + 1, n, H, K, D, 2 * D,
       2 * D, D, 1 / Float(K).squareRoot(), 0, 0, precision.isBfloat16, scratch)
@@ -87,7 +117,7 @@ private func attend(
   let scale = 1 / Float(K).squareRoot()
   let device = q.tensor.device
   let (seed, rate) = (dropout?.seed ?? 0, dropout?.rate ?? 0)
-  let (o, tape) = makeOutput([rows.rows, D], of: [q.tensor, k.tensor, v.tensor], device: device)
+  let (o, tape) = makeOutput([rows.rows, D], of: q.tensor, k.tensor, v.tensor, device: device)
   let lse = Tensor([rows.rows, H], device: device)
   let floats = ck_attention_scratch(K, rows.longest)
   switch device {

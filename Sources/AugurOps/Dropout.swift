@@ -21,7 +21,7 @@ public struct Dropout: Sendable {
 public func dropout(_ x: Tensor, _ dropout: Dropout?, residual: Tensor? = nil) -> Tensor {
   precondition(residual?.count ?? x.count == x.count, "dropout: expected residual \(x.shape), got \(residual?.shape ?? [])")
   guard let dropout, dropout.rate > 0 else { return residual.map { add($0, x) } ?? x }
-  let (y, tape) = makeOutput(x.shape, of: [x, residual], device: x.device)
+  let (y, tape) = makeOutput(x.shape, of: x, residual, device: x.device)
   dropElements(y, x, residual: residual, dropout)
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in

@@ -20,7 +20,7 @@ public func embedding(
   precondition(
     positions?.shape.columns ?? D == D && places?.count ?? T == T && (positions == nil) == (places == nil),
     "embedding: expected positions [L, \(D)] with \(T) places, got \(positions?.shape ?? []) and \(places?.count ?? 0)")
-  let (y, tape) = makeOutput([T, D], of: [table, positions], device: table.device, on: tape)
+  let (y, tape) = makeOutput(Shape(T, D), of: table, positions, device: table.device, on: tape)
   switch table.device {
   case .cpu:
     parallel(T, grain: rowGrain) {
@@ -46,19 +46,20 @@ func addRows(
   into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, coefficients: Tensor? = nil, divisor: Int = 1, scale: Float = 1
 ) {
   let table = slot.tableGradient()
-  slot.touch(lookup.hostRows)
+  guard let groups = lookup.groups else { preconditionFailure("addRows: expected a lookup with its groups") }
+  slot.touch(groups.hostRows)
   let D = table.shape.columns
   switch x.device {
   case .cpu:
-    parallel(lookup.groupCount, grain: max(1, lookup.groupCount / 64)) {
+    parallel(groups.count, grain: max(1, groups.count / 64)) {
       ck_segment_sum(
-        table.pointer, x.pointer, coefficients?.pointer, lookup.order.intPointer, lookup.segments.intPointer,
-        lookup.rows.intPointer, $0, $1, D, divisor, scale)
+        table.pointer, x.pointer, coefficients?.pointer, groups.order.intPointer, groups.segments.intPointer,
+        groups.rows.intPointer, $0, $1, D, divisor, scale)
     }
   case .openCL(let queue):
     queue.launch(
-      module, "segment_sum", queue.tuning.rowGrid(lookup.groupCount), table.argument, x.argument, coefficients.argument,
-      lookup.order.argument, lookup.segments.argument, lookup.rows.argument, .int(lookup.groupCount), .int(D), .int(divisor),
+      module, "segment_sum", queue.tuning.rowGrid(groups.count), table.argument, x.argument, coefficients.argument,
+      groups.order.argument, groups.segments.argument, groups.rows.argument, .int(groups.count), .int(D), .int(divisor),
       .float(scale))
   }
 }

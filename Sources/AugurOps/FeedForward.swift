@@ -18,13 +18,15 @@ public func feedForward(
 ) -> Tensor {
   let (T, D, F) = (x.shape.rows, x.shape.columns, w1.shape.columns)
   precondition(
-    w1.shape == [D, F] && b1.count == F && w2.shape == [F, D] && b2.count == D,
+    w1.shape == Shape(D, F) && b1.count == F && w2.shape == Shape(F, D) && b2.count == D,
     "feedForward: expected w1 [\(D), F], b1 [F], w2 [F, \(D)], b2 [\(D)], got \(w1.shape), \(b1.shape), \(w2.shape), \(b2.shape)")
-  guard x.device == .cpu, ck_matmul_scratch(F, D) == 0, ck_matmul_scratch(D, F) == 0 else {
+  // Few rows do not pay for packing the weights.
+  let isFew = T < fewRows && x.device == .cpu && drop == nil && precision == .float32
+  guard !isFew, x.device == .cpu, ck_matmul_scratch(F, D) == 0, ck_matmul_scratch(D, F) == 0 else {
     let y = linear(x, w1, bias: b1, activation: activation, precision: precision)
     return linear(dropout(y, drop), w2, bias: b2, precision: precision)
   }
-  let (z, tape) = makeOutput([T, D], of: [x, w1, b1, w2, b2], device: .cpu)
+  let (z, tape) = makeOutput(Shape(T, D), of: x, w1, b1, w2, b2, device: .cpu)
   let pre = tape.map { _ in Tensor([T, F], device: .cpu) }
   let (up, down) = (Panels(w1, transposed: false, precision), Panels(w2, transposed: false, precision))
   let (rate, seed) = (drop?.rate ?? 0, drop?.seed ?? 0)

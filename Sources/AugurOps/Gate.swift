@@ -12,7 +12,7 @@ private let module = KernelModule(name: "gate") { String(cString: ck_opencl_gate
 public func swiglu(_ ab: Tensor) -> Tensor {
   let (T, F) = (ab.shape.rows, ab.shape.columns / 2)
   precondition(ab.shape.columns == 2 * F, "swiglu: expected an even number of columns, got \(ab.shape)")
-  let (y, tape) = makeOutput([T, F], of: [ab], device: ab.device)
+  let (y, tape) = makeOutput(Shape(T, F), of: ab, device: ab.device)
   switch ab.device {
   case .cpu: parallel(T, grain: rowGrain) { ck_swiglu_forward(y.pointer, ab.pointer, $0, $1, F) }
   case .openCL(let queue): queue.launch(module, "swiglu_forward", queue.tuning.rowGrid(T), y.argument, ab.argument, .int(T), .int(F))
@@ -36,7 +36,7 @@ public func swiglu(_ ab: Tensor) -> Tensor {
 public func gatedResidual(_ x: Tensor, gate g: Tensor, _ z: Tensor, _ dropout: Dropout?) -> Tensor {
   precondition(x.shape == g.shape && x.shape == z.shape, "gatedResidual: expected one shape, got \(x.shape), \(g.shape), \(z.shape)")
   let (seed, rate) = (dropout?.seed ?? 0, dropout?.rate ?? 0)
-  let (y, tape) = makeOutput(x.shape, of: [x, g, z], device: x.device)
+  let (y, tape) = makeOutput(x.shape, of: x, g, z, device: x.device)
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) {

@@ -3,20 +3,38 @@ import AugurCompute
 import AugurTensors
 import CKernels
 
-/// An output of an op on `inputs`: recorded when one of them is on a tape. Returns the tape to record on.
-func makeOutput(_ shape: Shape, of inputs: [Tensor?], device: Device, on tape: Tape? = nil) -> (Tensor, Tape?) {
+/// An output of an op on its inputs: recorded when one of them is on a tape. Returns the tape to record on. The inputs are no
+/// array: that would take memory and count references in every op.
+@inline(__always)
+func makeOutput(
+  _ shape: Shape, of a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil, _ e: Tensor? = nil, device: Device,
+  on tape: Tape? = nil
+) -> (Tensor, Tape?) {
   var found = tape
-  for case let input? in inputs {
-    precondition(input.device == device, "op: expected every input on \(device), got one on \(input.device)")
+  @inline(__always) func visit(_ input: borrowing Tensor) {
+    precondition(input.device == device, "op: expected every input on \(device), got one on another")
     if found == nil { found = input.tape }
   }
+  visit(a)
+  if let b { visit(b) }
+  if let c { visit(c) }
+  if let d { visit(d) }
+  if let e { visit(e) }
   return (Tensor(shape, device: device, slot: found.map { GradientSlot(tape: $0) }), found)
 }
 
-/// Runs the tasks with scratch memory of `floats` floats for each thread, from the arena.
-func parallel(_ tasks: Int, scratch floats: Int, _ body: (_ task: Int, UnsafeMutablePointer<Float>) -> Void) {
+/// Runs the tasks with scratch memory of `floats` floats for each thread, from the arena. `work` is the number of products in
+/// all: few are done sooner by the calling thread than a sleeping worker wakes.
+func parallel(
+  _ tasks: Int, scratch floats: Int, work: Int = .max, _ body: (_ task: Int, UnsafeMutablePointer<Float>) -> Void
+) {
   let stride = (floats + 15) / 16 * 16
-  let threads = ThreadPool.shared.threads
+  let threads = work < leastSharedWork ? 1 : min(ThreadPool.shared.threads, max(1, tasks))
+  if floats == 0 {
+    // The address of nothing: no task reads it.
+    let nothing = UnsafeMutablePointer<Float>(bitPattern: 64)!
+    return parallel(tasks, threads: threads) { task, _ in body(task, nothing) }
+  }
   let storage = Storage(bytes: stride * threads * 4, device: .cpu)
   let base = storage.host.assumingMemoryBound(to: Float.self)
   parallel(tasks, threads: threads) { task, thread in body(task, base + thread * stride) }
@@ -36,6 +54,10 @@ let elementGrain = 1 << 13
 /// Rows of one task of a row-wise loop on the CPU: few enough that the last round of tasks leaves no thread idle for long; a multiple
 /// of `CK_ROW_BLOCK`.
 let rowGrain = 128
+/// Products below which a second thread only delays an answer: about 10 us of one thread.
+let leastSharedWork = 1 << 18
+/// Rows below which a weight is read where it lies instead of packed first.
+let fewRows = 8
 /// Columns of one task of a product with few rows.
 let columnGrain = 1024
 

@@ -23,10 +23,10 @@ public func linear(
   let (T, K) = (x.shape.rows, x.shape.columns)
   let N = transposed ? w.shape[0] : w.shape[1]
   precondition(
-    w.shape == (transposed ? [N, K] : [K, N]) && bias?.count ?? N == N && residual?.count ?? (T * N) == T * N,
+    w.shape == (transposed ? Shape(N, K) : Shape(K, N)) && bias?.count ?? N == N && residual?.count ?? (T * N) == T * N,
     "linear: expected x [T, K], w \(transposed ? "[N, K]" : "[K, N]"), bias [N], residual [T, N], "
       + "got \(x.shape), \(w.shape), \(bias?.shape.description ?? "-"), \(residual?.shape.description ?? "-")")
-  let (y, tape) = makeOutput([T, N], of: [x, w, bias, residual], device: x.device)
+  let (y, tape) = makeOutput(Shape(T, N), of: x, w, bias, residual, device: x.device)
   let pre = tape != nil && activation != .none ? Tensor([T, N], device: x.device) : nil
   multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
   if let tape, let slot = y.slot {

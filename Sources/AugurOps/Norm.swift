@@ -13,20 +13,20 @@ private let module = KernelModule(name: "norm") { String(cString: ck_opencl_norm
 public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -> Tensor {
   let (T, D) = (x.shape.rows, x.shape.columns)
   precondition(gain.count == D && bias.count == D, "layerNorm: expected gain and bias [\(D)], got \(gain.shape), \(bias.shape)")
-  let (y, tape) = makeOutput(x.shape, of: [x, gain, bias], device: x.device)
-  let (mean, rstd) = (Tensor([T], device: x.device), Tensor([T], device: x.device))
+  let (y, tape) = makeOutput(x.shape, of: x, gain, bias, device: x.device)
+  let (mean, rstd) = (rowValues(x, tape), rowValues(x, tape))
   switch x.device {
   case .cpu:
     parallel(T, grain: rowGrain) {
       ck_layer_norm_forward(
-        y.pointer, mean.pointer, rstd.pointer, x.pointer, gain.pointer, bias.pointer, $0, $1, D, epsilon)
+        y.pointer, mean?.pointer, rstd?.pointer, x.pointer, gain.pointer, bias.pointer, $0, $1, D, epsilon)
     }
   case .openCL(let queue):
     queue.launch(
       module, "layer_norm_forward", queue.tuning.rowGrid(T), y.argument, mean.argument, rstd.argument, x.argument, gain.argument,
       bias.argument, .int(T), .int(D), .float(epsilon))
   }
-  if let tape, let slot = y.slot {
+  if let tape, let slot = y.slot, let mean, let rstd {
     tape.record(slot) { dy in
       let dx = Tensor(x.shape, device: x.device)
       let splits = RowSplits(T)
@@ -72,17 +72,17 @@ public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -
 public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
   let (T, D) = (x.shape.rows, x.shape.columns)
   precondition(gain.count == D, "rmsNorm: expected gain [\(D)], got \(gain.shape)")
-  let (y, tape) = makeOutput(x.shape, of: [x, gain], device: x.device)
-  let rstd = Tensor([T], device: x.device)
+  let (y, tape) = makeOutput(x.shape, of: x, gain, device: x.device)
+  let rstd = rowValues(x, tape)
   switch x.device {
   case .cpu:
-    parallel(T, grain: rowGrain) { ck_rms_norm_forward(y.pointer, rstd.pointer, x.pointer, gain.pointer, $0, $1, D, epsilon) }
+    parallel(T, grain: rowGrain) { ck_rms_norm_forward(y.pointer, rstd?.pointer, x.pointer, gain.pointer, $0, $1, D, epsilon) }
   case .openCL(let queue):
     queue.launch(
       module, "rms_norm_forward", queue.tuning.rowGrid(T), y.argument, rstd.argument, x.argument, gain.argument, .int(T), .int(D),
       .float(epsilon))
   }
-  if let tape, let slot = y.slot {
+  if let tape, let slot = y.slot, let rstd {
     tape.record(slot) { dy in
       let dx = Tensor(x.shape, device: x.device)
       let splits = RowSplits(T)
@@ -110,4 +110,9 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
     }
   }
   return y
+}
+
+/// One value a row for the backward pass; nil where there is none and the kernel can go without.
+private func rowValues(_ x: Tensor, _ tape: Tape?) -> Tensor? {
+  tape == nil && x.isOnCPU ? nil : Tensor(Shape(x.shape.rows), device: x.device)
 }

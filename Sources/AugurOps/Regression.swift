@@ -10,7 +10,7 @@ private let module = KernelModule(name: "regression") { String(cString: ck_openc
 /// - Returns: `[1]`.
 public func meanSquaredError(_ x: Tensor, _ y: Tensor) -> Tensor {
   precondition(x.count == y.count && x.count > 0, "meanSquaredError: expected equal shapes, got \(x.shape) and \(y.shape)")
-  let (total, tape) = makeOutput([1], of: [x], device: x.device)
+  let (total, tape) = makeOutput([1], of: x, device: x.device)
   let (losses, dx) = (Tensor([x.count], device: x.device), Tensor(x.shape, device: x.device))
   let weight = 1 / Float(x.count)
   switch x.device {

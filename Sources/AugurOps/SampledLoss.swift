@@ -67,7 +67,7 @@ public func sampledLoss(
   let groups = rowGroups(negatives.sharing, rows: T, device: device)
   let isSharedByBatch = negatives.sharing == .batch
   let weight = 1 / Float(T)
-  let (total, tape) = makeOutput([1], of: [h, table], device: device)
+  let (total, tape) = makeOutput([1], of: h, table, device: device)
   let losses = Tensor([T], device: device)
   let (cp, cn) = (Tensor([T], device: device), Tensor([T, N], device: device))
   let dh = Tensor(h.shape, device: device)

@@ -20,7 +20,7 @@ public func softmaxLoss(_ h: Tensor, _ table: Tensor, targets: Lookup) -> Tensor
   let (T, D, V) = (h.shape.rows, h.shape.columns, table.shape.rows)
   precondition(targets.count == T && T > 0, "softmaxLoss: expected \(T) > 0 targets, got \(targets.count)")
   let device = h.device
-  let (total, tape) = makeOutput([1], of: [h, table], device: device)
+  let (total, tape) = makeOutput([1], of: h, table, device: device)
   let (m, z) = (Tensor([T], device: device), Tensor([T], device: device))
   let (losses, lse) = (Tensor([T], device: device), Tensor([T], device: device))
   switch device {

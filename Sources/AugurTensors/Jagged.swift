@@ -20,7 +20,7 @@ public struct Jagged: Sendable {
     }
     self.longest = Int(longest)
     self.hostOffsets = offsets
-    self.offsets = Tensor(offsets, shape: [offsets.count], device: device)
+    self.offsets = Tensor(offsets, shape: Shape(offsets.count), device: device)
   }
 
   /// Number of sequences, B.

@@ -5,23 +5,29 @@ public import AugurCompute
 public struct Lookup: Sendable {
   /// `[n]` int32: the row of each lookup.
   public let ids: Tensor
-  package let order: Tensor  // [n] positions, sorted by id, stable
-  package let segments: Tensor  // [U + 1] boundaries of equal ids in `order`
-  package let rows: Tensor  // [U] the id of each group
-  package let hostRows: [Int32]
+  /// Nil for lookups that never get a gradient.
+  package let groups: Groups?
+
+  /// `RowGroups` on the device.
+  package struct Groups: Sendable {
+    package let order: Tensor, segments: Tensor, rows: Tensor
+    package let hostRows: [Int32]
+    package var count: Int { hostRows.count }
+  }
 
   public var count: Int { ids.count }
-  package var groupCount: Int { hostRows.count }
 
   /// Groups `ids` by value: one stable counting sort over the ids that occur. Precondition: ids lie in `0 ..< rowCount`.
   /// `isGrouped: false` leaves the groups out, for lookups that never get a gradient.
   public init(_ ids: [Int32], rowCount: Int, device: Device, isGrouped: Bool = true) {
-    let groups = isGrouped ? RowGroups(ids, rowCount: rowCount) : RowGroups([], rowCount: rowCount)
-    self.ids = Tensor(ids, shape: [ids.count], device: device)
-    self.order = Tensor(groups.order, shape: [groups.order.count], device: device)
-    self.segments = Tensor(groups.segments, shape: [groups.segments.count], device: device)
-    self.rows = Tensor(groups.rows, shape: [groups.rows.count], device: device)
-    self.hostRows = groups.rows
+    self.ids = Tensor(ids, shape: Shape(ids.count), device: device)
+    guard isGrouped else {
+      groups = nil
+      return
+    }
+    let found = RowGroups(ids, rowCount: rowCount)
+    func moved(_ values: [Int32]) -> Tensor { Tensor(values, shape: Shape(values.count), device: device) }
+    groups = Groups(order: moved(found.order), segments: moved(found.segments), rows: moved(found.rows), hostRows: found.rows)
   }
 }
 
@@ -46,11 +52,15 @@ package struct RowGroups: Sendable {
         starts[Int(key >> Int32(shift)) & 2047 + 1] += 1
       }
       for digit in 0..<2048 { starts[digit + 1] += starts[digit] }
-      for i in keys.indices {
-        let digit = Int(keys[i] >> Int32(shift)) & 2047
-        keysOut[starts[digit]] = keys[i]
-        orderOut[starts[digit]] = order[i]
-        starts[digit] += 1
+      keysOut.withUnsafeMutableBufferPointer { keysOut in
+        orderOut.withUnsafeMutableBufferPointer { orderOut in
+          for i in keys.indices {
+            let digit = Int(keys[i] >> Int32(shift)) & 2047
+            keysOut[starts[digit]] = keys[i]
+            orderOut[starts[digit]] = order[i]
+            starts[digit] += 1
+          }
+        }
       }
       swap(&keys, &keysOut)
       swap(&order, &orderOut)

@@ -126,7 +126,7 @@ public struct Tensor: @unchecked Sendable {
   /// The first `rows` rows of the same memory.
   package func firstRows(_ rows: Int) -> Tensor {
     precondition(rows <= shape.rows, "tensor: expected at most \(shape.rows) rows, got \(rows)")
-    return Tensor(Shape([rows] + shape.sizes.dropFirst()), dtype: dtype, storage: storage, slot: nil)
+    return Tensor(shape.with(rows: rows), dtype: dtype, storage: storage, slot: nil)
   }
 }
 
