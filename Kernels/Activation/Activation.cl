@@ -23,3 +23,15 @@ ELEMENT_KERNEL void fill(__global float *y, int n, float value) {
   const int i = get_global_id(0) * VECTOR;
   vstore_part((vec)(value), y + i, n - i);
 }
+
+// y = x rounded to bfloat16, to nearest even. A work-item owns VECTOR elements.
+ELEMENT_KERNEL void round_to_bfloat16(__global ushort *y, __global const float *x, int n) {
+  const int first = get_global_id(0) * VECTOR;
+  for (int i = first; i < min(n, first + VECTOR); i++) y[i] = (ushort)(as_uint(round_bf16(x[i])) >> 16);
+}
+
+// y = the bfloat16 x as float32
+ELEMENT_KERNEL void widen_bfloat16(__global float *y, __global const ushort *x, int n) {
+  const int first = get_global_id(0) * VECTOR;
+  for (int i = first; i < min(n, first + VECTOR); i++) y[i] = as_float((uint)x[i] << 16);
+}

@@ -16,6 +16,14 @@ static CK_DISPATCH(void, product_pairs,
                    (float *c, ck_int ldc, const uint32_t *a, ck_int ra, ck_int ca, const uint32_t *panels, ck_int M,
                     ck_int N, ck_int P, int add, struct epilogue e),
                    (c, ldc, a, ra, ca, panels, M, N, P, add, e))
+CK_DISPATCH(void, ck_pack_halves, (void *panels, const uint16_t *w, ck_int from, ck_int to, ck_int N, ck_int K),
+            (panels, w, from, to, N, K))
+CK_DISPATCH(void, ck_matmul_halves,
+            (uint16_t *y, const uint16_t *x, const uint16_t *w, const void *panels, ck_int begin, ck_int end, ck_int from,
+             ck_int to, ck_int N, ck_int K),
+            (y, x, w, panels, begin, end, from, to, N, K))
+CK_DISPATCH(void, ck_round_bf16_row, (uint16_t *y, const float *x, ck_int begin, ck_int end), (y, x, begin, end))
+CK_DISPATCH(void, ck_widen_bf16, (float *y, const uint16_t *x, ck_int begin, ck_int end), (y, x, begin, end))
 CK_DISPATCH(void, ck_pack_panels_bf16,
             (void *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed),
             (panels, w, from, to, N, K, transposed))
@@ -128,5 +136,71 @@ static void CK(ck_pack_panels_bf16)(void *panels, const float *w, ck_int from, c
         interleave(panel, x, t + 1 < rows ? x + ld : NULL, n);
       }
     }
+}
+
+static void CK(ck_round_bf16_row)(uint16_t *y, const float *x, ck_int begin, ck_int end) {
+  round_row(y + begin, x + begin, end - begin);
+}
+
+static void CK(ck_widen_bf16)(float *y, const uint16_t *x, ck_int begin, ck_int end) {
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] = ck_from_bits((uint32_t)x[i] << 16);
+}
+
+// w [N, K], K even: words lie as they are multiplied, only transposed.
+static void CK(ck_pack_halves)(void *panels, const uint16_t *w, ck_int from, ck_int to, ck_int N, ck_int K) {
+  const ck_int P = K / 2;
+  for (ck_int j = from; j < to; j += PANEL)
+    pack_transposed((float *)panels + j * P, (const float *)w + j * P, P, least(N - j, PANEL), P, 0);
+}
+
+// One row of x: squares of w are transposed and multiplied in registers; returns how many columns from `from` on are done, with the sums
+// of the tiles.
+static ck_int CK(row_by_squares)(uint16_t *y, const float *x, const float *w, ck_int from, ck_int to, ck_int P) {
+  ck_int j = P % CK_LANES == 0 ? from : to;
+  for (; j + CK_LANES <= to; j += CK_LANES) {
+    floats sum = {};
+    for (ck_int p = 0; p < P; p += CK_LANES) {
+      floats square[CK_LANES];
+      CK_UNROLLED for (int r = 0; r < CK_LANES; r++) square[r] = *(const floats *)(w + (j + r) * P + p);
+      transpose(square);
+      CK_UNROLLED for (int c = 0; c < CK_LANES; c++) sum = dot_pair(sum, (words)((floats){} + x[p + c]), (words)square[c]);
+    }
+    store_halves(y + j, sum);
+  }
+  return P % CK_LANES == 0 ? j - from : 0;
+}
+
+// A tile of sums stays in cache while the inner axis goes by, and leaves rounded.
+static void CK(ck_matmul_halves)(uint16_t *y, const uint16_t *x, const uint16_t *w, const void *panels, ck_int begin,
+                                 ck_int end, ck_int from, ck_int to, ck_int N, ck_int K) {
+  enum { rows_at_once = 128 };
+  alignas(64) float tile[rows_at_once * PANEL], own[CK(pair_depth) * PANEL];
+  const ck_int P = K / 2;
+  const float *a = (const float *)x;
+  for (ck_int t = begin; t < end; t += rows_at_once) {
+    const ck_int rows = least(end - t, rows_at_once);
+    const ck_int done = rows == 1 && !panels ? CK(row_by_squares)(y + t * N, a + t * P, (const float *)w, from, to, P) : 0;
+    for (ck_int j = from + done; j < to; j += PANEL) {
+      const ck_int cols = least(to - j, PANEL);
+      for (ck_int p = 0; p < P; p += CK(pair_depth)) {
+        const ck_int depth = least(P - p, CK(pair_depth));
+        const float *panel = (const float *)panels + j * P + p * PANEL;
+        if (!panels) {
+          pack_transposed(own, (const float *)w + j * P + p, P, cols, depth, PANEL);
+          panel = own;
+        }
+        pair_rows_by_panel(tile, PANEL, p > 0 ? tile : NULL, PANEL, a + t * P + p, P, 1, panel, PANEL, depth, rows);
+      }
+      for (ck_int r = 0; r < rows; r++) {
+        uint16_t *row = y + (t + r) * N + j;
+        if (cols == PANEL) {
+          store_halves(row, *(const floats *)(tile + r * PANEL));
+          store_halves(row + CK_LANES, *(const floats *)(tile + r * PANEL + CK_LANES));
+        } else {
+          round_row(row, tile + r * PANEL, cols);
+        }
+      }
+    }
+  }
 }
 #endif

@@ -19,6 +19,12 @@ const char *ck_isa_name(void);
 int ck_cpu_count(void);  // CPUs that the affinity mask allows
 const char *ck_blas_core(void);
 
+// --- the machine's limits, for benchmarks -------------------------------------------------------------------------------
+// Does `rounds` rounds of multiply-adds in registers, of float32 or of pairs of bfloat16 where there is an instruction for them, and returns
+// how many operations that were. ck_peak_read reads x[begin:end]. out receives one float, so that nothing is left out.
+double ck_peak_operations(ck_int rounds, int bf16, float *out);
+void ck_peak_read(const float *x, ck_int begin, ck_int end, float *out);
+
 // --- text of the device kernels: X.cl of every op, after Common/opencl.h ------------------------------------------------
 const char *ck_opencl_prelude(void);
 const char *ck_opencl_activation(void);
@@ -65,6 +71,13 @@ void ck_matmul_panels_bf16(float *y, float *pre, const float *x, const void *pan
                            ck_int begin, ck_int end, ck_int N, ck_int K, int act, void *scratch);
 void ck_matmul_tn_bf16(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
                        int accumulate, void *scratch);
+// Stored in bfloat16: y[M,N] = x[M,K] w[N,K]^T in rows begin..<end and columns from..<to, K even and above 0, from a multiple of CK_PANEL,
+// from the panels of ck_pack_halves (K / 2 words a padded column), or without them where few rows do not pay for packing.
+void ck_pack_halves(void *panels, const uint16_t *w, ck_int from, ck_int to, ck_int N, ck_int K);
+void ck_matmul_halves(uint16_t *y, const uint16_t *x, const uint16_t *w, const void *panels, ck_int begin, ck_int end, ck_int from,
+                      ck_int to, ck_int N, ck_int K);
+void ck_round_bf16_row(uint16_t *y, const float *x, ck_int begin, ck_int end);  // to nearest even
+void ck_widen_bf16(float *y, const uint16_t *x, ck_int begin, ck_int end);
 // s[N] += (or =) sum over rows begin..<end of x[., N], rows in order
 void ck_column_sum(float *s, const float *x, ck_int begin, ck_int end, ck_int N, int accumulate);
 // y[i] += sum over s < S, in order, of partials[s * n + i], for i in [begin, end)

@@ -78,3 +78,19 @@ func addInPlace(_ y: Tensor, _ x: Tensor) {
   case .openCL(let queue): queue.launch(module, "add", queue.tuning.elementGrid(y.count), y.argument, x.argument, .int(y.count))
   }
 }
+
+/// x stored as `dtype`, float32 or bfloat16 (rounded to nearest even); itself where it is already. No gradient passes.
+public func converted(_ x: Tensor, to dtype: DataType) -> Tensor {
+  guard x.dtype != dtype else { return x }
+  precondition(
+    Set([x.dtype, dtype]) == [.float32, .bfloat16], "converted: expected float32 and bfloat16, got \(x.dtype) to \(dtype)")
+  let y = Tensor(x.shape, dtype: dtype, device: x.device)
+  switch (x.device, dtype) {
+  case (.cpu, .bfloat16): parallel(x.count, grain: elementGrain) { ck_round_bf16_row(y.halfPointer, x.pointer, $0, $1) }
+  case (.cpu, _): parallel(x.count, grain: elementGrain) { ck_widen_bf16(y.pointer, x.halfPointer, $0, $1) }
+  case (.openCL(let queue), _):
+    let entry = dtype == .bfloat16 ? "round_to_bfloat16" : "widen_bfloat16"
+    queue.launch(module, entry, queue.tuning.elementGrid(x.count), y.argument, x.argument, .int(x.count))
+  }
+  return y
+}

@@ -16,6 +16,8 @@ private func module(_ precision: DataType) -> KernelModule { precision == .bfloa
 ///   - residual: `[T, N]`.
 ///   - precision: float32, or bfloat16: the factors of this product and of its gradients are rounded, their sums are float32.
 /// - Returns: `[T, N]`. The bits of a row depend neither on T nor on its place.
+///
+/// Where x and w are stored in bfloat16, w transposed, so is the result: without bias, residual, activation or gradient.
 public func linear(
   _ x: Tensor, _ w: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, activation: Activation = .none,
   transposed: Bool = false, precision: DataType = .float32
@@ -26,6 +28,12 @@ public func linear(
     w.shape == (transposed ? Shape(N, K) : Shape(K, N)) && bias?.count ?? N == N && residual?.count ?? (T * N) == T * N,
     "linear: expected x [T, K], w \(transposed ? "[N, K]" : "[K, N]"), bias [N], residual [T, N], "
       + "got \(x.shape), \(w.shape), \(bias?.shape.description ?? "-"), \(residual?.shape.description ?? "-")")
+  guard x.dtype == .float32 else {
+    precondition(
+      x.dtype == .bfloat16 && w.dtype == .bfloat16 && transposed && bias == nil && residual == nil && activation == .none,
+      "linear: expected x and w alone, in bfloat16, w transposed, got \(x.dtype) and \(w.dtype)")
+    return linearInBfloat16(x, w, T, K, N)
+  }
   let (y, tape) = makeOutput(Shape(T, N), of: x, w, bias, residual, device: x.device)
   let pre = tape != nil && activation != .none ? Tensor([T, N], device: x.device) : nil
   multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
@@ -46,6 +54,30 @@ public func linear(
         slot.collect(dx)
       }
     }
+  }
+  return y
+}
+
+/// y = x w^T, all of them stored in bfloat16, sums in float32.
+private func linearInBfloat16(_ x: Tensor, _ w: Tensor, _ T: Int, _ K: Int, _ N: Int) -> Tensor {
+  guard x.device == .cpu, K > 0, K % 2 == 0 else {
+    let sums = Tensor([T, N], device: x.device)
+    multiply(
+      sums, pre: nil, converted(x, to: .float32), converted(w, to: .float32), bias: nil, residual: nil, .none, transposed: true,
+      .bfloat16)
+    return converted(sums, to: .bfloat16)
+  }
+  let y = Tensor([T, N], dtype: .bfloat16, device: .cpu)
+  guard T > rowGrain else {  // few rows: each strip of w is packed where it is used
+    parallel(N, grain: 2 * columnGrain) {
+      ck_matmul_halves(y.halfPointer, x.halfPointer, w.halfPointer, nil, 0, T, $0, $1, N, K)
+    }
+    return y
+  }
+  let panels = Tensor([ck_panel_floats_bf16(N, K)], device: .cpu)
+  parallel(N, grain: 8 * Int(CK_PANEL)) { ck_pack_halves(panels.pointer, w.halfPointer, $0, $1, N, K) }
+  parallel(T, grain: rowGrain) {
+    ck_matmul_halves(y.halfPointer, x.halfPointer, w.halfPointer, panels.pointer, $0, $1, 0, N, N, K)
   }
   return y
 }

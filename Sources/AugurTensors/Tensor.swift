@@ -115,6 +115,7 @@ public struct Tensor: @unchecked Sendable {
 
   /// The first element of the CPU memory. Precondition: the tensor lies on the CPU.
   package var pointer: UnsafeMutablePointer<Float> { storage.host.assumingMemoryBound(to: Float.self) }
+  package var halfPointer: UnsafeMutablePointer<UInt16> { storage.host.assumingMemoryBound(to: UInt16.self) }
   package var intPointer: UnsafeMutablePointer<Int32> { storage.host.assumingMemoryBound(to: Int32.self) }
 
   /// The same memory under another shape. Precondition: as many elements.

@@ -3,6 +3,7 @@ import ArgumentParser
 import AugurCompute
 import AugurOps
 import AugurTensors
+import CKernels
 
 struct BenchOps: ParsableCommand {
   static let configuration = CommandConfiguration(commandName: "ops", abstract: "Median time of single operations.")
@@ -15,9 +16,11 @@ struct BenchOps: ParsableCommand {
     let device = try place.open()
     let limits = Limits(device)
     for (M, N, K) in [(1024, 1024, 1024), (2048, 2048, 2048), (12800, 64, 64), (12800, 256, 64), (12800, 64, 256), (1, 100_000, 64), (64, 100_000, 64)] {
-      let (x, w) = (random([M, K], device), random([N, K], device))
-      let bytes = 4.0 * Double(M * K + N * K + M * N)
-      say("gemm", [M, N, K], device, limits, flops: 2.0 * Double(M * N * K), bytes: bytes) { _ = linear(x, w, transposed: true) }
+      for dtype in [DataType.float32, .bfloat16] {
+        let (x, w) = (converted(random([M, K], device), to: dtype), converted(random([N, K], device), to: dtype))
+        let bytes = Double(dtype.bytes) * Double(M * K + N * K + M * N)
+        say("gemm", [M, N, K], device, limits, dtype, flops: 2.0 * Double(M * N * K), bytes: bytes) { _ = linear(x, w, transposed: true) }
+      }
     }
     for (B, H, L, K) in [(128, 2, 200, 32), (128, 2, 50, 32), (16, 4, 1024, 64)] { attention(B, H, L, K, device, limits) }
     softmax(2048, 20_000, 64, device, limits)
@@ -54,37 +57,78 @@ struct BenchOps: ParsableCommand {
   }
 
   private func say(
-    _ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, flops: Double, bytes: Double = 0, _ body: () -> Void
+    _ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, _ dtype: DataType = .float32, flops: Double,
+    bytes: Double = 0, _ body: () -> Void
   ) {
     let seconds = median(repeats, device, body)
     let (rate, traffic) = (flops / seconds / 1e9, bytes / seconds / 1e9)
-    let share = max(rate / limits.gflops, traffic / limits.gigabytes)
+    let share = max(rate / limits.gflops(dtype), bytes > 0 ? traffic / limits.gigabytes(Int(bytes)) : 0)
     if json {
       printJSON([
-        "op": op, "device": "\(device)", "dtype": "float32", "shape": shape, "milliseconds": number(seconds * 1e3, digits: 5),
+        "op": op, "device": "\(device)", "dtype": "\(dtype)", "shape": shape, "milliseconds": number(seconds * 1e3, digits: 5),
         "gflops": number(rate, digits: 1), "gb_per_s": number(traffic, digits: 1), "limit_share": number(share, digits: 3),
       ])
     } else {
       print(
-        "\(op) \(shape): \(decimal(seconds * 1e3, places: 3)) ms, \(decimal(rate, places: 1)) GFLOP/s, "
+        "\(op) \(dtype) \(shape): \(decimal(seconds * 1e3, places: 3)) ms, \(decimal(rate, places: 1)) GFLOP/s, "
           + "\(decimal(traffic, places: 1)) GB/s, \(decimal(share * 100, places: 0)) % of the limit")
     }
   }
 }
 
-/// What the machine can do at best, measured in this run: the faster of two products, and reading 256 MB once.
-private struct Limits {
-  let gflops: Double
-  let gigabytes: Double
-  init(_ device: Device) {
-    func rate(_ M: Int, _ N: Int, _ K: Int) -> Double {
-      let (x, w) = (random([M, K], device), random([K, N], device))
-      return 2e-9 * Double(M * N * K) / median(9, device) { _ = linear(x, w) }
-    }
-    gflops = max(rate(1024, 1024, 1024), rate(2048, 128, 256))
-    let large = Tensor.zeros([1 << 16, 1024], device: device)
-    gigabytes = 0.268435456 / median(5, device) { _ = sumOfSquares([large]) }
+/// What the machine can do at best, measured in this run: multiply-adds in the registers of every thread, and reading a block of
+/// memory of the size that an op moves. On another device: its own product of 2048 cubed, and reading 256 MB.
+private final class Limits {
+  private let device: Device
+  private var rates: [DataType: Double] = [:]
+  private var bandwidths: [Int: Double] = [:]
+
+  init(_ device: Device) { self.device = device }
+
+  func gflops(_ dtype: DataType) -> Double {
+    if let rate = rates[dtype] { return rate }
+    let rate = device == .cpu ? registerRate(dtype) : productRate()
+    rates[dtype] = rate
+    return rate
   }
+
+  private func registerRate(_ dtype: DataType) -> Double {
+    let threads = ThreadPool.shared.threads
+    nonisolated(unsafe) var operations = 0.0
+    let seconds = median(9, device) {
+      parallel(threads) { task in
+        var out: Float = 0
+        let done = ck_peak_operations(1_000_000, dtype == .bfloat16 ? 1 : 0, &out)
+        if task == 0 { operations = done }
+      }
+    }
+    return operations * Double(threads) / seconds / 1e9
+  }
+
+  private func productRate() -> Double {
+    let (x, w) = (random([2048, 2048], device), random([2048, 2048], device))
+    return 2e-9 * 2048 * 2048 * 2048 / median(9, device) { _ = linear(x, w) }
+  }
+
+  /// Of reading a block of `bytes`, at least 1 MiB and at most 256.
+  func gigabytes(_ bytes: Int) -> Double {
+    let rounded = min(max(bytes.nextPowerOf2 >> 1, 1 << 20), 1 << 28)
+    if let bandwidth = bandwidths[rounded] { return bandwidth }
+    let block = Tensor.zeros([rounded / 4], device: device)
+    let seconds = median(9, device) {
+      guard device == .cpu else { return _ = sumOfSquares([block]) }
+      parallel(rounded / 4, grain: 1 << 15) { begin, end in
+        var out: Float = 0
+        ck_peak_read(block.pointer, begin, end, &out)
+      }
+    }
+    bandwidths[rounded] = Double(rounded) / seconds / 1e9
+    return bandwidths[rounded]!
+  }
+}
+
+extension Int {
+  fileprivate var nextPowerOf2: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
 }
 
 func random(_ shape: Shape, _ device: Device) -> Tensor {

@@ -30,8 +30,21 @@ private func linearCase(_ T: Int, _ K: Int, _ N: Int, transposed: Bool, _ precis
   } reference: { referenceLinear($0, T, K, N, transposed: transposed) }
 }
 
-private let sizes: [(Int, Int, Int)] = [(1, 1, 1), (3, 5, 7), (127, 20, 48), (128, 64, 64), (129, 50, 33), (700, 16, 24), (0, 4, 4)]
+/// x w^T with all three stored in bfloat16.
+private func storedCase(_ T: Int, _ K: Int, _ N: Int) -> OpCase {
+  OpCase(
+    "Matmul", "linear \(T)x\(K)x\(N) stored in bfloat16", [.init([T, K], .constant), .init([N, K], .constant)], tolerance: 1e-2,
+    flops: 2.0 * Double(T * K * N)
+  ) { x, _ in
+    converted(linear(converted(x[0], to: .bfloat16), converted(x[1], to: .bfloat16), transposed: true), to: .float32)
+  } reference: { x in
+    (0..<T * N).map { i in (0..<K).reduce(0) { $0 + x[0][i / N * K + $1] * x[1][i % N * K + $1] } }
+  }
+}
+
+private let sizes: [(Int, Int, Int)] = [(1, 1, 1), (3, 5, 7), (127, 20, 48), (128, 64, 64), (129, 50, 33), (700, 16, 24), (0, 4, 4), (1, 64, 100), (9, 1056, 40), (200, 544, 33)]
 
 let matmulCases: [OpCase] = sizes.flatMap { T, K, N in
   [DataType.float32, .bfloat16].flatMap { [linearCase(T, K, N, transposed: false, $0), linearCase(T, K, N, transposed: true, $0)] }
+    + [storedCase(T, K, N)]
 }
