@@ -58,6 +58,15 @@ printf 'user_id,item_id,timestamp\n1,2,3\n' >"$dir/single.csv"
 check "prepare one event" "$augur" prepare --input "$dir/single.csv" --output "$dir/single"
 mistake "train on one event" "no user has two events" "$augur" train --data "$dir/single" --model sasrec --output "$dir/none"
 
+# A plan names memory and time and leaves no trace.
+has() { "$@" >"$dir/lines" && grep -q "$keys" "$dir/lines"; }
+keys='"peak_memory_mib":[0-9.]*,"seconds":[0-9.]*' check "plan" has $train --plan --json
+check "plan with an output" $train --plan --output "$dir/planned"
+check "a plan writes nothing" test ! -e "$dir/planned" -a ! -e unused
+mistake "plan what does not fit" "MiB are free" $train --plan --set dim=4096 --set heads=16 --set length=8192 --set blocks=128
+mistake "plan a resumed run" "resume" $train --plan --output "$dir/run" --resume
+mistake "plan without data" "nodata" "$augur" train --plan --data "$dir/nodata" --model sasrec
+
 mistake "unknown model" "did you mean 'sasrec'" "$augur" train --data "$dir/data" --model sasrek --output "$dir/none"
 mistake "unknown knob" "did you mean 'dim'" $train --output "$dir/none" --set dmi=3
 mistake "value out of range" "1...4096" $train --output "$dir/none" --set dim=0
@@ -104,6 +113,11 @@ none() { "$@" --json >"$dir/lines" && [ "$(grep -c '"allocations":0' "$dir/lines
 check "a training step allocates nothing" none "$augur" bench train-step --items 200 --length 30 --dim 32 --batch 16 --steps 5
 check "sampled loss allocates nothing" none "$augur" bench train-step --items 200 --length 30 --batch 16 --loss sampled --negatives 50
 check "an answer allocates nothing" none "$augur" bench infer --items 500 --length 60 --requests 20
+keys='"op":"epoch".*"seconds":[0-9.]*.*"tokens_per_second"' check "bench epoch" has "$augur" bench epoch --data "$dir/data" --length 20 --dim 16 --epochs 1 --json
+mistake "bench epoch without data" "nodata" "$augur" bench epoch --data "$dir/nodata"
+mistake "bench epoch, no epochs" "--epochs" "$augur" bench epoch --data "$dir/data" --epochs 0
+mistake "bench epoch, heads" "divisor" "$augur" bench epoch --data "$dir/data" --heads 7
+mistake "bench epoch, batch" "batch" "$augur" bench epoch --data "$dir/data" --batch 0
 check "bench top-k" "$augur" bench top-k --items 5000 --users 3 --repeats 2 --json
 check "bench ingest" "$augur" bench ingest "$dir/log.csv" --json
 mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
