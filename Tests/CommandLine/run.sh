@@ -120,6 +120,16 @@ mistake "bench epoch, heads" "divisor" "$augur" bench epoch --data "$dir/data" -
 mistake "bench epoch, batch" "batch" "$augur" bench epoch --data "$dir/data" --batch 0
 check "bench top-k" "$augur" bench top-k --items 5000 --users 3 --repeats 2 --json
 check "bench ingest" "$augur" bench ingest "$dir/log.csv" --json
+suite() { TMPDIR=$dir/suite "$augur" bench suite --json "$@"; }
+mkdir "$dir/suite"
+keys='"name":"score".*"peak_memory_mib":[0-9.]*.*"rate":[0-9]*.*"unit":"users/s"' check "bench suite" has suite --events 5000 --items 300 --steps 3
+check "bench suite removes its folder" test -z "$(ls "$dir/suite")"
+mistake "bench suite, too few items" "--events" suite --events 5000 --items 20
+mistake "bench suite, no events" "--events" suite --events 0
+mistake "bench suite, no steps" "--steps" suite --steps 0
+mistake "bench suite, nowhere to write" "TMPDIR" env TMPDIR="$dir/log.csv" "$augur" bench suite --events 5000 --items 300
+mistake "bench suite, disk full" "log.csv" sh -c "ulimit -f 20; TMPDIR=$dir/suite exec $augur bench suite --events 50000"
+check "bench suite removes its folder after that" test -z "$(ls "$dir/suite")"
 mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
 
 # A folder that a killed prepare left beside its output goes with the next one.
