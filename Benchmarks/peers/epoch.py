@@ -41,14 +41,13 @@ class SASRec(nn.Module):
 
 
 def padded(path, length, side):
-    """Inputs and targets [users, length]; 0 is padding. Histories on the right have it on the left, where causal masks see it only
-    from other padding or as one more key: the usual SASRec set-up. On the left no real position ever sees it."""
+    """Inputs and targets [users, length]; 0 is padding. A history on the left never sees it under the causal mask."""
     ids, rows = {}, []
     for line in open(path):
         items = [ids.setdefault(word, len(ids) + 1) for word in line.split()[1:]]
         train = items if len(items) < 3 else items[:-2]
         if len(train) >= 2: rows.append(train[-(length + 1):])
-    inputs, targets = torch.zeros(len(rows), length, dtype=torch.long), torch.zeros(len(rows), length, dtype=torch.long)
+    inputs, targets = torch.zeros(2, len(rows), length, dtype=torch.long)
     for r, row in enumerate(rows):
         n = len(row) - 1
         span = slice(0, n) if side == "left" else slice(length - n, length)

@@ -22,8 +22,8 @@ private struct Portion {
 }
 
 extension Trainer {
-  /// Seconds and events of one pass over the data after `warmUp` steps, without evaluation and checkpoint. Trains the model as a run does,
-  /// outside the run's folder: a trainer that was measured is not one to `run`.
+  /// Seconds and events of one pass over the data after `warmUp` steps, without evaluation and checkpoint. Trains the model as a
+  /// run does, outside the run's folder: a trainer that was measured is not one to `run`.
   public func timedEpoch(warmUp: Int) throws(TrainingError) -> (seconds: Double, tokens: Int) {
     for i in 0..<warmUp { _ = try timedStep(epoch: 0, index: i % batches.batchesPerEpoch) }
     return try timedSteps(batches.batchesPerEpoch, epoch: 1)
@@ -50,8 +50,9 @@ extension Trainer {
     return ((clock.now - start).seconds, batch.tokens)
   }
 
-  /// Runs one step and one part of an evaluation of every size class of the arena that the run will meet: what the process then holds is what
-  /// the run will hold, and a line through their times gives the rest. The same limits apply as before a run (`checkStepMemory`).
+  /// Runs one step and one part of an evaluation of every size class of the arena that the run will meet: what the process then
+  /// holds is what the run will hold, and a line through their times gives the rest. As a trainer's steps do, these come after
+  /// `checkStepMemory`, so that a plan that cannot fit is refused as the run would be.
   ///
   /// - Parameter startUp: seconds that opening the data and making the model took.
   public func forecast(startUp: Double = 0) throws(TrainingError) -> RunForecast {

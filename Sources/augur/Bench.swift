@@ -6,6 +6,6 @@ struct Bench: ParsableCommand {
     abstract: "Measures ops, training steps, answers and ingestion.",
     subcommands: [
       BenchTrainStep.self, BenchEpoch.self, BenchOps.self, BenchInfer.self, BenchTopK.self, BenchIngest.self,
-      BenchSuite.self,
+      BenchSuite.self, BenchPage.self,
     ])
 }

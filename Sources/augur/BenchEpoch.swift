@@ -39,7 +39,8 @@ struct BenchEpoch: ParsableCommand {
         "seconds": number(median.seconds, digits: 4), "tokens_per_second": number(rate, digits: 0),
       ])
     } else {
-      print("\(decimal(median.seconds, places: 3)) s an epoch of \(trainer.batchesPerEpoch) steps, \(median.tokens) events, \(Int(rate)) tokens/s")
+      let seconds = decimal(median.seconds, places: 3)
+      print("\(seconds) s an epoch of \(trainer.batchesPerEpoch) steps, \(median.tokens) events, \(Int(rate)) tokens/s")
     }
   }
 }

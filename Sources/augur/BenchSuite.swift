@@ -10,7 +10,7 @@ import Foundation
 
 struct BenchSuite: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "suite", abstract: "Throughput and peak memory of generating, preparing, training and scoring a large synthetic log.",
+    commandName: "suite", abstract: "Rates and peak memory of making, preparing, training on and scoring a large log.",
     discussion: "Works in a temporary folder ($TMPDIR) that needs about 75 bytes an event and is removed at the end.")
   @Option(help: "Rows of the log.") var events = 1_000_000
   @Option(help: "Users; one for 50 events by default.") var users: Int?
@@ -69,8 +69,9 @@ struct BenchSuite: ParsableCommand {
     let (rate, peak) = (Double(count) / seconds, Double(ResidentMemory.peakBytes) / 1_048_576)
     if json {
       printJSON([
-        "op": "suite", "name": name, "events": log.events, "users": log.users, "items": log.items, "seconds": number(seconds, digits: 3),
-        "rate": number(rate, digits: 0), "unit": unit, "peak_memory_mib": number(peak, digits: 1), "threads": ThreadPool.shared.threads,
+        "op": "suite", "name": name, "events": log.events, "users": log.users, "items": log.items,
+        "threads": ThreadPool.shared.threads, "seconds": number(seconds, digits: 3), "rate": number(rate, digits: 0),
+        "unit": unit, "peak_memory_mib": number(peak, digits: 1),
       ])
     } else {
       print(

@@ -24,7 +24,8 @@ struct Train: ParsableCommand {
   @Option(name: .customLong("set"), help: "key=value; may be repeated.") var settings: [String] = []
   @Flag(help: "Go on with the run in --output; starts it where there is none yet.") var resume = false
   @Flag(help: "List every knob of the model and the plan, with default and range, and stop.") var list = false
-  @Flag(help: "Predict peak memory and time from a few steps on the data, write nothing, and stop; needs no --output.") var plan = false
+  @Flag(help: "Predict peak memory and time from a few steps on the data and stop; writes nothing, needs no --output.")
+  var plan = false
   @Flag(help: "One JSON object an epoch.") var json = false
   @Flag(help: "With --json, one object a step too: its number and loss.") var eachStep = false
 
@@ -61,9 +62,10 @@ struct Train: ParsableCommand {
         "steps": forecast.steps, "parameters": trainer.parameterCount, "threads": ThreadPool.shared.threads,
       ])
     }
+    let (seconds, memory) = (decimal(forecast.seconds, places: 1), decimal(mebibytes, places: 0))
     print(
-      "\(model): \(trainer.parameterCount) parameters, \(epochs) epochs of \(trainer.batchesPerEpoch) steps: about "
-        + "\(decimal(forecast.seconds, places: 1)) s if patience does not end it sooner, \(decimal(mebibytes, places: 0)) MiB at the peak")
+      "\(model): \(trainer.parameterCount) parameters, \(epochs) epochs of \(trainer.batchesPerEpoch) steps: about \(seconds) s "
+        + "unless patience ends it sooner, \(memory) MiB at the peak")
   }
 
   private func printKnobs(_ entry: ModelEntry) {

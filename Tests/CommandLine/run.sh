@@ -130,6 +130,13 @@ mistake "bench suite, no steps" "--steps" suite --steps 0
 mistake "bench suite, nowhere to write" "TMPDIR" env TMPDIR="$dir/log.csv" "$augur" bench suite --events 5000 --items 300
 mistake "bench suite, disk full" "log.csv" sh -c "ulimit -f 20; TMPDIR=$dir/suite exec $augur bench suite --events 50000"
 check "bench suite removes its folder after that" test -z "$(ls "$dir/suite")"
+printf '{"bench":"ops"}\n{"bench":"summary","case":"a <b>","cpu":"c","date":"d","unit":"ms","ours":1,"peer":"p","peer_best":2,"ratio":0.5}\n' >"$dir/r.jsonl"
+echo '{"bench":"ops"}' >"$dir/onlyops"
+check "bench page" "$augur" bench page "$dir/r.jsonl" --output "$dir/page.html"
+check "bench page escapes names" grep -q "a &lt;b&gt;" "$dir/page.html"
+mistake "bench page of nothing" "noresults" "$augur" bench page "$dir/noresults" --output "$dir/none"
+mistake "bench page of another file" "log.csv:1" "$augur" bench page "$dir/log.csv" --output "$dir/none"
+mistake "bench page without a summary" "no summary" "$augur" bench page "$dir/onlyops" --output "$dir/none"
 mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
 
 # A folder that a killed prepare left beside its output goes with the next one.
