@@ -125,7 +125,7 @@ class Bench:
         unit = "s" if work["value"] == "seconds" else "ms"
         for name, lines in ours.items():
             median = lambda lines: statistics.median(line[work["value"]] for line in lines)
-            made = dict(bench="summary", case=name, unit=unit, ours=round(median(lines), 5), **self.stamp)
+            made = dict(bench="summary", of=work["name"], case=name, unit=unit, ours=round(median(lines), 5), **self.stamp)
             for key in ("limit_share", "rate", "peak_memory_mib"):
                 if key in lines[-1]: made[key] = statistics.median(line[key] for line in lines)
             if "rate" in made: made["rate_unit"] = lines[-1]["unit"]
@@ -147,17 +147,27 @@ def show(rows):
         print("  ".join(cells).rstrip())
 
 
+def earlier(path, names):
+    """Lines of a run before this one about other works than `names`; a summary has the work's name as `of`."""
+    if not os.path.exists(path): return []
+    return [line for line in map(json.loads, open(path)) if line.get("of", line["bench"]) not in names]
+
+
 def run(options):
     bench, rows = Bench(options), []
     os.makedirs(options.output, exist_ok=True)
+    results, page = os.path.join(options.output, "results.jsonl"), os.path.join(options.output, "page.html")
     with tempfile.TemporaryDirectory(dir=options.output) as folder:
         for work in bench.prepare([w for w in WORKS if options.only in w["name"]], folder):
             print(f"bench: {work['name']}", file=sys.stderr)
             bench.measure(work)
-            rows += bench.summary(work)
-    results, page = os.path.join(options.output, "results.jsonl"), os.path.join(options.output, "page.html")
-    with open(results, "w") as file:
-        for line in bench.lines + rows: file.write(json.dumps(line, sort_keys=True) + "\n")
+            made = list(bench.summary(work))
+            rows += made
+            # After each work, so that a run that is stopped keeps what it has.
+            kept = earlier(results, {work["name"]})
+            with open(results, "w") as file:
+                for line in kept + [line for line in bench.lines if line["bench"] == work["name"]] + made:
+                    file.write(json.dumps(line, sort_keys=True) + "\n")
     show(rows)
     if bench.missing: print(f"the peer column is empty where these are missing: {', '.join(sorted(bench.missing))}")
     subprocess.run([options.augur, "bench", "page", results, "--output", page], check=True)
