@@ -6,7 +6,7 @@ PACKAGES = libopenblas-dev ocl-icd-opencl-dev opencl-headers
 TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind
 DEMO = demo
 
-.PHONY: build demo test bench setup setup-test fuzz sanitize clean
+.PHONY: build demo test bench bench-accept setup setup-test fuzz sanitize clean
 
 setup:
 	@sh Benchmarks/setup.sh $(PACKAGES)
@@ -40,14 +40,18 @@ test: setup-test
 	$(MAKE) fuzz SECONDS=10
 	sh Tests/CommandLine/run.sh $(AUGUR)
 
+# Ours and the peers' in turn, a table, $(BUILD)/bench/results.jsonl and page.html; ONLY=TEXT takes the works whose name holds it.
+# PEERS=DIR holds train_step.py, infer.py, ops.py and ingest.py; PYTHON has torch, onnxruntime, faiss-cpu, duckdb and polars.
+PYTHON ?= $(wildcard .venv/bin/python)
 bench: build
-	$(AUGUR) bench ops
-	$(AUGUR) bench train-step
-	$(AUGUR) bench train-step --loss sampled --negatives 256
-	$(AUGUR) bench train-step --loss ce --batch 32
-	$(AUGUR) bench infer
-	$(AUGUR) bench infer --items 1000000 --length 50
-	$(AUGUR) bench top-k
+	@sh Benchmarks/setup.sh python3
+	@sh Benchmarks/setup.sh --optional libjs-chart.js
+	@python3 Benchmarks/compare.py run --augur $(AUGUR) --output $(BUILD)/bench --peers '$(PEERS)' --python '$(PYTHON)' --only '$(ONLY)' \
+	  --sequences '$(SEQUENCES)'
+
+# Keeps the last results in git, under the name of this machine's processor.
+bench-accept:
+	@python3 Benchmarks/compare.py accept --output $(BUILD)/bench
 
 # Coverage and AddressSanitizer together in every part of the build; SECONDS a target.
 SECONDS ?= 60

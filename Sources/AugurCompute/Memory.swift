@@ -1,4 +1,4 @@
-// How much memory a device has left, so that work that cannot fit is refused before it starts.
+// How much memory a device has left, so that work that cannot fit is refused before it starts, and how much the process took.
 import Glibc
 
 extension Device {
@@ -10,6 +10,28 @@ extension Device {
     case .cpu: systemFreeBytes() + idle
     case .openCL(let queue): (queue.isCPU ? min(queue.memoryBytes, systemFreeBytes()) : queue.memoryBytes - arena.bytes) + idle
     }
+  }
+}
+
+/// Memory of this process as the system sees it: arena, heap and mapped pages of files.
+package enum ResidentMemory {
+  package static var bytes: Int { field("VmRSS:") }
+  /// The most since the process began, or since `resetPeak`.
+  package static var peakBytes: Int { field("VmHWM:") }
+
+  /// Starts a new peak at what is resident now; where the system does not allow it, the old one goes on.
+  package static func resetPeak() {
+    let file = open("/proc/self/clear_refs", O_WRONLY)
+    guard file >= 0 else { return }
+    _ = write(file, "5", 1)
+    close(file)
+  }
+
+  private static func field(_ name: String) -> Int {
+    for line in text("/proc/self/status").split(separator: "\n") where line.hasPrefix(name) {
+      return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+    }
+    return 0
   }
 }
 

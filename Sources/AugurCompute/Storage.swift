@@ -87,7 +87,7 @@ package final class Arena: Sendable {
     return state.withLock { $0.peakBytes } - before
   }
 
-  static func blockBytes(_ bytes: Int) -> Int {
+  package static func blockBytes(_ bytes: Int) -> Int {
     precondition(bytes >= 0 && bytes <= 1 << 46, "arena: expected 0...2^46 bytes, got \(bytes)")
     let least = max(bytes, 256)
     let power = 1 << (Int.bitWidth - 1 - (least - 1).leadingZeroBitCount)  // largest power of two below `least`

@@ -36,11 +36,12 @@ public func prepareDataset(input: String, output: String, options: PrepareOption
   }
 }
 
-/// Reads a log and groups it by user in time order, as `prepareDataset` does, without writing; returns the number of events.
-public func countGroupedEvents(input: String, options: PrepareOptions = PrepareOptions()) throws(EventsError) -> Int {
+/// Reads a log and groups it by user in time order, as `prepareDataset` does, without writing; returns the number of its rows.
+public func countGroupedRows(input: String, options: PrepareOptions = PrepareOptions()) throws(EventsError) -> Int {
   let source: MappedFile
   do throws(SafetensorsError) { source = try MappedFile(path: input) } catch { throw EventsError(error) }
-  return GroupedEvents(try readLog(source.bytes, file: input, format: options.format, columns: options.columns)).items.count
+  let grouped = GroupedEvents(try readLog(source.bytes, file: input, format: options.format, columns: options.columns))
+  return grouped.items.count + grouped.duplicates
 }
 
 private func writeDataset(

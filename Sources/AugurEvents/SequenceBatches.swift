@@ -44,12 +44,20 @@ public final class SequenceBatches: Sendable {
   public var batchesPerEpoch: Int { (users.count + batchSize - 1) / batchSize }
   /// Transitions (T summed over an epoch's batches).
   public var transitionsPerEpoch: Int {
-    users.reduce(0) { $0 + min(split.trainingCount(Int($1)) - 1, maxLength) }
+    users.reduce(0) { $0 + rowCount($1) }
+  }
+
+  /// T of every batch of an epoch.
+  public func batchTokens(epoch: Int) -> [Int] {
+    let shuffled = order(of: epoch)
+    return stride(from: 0, to: shuffled.count, by: batchSize).map { first in
+      shuffled[first..<min(shuffled.count, first + batchSize)].reduce(0) { $0 + rowCount($1) }
+    }
   }
 
   /// T of the largest batch that a shuffle can make.
   public var largestBatch: Int {
-    users.map { min(split.trainingCount(Int($0)) - 1, maxLength) }.sorted(by: >).prefix(batchSize).reduce(0, +)
+    users.map(rowCount).sorted(by: >).prefix(batchSize).reduce(0, +)
   }
 
   /// The batch at a place of the training run. Precondition: `epoch` >= 0, `index` in `0..<batchesPerEpoch`.
@@ -73,6 +81,8 @@ public final class SequenceBatches: Sendable {
     }
     return batch
   }
+
+  private func rowCount(_ user: Int32) -> Int { min(split.trainingCount(Int(user)) - 1, maxLength) }
 
   /// At most L + 1 events in a row of a user.
   private func trainingWindow(of user: Int, epoch: Int) -> ArraySlice<Int32> {

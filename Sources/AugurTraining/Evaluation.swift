@@ -6,6 +6,9 @@ public import AugurModels
 import AugurOps
 import AugurTensors
 
+/// Users that an evaluation ranks at a time.
+let evaluationBatch = 128
+
 /// Where the held-out item of each user stands among all unseen items. The result does not depend on `batch`, to the bit.
 public func rankPositions(
   of model: any SequenceModel, on data: Dataset, _ part: HeldOut, users: [Int], batch: Int = 128

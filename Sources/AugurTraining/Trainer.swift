@@ -40,15 +40,15 @@ public final class Trainer {
   public let model: any SequenceModel
   public private(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
-  private let data: Dataset
+  let data: Dataset
   private let folder: RunFolder
   private let seed: UInt64
-  private let optimizer: Optimizer
-  private let batches: SequenceBatches
-  private let maker: BatchMaker
-  private var progress = Progress()
+  let optimizer: Optimizer
+  let batches: SequenceBatches
+  let maker: BatchMaker
+  var progress = Progress()
   private let description: ModelDescription
-  private let validationUsers: [Int]
+  let validationUsers: [Int]
 
   /// A new run, or with `resume` the one that `folder` holds. Throws where the folder, the knobs or the data do not fit.
   public init(
@@ -103,7 +103,7 @@ public final class Trainer {
     let every = knobs.integer("checkpoint-steps")
     while progress.batch < batches.batchesPerEpoch {
       let waitStart = clock.now
-      let batch = maker.make(batches.batch(epoch: progress.epoch, index: progress.batch), step: progress.step)
+      let batch = nextBatch(epoch: progress.epoch, index: progress.batch)
       waited += clock.now - waitStart
       let loss = try step(batch)
       progress.lossSum += loss
@@ -131,8 +131,12 @@ public final class Trainer {
     return true
   }
 
+  func nextBatch(epoch: Int, index: Int) -> TrainingBatch {
+    maker.make(batches.batch(epoch: epoch, index: index), step: progress.step)
+  }
+
   /// Forward, backward, update; returns the loss. The parameters are untouched when the loss is not finite.
-  private func step(_ batch: TrainingBatch) throws(TrainingError) -> Double {
+  func step(_ batch: TrainingBatch) throws(TrainingError) -> Double {
     let tape = Tape()
     let pass = Pass(training: tape, seed: derivedSeed(seed, progress.step, 4))
     let states = model.states(batch.input, pass)

@@ -4,5 +4,8 @@ import ArgumentParser
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures ops, training steps, answers and ingestion.",
-    subcommands: [BenchTrainStep.self, BenchOps.self, BenchInfer.self, BenchTopK.self, BenchIngest.self])
+    subcommands: [
+      BenchTrainStep.self, BenchEpoch.self, BenchOps.self, BenchInfer.self, BenchTopK.self, BenchIngest.self,
+      BenchSuite.self, BenchPage.self,
+    ])
 }

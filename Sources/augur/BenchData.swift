@@ -20,11 +20,14 @@ struct BenchIngest: ParsableCommand {
     var (rows, best) = (0, Double.infinity)
     for _ in 0..<3 {
       let start = clock.now
-      rows = try countGroupedEvents(input: file)
+      rows = try countGroupedRows(input: file)
       best = min(best, (clock.now - start) / .seconds(1))
     }
     if json {
-      printJSON(["rows": rows, "seconds": number(best, digits: 4), "rows_per_second": number(Double(rows) / best, digits: 0)])
+      printJSON([
+        "op": "ingest", "rows": rows, "seconds": number(best, digits: 4), "rows_per_second": number(Double(rows) / best, digits: 0),
+        "threads": ThreadPool.shared.threads, "bytes": try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int ?? 0,
+      ])
     } else {
       print("\(rows) rows in \(decimal(best, places: 3)) s, \(Int(Double(rows) / best)) rows/s")
     }

@@ -24,23 +24,48 @@ struct Train: ParsableCommand {
   @Option(name: .customLong("set"), help: "key=value; may be repeated.") var settings: [String] = []
   @Flag(help: "Go on with the run in --output; starts it where there is none yet.") var resume = false
   @Flag(help: "List every knob of the model and the plan, with default and range, and stop.") var list = false
+  @Flag(help: "Predict peak memory and time from a few steps on the data and stop; writes nothing, needs no --output.")
+  var plan = false
   @Flag(help: "One JSON object an epoch.") var json = false
   @Flag(help: "With --json, one object a step too: its number and loss.") var eachStep = false
 
   func run() throws {
     let entry = try ModelEntry.named(model)
     if list { return printKnobs(entry) }
-    guard let output else { throw UserMistake("--output: expected a run folder") }
-    var (modelKnobs, plan) = (Hyperparameters(entry.hyperparameters), Hyperparameters(TrainingPlan.knobs))
-    try applyKnobs(&modelKnobs, &plan)
+    if plan, resume { throw UserMistake("--plan: is about a whole run; leave out --resume") }
+    guard plan || output != nil else { throw UserMistake("--output: expected a run folder") }
+    var (modelKnobs, planKnobs) = (Hyperparameters(entry.hyperparameters), Hyperparameters(TrainingPlan.knobs))
+    try applyKnobs(&modelKnobs, &planKnobs)
+    let start = ContinuousClock.now
     let device = try place.open()
     let dataset = try Dataset(path: data)
+    guard let output, !plan else {
+      let description = ModelDescription(
+        model: model, hyperparameters: modelKnobs.all, itemCount: dataset.itemCount, data: dataset.fingerprint)
+      let trainer = try Trainer(
+        description, plan: planKnobs, data: dataset, device: device, seed: seed, folder: RunFolder("unused"), resume: false)
+      return printForecast(try trainer.forecast(startUp: (ContinuousClock.now - start) / .seconds(1)), trainer)
+    }
     let trainer = try makeTrainer(
-      model, modelKnobs, plan, dataset, device, seed: seed, output: output, resume: resume)
+      model, modelKnobs, planKnobs, dataset, device, seed: seed, output: output, resume: resume)
     if !json {
       print("\(model) on \(device): \(trainer.parameterCount) parameters, \(trainer.batchesPerEpoch) steps an epoch")
     }
     try runTrainer(trainer, output: output, json: json, eachStep: eachStep)
+  }
+
+  private func printForecast(_ forecast: RunForecast, _ trainer: Trainer) {
+    let (epochs, mebibytes) = (trainer.knobs.integer("epochs"), Double(forecast.peakMemoryBytes) / 1_048_576)
+    if json {
+      return printJSON([
+        "peak_memory_mib": number(mebibytes, digits: 1), "seconds": number(forecast.seconds, digits: 2), "epochs": epochs,
+        "steps": forecast.steps, "parameters": trainer.parameterCount, "threads": ThreadPool.shared.threads,
+      ])
+    }
+    let (seconds, memory) = (decimal(forecast.seconds, places: 1), decimal(mebibytes, places: 0))
+    print(
+      "\(model): \(trainer.parameterCount) parameters, \(epochs) epochs of \(trainer.batchesPerEpoch) steps: about \(seconds) s "
+        + "unless patience ends it sooner, \(memory) MiB at the peak")
   }
 
   private func printKnobs(_ entry: ModelEntry) {

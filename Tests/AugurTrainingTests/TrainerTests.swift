@@ -111,6 +111,28 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     }
   }
 
+  @Test func aForecastWritesNothingAndGrowsWithThePlan() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    let folder = scratch.path + "/run"
+    let short = try makeTrainer(data, folder, epochs: 2)
+    let before = try FileManager.default.subpathsOfDirectory(atPath: folder)
+    let (two, forty) = (try short.forecast(), try makeTrainer(data, scratch.path + "/long", epochs: 40).forecast())
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: folder) == before)
+    #expect(two.steps == 2 * short.batchesPerEpoch && forty.steps == 20 * two.steps)
+    #expect(two.seconds > 0 && forty.seconds > 5 * two.seconds)
+    #expect(two.peakMemoryBytes > 1 << 20)
+  }
+
+  @Test func batchSizesAreKnownWithoutMakingTheBatches() throws {
+    let scratch = try Scratch()
+    let batches = SequenceBatches(LeaveOneOut(try scratch.dataset()), batchSize: 64, maxLength: 9, seed: 4)
+    for epoch in 0..<3 {
+      let made = (0..<batches.batchesPerEpoch).map { batches.batch(epoch: epoch, index: $0).inputs.count }
+      #expect(batches.batchTokens(epoch: epoch) == made)
+    }
+  }
+
   @Test func aDamagedCheckpointIsRefused() throws {
     let scratch = try Scratch()
     let data = try scratch.dataset()

@@ -58,6 +58,15 @@ printf 'user_id,item_id,timestamp\n1,2,3\n' >"$dir/single.csv"
 check "prepare one event" "$augur" prepare --input "$dir/single.csv" --output "$dir/single"
 mistake "train on one event" "no user has two events" "$augur" train --data "$dir/single" --model sasrec --output "$dir/none"
 
+# A plan names memory and time and leaves no trace.
+has() { "$@" >"$dir/lines" && grep -q "$keys" "$dir/lines"; }
+keys='"peak_memory_mib":[0-9.]*,"seconds":[0-9.]*' check "plan" has $train --plan --json
+check "plan with an output" $train --plan --output "$dir/planned"
+check "a plan writes nothing" test ! -e "$dir/planned" -a ! -e unused
+mistake "plan what does not fit" "MiB are free" $train --plan --set dim=4096 --set heads=16 --set length=8192 --set blocks=128
+mistake "plan a resumed run" "resume" $train --plan --output "$dir/run" --resume
+mistake "plan without data" "nodata" "$augur" train --plan --data "$dir/nodata" --model sasrec
+
 mistake "unknown model" "did you mean 'sasrec'" "$augur" train --data "$dir/data" --model sasrek --output "$dir/none"
 mistake "unknown knob" "did you mean 'dim'" $train --output "$dir/none" --set dmi=3
 mistake "value out of range" "1...4096" $train --output "$dir/none" --set dim=0
@@ -104,8 +113,30 @@ none() { "$@" --json >"$dir/lines" && [ "$(grep -c '"allocations":0' "$dir/lines
 check "a training step allocates nothing" none "$augur" bench train-step --items 200 --length 30 --dim 32 --batch 16 --steps 5
 check "sampled loss allocates nothing" none "$augur" bench train-step --items 200 --length 30 --batch 16 --loss sampled --negatives 50
 check "an answer allocates nothing" none "$augur" bench infer --items 500 --length 60 --requests 20
+keys='"op":"epoch".*"seconds":[0-9.]*.*"tokens_per_second"' check "bench epoch" has "$augur" bench epoch --data "$dir/data" --length 20 --dim 16 --epochs 1 --json
+mistake "bench epoch without data" "nodata" "$augur" bench epoch --data "$dir/nodata"
+mistake "bench epoch, no epochs" "--epochs" "$augur" bench epoch --data "$dir/data" --epochs 0
+mistake "bench epoch, heads" "divisor" "$augur" bench epoch --data "$dir/data" --heads 7
+mistake "bench epoch, batch" "batch" "$augur" bench epoch --data "$dir/data" --batch 0
 check "bench top-k" "$augur" bench top-k --items 5000 --users 3 --repeats 2 --json
 check "bench ingest" "$augur" bench ingest "$dir/log.csv" --json
+suite() { TMPDIR=$dir/suite "$augur" bench suite --json "$@"; }
+mkdir "$dir/suite"
+keys='"name":"score".*"peak_memory_mib":[0-9.]*.*"rate":[0-9]*.*"unit":"users/s"' check "bench suite" has suite --events 5000 --items 300 --steps 3
+check "bench suite removes its folder" test -z "$(ls "$dir/suite")"
+mistake "bench suite, too few items" "--events" suite --events 5000 --items 20
+mistake "bench suite, no events" "--events" suite --events 0
+mistake "bench suite, no steps" "--steps" suite --steps 0
+mistake "bench suite, nowhere to write" "TMPDIR" env TMPDIR="$dir/log.csv" "$augur" bench suite --events 5000 --items 300
+mistake "bench suite, disk full" "log.csv" sh -c "ulimit -f 20; TMPDIR=$dir/suite exec $augur bench suite --events 50000"
+check "bench suite removes its folder after that" test -z "$(ls "$dir/suite")"
+printf '{"bench":"ops"}\n{"bench":"summary","case":"a <b>","cpu":"c","date":"d","unit":"ms","ours":1,"peer":"p","peer_best":2,"ratio":0.5}\n' >"$dir/r.jsonl"
+echo '{"bench":"ops"}' >"$dir/onlyops"
+check "bench page" "$augur" bench page "$dir/r.jsonl" --output "$dir/page.html"
+check "bench page escapes names" grep -q "a &lt;b&gt;" "$dir/page.html"
+mistake "bench page of nothing" "noresults" "$augur" bench page "$dir/noresults" --output "$dir/none"
+mistake "bench page of another file" "log.csv:1" "$augur" bench page "$dir/log.csv" --output "$dir/none"
+mistake "bench page without a summary" "no summary" "$augur" bench page "$dir/onlyops" --output "$dir/none"
 mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
 
 # A folder that a killed prepare left beside its output goes with the next one.

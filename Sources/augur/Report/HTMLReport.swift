@@ -8,7 +8,7 @@ extension Report {
 
   /// The page. Charts need Chart.js from `chartLibraryPath`, which is copied into the page; without it curves are tables.
   func html(chartLibraryPath: String = Report.systemChartLibraryPath) -> String {
-    let hasCharts = sections.contains { if case .lineChart = $0 { true } else { false } }
+    let hasCharts = sections.contains(where: \.isChart)
     let library = hasCharts ? Report.chartLibrary(at: chartLibraryPath) : nil
     var body = "<header>\n<h1>\(escaped(title))</h1>\n"
     if !subtitle.isEmpty { body += "<p>\(escaped(subtitle))</p>\n" }
@@ -59,6 +59,13 @@ extension Report {
 }
 
 extension Report.Section {
+  fileprivate var isChart: Bool {
+    switch self {
+    case .lineChart, .barChart: true
+    case .table, .text, .list: false
+    }
+  }
+
   fileprivate func html(id: String, drawsCharts: Bool) -> String {
     let heading: String
     let content: String
@@ -67,6 +74,9 @@ extension Report.Section {
       heading = table.heading
       content = noteHTML(table.note) + table.html(labelledBy: id)
     case .lineChart(let chart):
+      heading = chart.heading
+      content = noteHTML(chart.note) + chart.html(id: id, isDrawn: drawsCharts)
+    case .barChart(let chart):
       heading = chart.heading
       content = noteHTML(chart.note) + chart.html(id: id, isDrawn: drawsCharts)
     case .text(let title, let paragraphs):
@@ -122,16 +132,8 @@ extension Report.Table.Cell {
 extension Report.LineChart {
   /// The chart with its numbers folded under it, or the numbers alone.
   fileprivate func html(id: String, isDrawn: Bool) -> String {
-    let table = "<div class=\"curve\">\(numbers.html(labelledBy: id))</div>\n"
-    guard isDrawn else { return table }
     let names = series.map(\.name).joined(separator: ", ")
-    let label = escaped("Line chart of \(yLabel) over \(xLabel): \(names)")
-    return """
-      <div class="chart"><canvas id="\(id)-chart" role="img" aria-label="\(label)"></canvas></div>
-      <details><summary>Numbers</summary>
-      \(table)</details>
-
-      """
+    return chartHTML(id: id, label: "Line chart of \(yLabel) over \(xLabel): \(names)", numbers: numbers, isDrawn: isDrawn)
   }
 
   /// One row per x, one column per curve.
@@ -144,6 +146,29 @@ extension Report.LineChart {
     }
     return Report.Table(heading: heading, columns: [xLabel] + series.map(\.name), rows: rows)
   }
+}
+
+extension Report.BarChart {
+  fileprivate func html(id: String, isDrawn: Bool) -> String {
+    let rows = bars.map { Report.Table.Row(cells: [Report.Table.Cell($0.name), Report.Table.Cell(shortNumber($0.value))]) }
+    let numbers = Report.Table(heading: heading, columns: [label, xLabel], rows: rows)
+    // Room for a line of text beside each bar.
+    let height = 5 + 1.5 * Double(bars.count)
+    return chartHTML(id: id, label: "Bar chart of \(xLabel)", numbers: numbers, isDrawn: isDrawn, height: height)
+  }
+}
+
+/// A chart with its numbers folded under it, or the numbers alone; `height` in lines of text.
+private func chartHTML(id: String, label: String, numbers: Report.Table, isDrawn: Bool, height: Double? = nil) -> String {
+  let table = "<div class=\"curve\">\(numbers.html(labelledBy: id))</div>\n"
+  guard isDrawn else { return table }
+  let style = height.map { " style=\"height: \($0)rem\"" } ?? ""
+  return """
+    <div class="chart"\(style)><canvas id="\(id)-chart" role="img" aria-label="\(escaped(label))"></canvas></div>
+    <details><summary>Numbers</summary>
+    \(table)</details>
+
+    """
 }
 
 /// Six significant digits at most, "n/a" when it is no number.

@@ -21,6 +21,7 @@ struct Report {
   enum Section {
     case table(Table)
     case lineChart(LineChart)
+    case barChart(BarChart)
     case text(heading: String, paragraphs: [String])
     case list(heading: String, items: [String])
   }
@@ -80,5 +81,15 @@ struct Report {
         points = values.enumerated().map { (x: Double($0.offset + 1), y: $0.element) }
       }
     }
+  }
+
+  /// One horizontal bar a name, from the top down.
+  struct BarChart {
+    var heading: String
+    var note = ""
+    /// What the names are.
+    var label: String
+    var xLabel: String
+    var bars: [(name: String, value: Double)]
   }
 }

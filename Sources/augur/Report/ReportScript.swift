@@ -1,11 +1,14 @@
 // The script of a report's charts: the curves as JSON, and how Chart.js draws them.
 
 extension Report {
-  /// Draws every line chart; asks the style sheet for the colours, so that light and dark agree with the page.
+  /// Draws every chart; asks the style sheet for the colours, so that light and dark agree with the page.
   func chartsScript() -> String {
     let charts = sections.enumerated().compactMap { index, section -> String? in
-      guard case .lineChart(let chart) = section else { return nil }
-      return chart.json(id: "section-\(index)-chart")
+      switch section {
+      case .lineChart(let chart): chart.json(id: "section-\(index)-chart")
+      case .barChart(let chart): chart.json(id: "section-\(index)-chart")
+      case .table, .text, .list: nil
+      }
     }
     return "const charts = [\(charts.joined(separator: ",\n"))];\n\(drawing)"
   }
@@ -22,6 +25,14 @@ extension Report.LineChart {
     }
     let labels = "\"x\":\(jsonString(xLabel)),\"y\":\(jsonString(yLabel))"
     return "{\"id\":\(jsonString(id)),\(labels),\"datasets\":[\(curves.joined(separator: ","))]}"
+  }
+}
+
+extension Report.BarChart {
+  fileprivate func json(id: String) -> String {
+    let names = bars.map { jsonString($0.name) }.joined(separator: ",")
+    let values = bars.map { $0.value.isFinite ? "\($0.value)" : "null" }.joined(separator: ",")
+    return "{\"id\":\(jsonString(id)),\"x\":\(jsonString(xLabel)),\"labels\":[\(names)],\"datasets\":[{\"data\":[\(values)]}]}"
   }
 }
 
@@ -58,6 +69,18 @@ private let drawing = """
       });
       const axis = (text, grid) => ({title: {display: true, text}, grid: {display: grid, color: colour("--line")},
         border: {color: colour("--line")}});
+      if (chart.labels) {
+        drawn.push(new Chart(document.getElementById(chart.id), {
+          type: "bar",
+          data: {labels: chart.labels, datasets},
+          options: {
+            animation: false, responsive: true, maintainAspectRatio: false, indexAxis: "y",
+            plugins: {legend: {display: false}},
+            scales: {x: axis(chart.x, true), y: {...axis("", false), title: {display: false}, ticks: {autoSkip: false}}},
+          },
+        }));
+        continue;
+      }
       drawn.push(new Chart(document.getElementById(chart.id), {
         type: "line",
         data: {datasets},
