@@ -38,10 +38,10 @@ ck_int ck_matmul_scratch_bf16(ck_int rows, ck_int K) { return rows * pairs(K); }
 ck_int ck_matmul_tn_scratch_bf16(ck_int K, ck_int N) { return ck_tn_rows / 2 * (K + padded(N)); }
 
 void ck_matmul_panels_bf16(float *y, float *pre, const float *x, const void *panels, const float *b, const float *r,
-                           ck_int begin, ck_int end, ck_int N, ck_int K, int act, void *scratch) {
+                           ck_int begin, ck_int end, ck_int N, ck_int K, int act, int accumulate, void *scratch) {
   const ck_int at = begin * N, P = pairs(K);
   pack_rows(scratch, x + begin * K, end - begin, K);
-  product_pairs(y + at, N, scratch, P, 1, panels, end - begin, N, P, 0,
+  product_pairs(y + at, N, scratch, P, 1, panels, end - begin, N, P, accumulate,
                 (struct epilogue){pre ? pre + at : NULL, b, r ? r + at : NULL, act});
 }
 

@@ -75,9 +75,9 @@ static void blocks_by_blas(float *y, const float *x, const float *w, struct epil
 ck_int ck_panel_floats(ck_int N, ck_int K) { return (N + CK_PANEL - 1) / CK_PANEL * CK_PANEL * K; }
 
 void ck_matmul_panels(float *y, float *pre, const float *x, const float *panels, const float *b, const float *r,
-                      ck_int begin, ck_int end, ck_int N, ck_int K, int act) {
+                      ck_int begin, ck_int end, ck_int N, ck_int K, int act, int accumulate) {
   const ck_int at = begin * N;
-  product(y + at, N, x + begin * K, K, 1, panels, 0, ck_by_panels, end - begin, N, K, 0,
+  product(y + at, N, x + begin * K, K, 1, panels, 0, ck_by_panels, end - begin, N, K, accumulate,
           (struct epilogue){pre ? pre + at : NULL, b, r ? r + at : NULL, act}, NULL);
 }
 

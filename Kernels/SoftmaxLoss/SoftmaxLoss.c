@@ -3,13 +3,14 @@
 #ifndef CK_BODY
 #define CK_FILE "../SoftmaxLoss/SoftmaxLoss.c"
 #include "../Common/isa.h"
-#include "../Matmul/gemm.h"
 
-static CK_DISPATCH(void, scan_rows, (float *m, float *z, const float *s, ck_int rows, ck_int n, int is_first),
-                   (m, z, s, rows, n, is_first))
-static CK_DISPATCH(void, gradient_rows,
-                   (float *s, const float *lse, const int32_t *targets, ck_int rows, ck_int v0, ck_int n, float weight),
-                   (s, lse, targets, rows, v0, n, weight))
+CK_DISPATCH(void, ck_softmax_loss_scan,
+            (float *m, float *z, const float *s, ck_int begin, ck_int end, ck_int n, int is_first),
+            (m, z, s, begin, end, n, is_first))
+CK_DISPATCH(void, ck_softmax_loss_gradient,
+            (float *p, const float *lse, const int32_t *targets, ck_int begin, ck_int end, ck_int v0, ck_int n,
+             float weight),
+            (p, lse, targets, begin, end, v0, n, weight))
 CK_DISPATCH(void, ck_softmax_loss_finish,
             (float *loss, float *lse, const float *m, const float *z, const float *h, const float *table,
              const int32_t *targets, ck_int begin, ck_int end, ck_int D),
@@ -22,33 +23,14 @@ const char *ck_opencl_softmax_loss(void) {
   return text;
 }
 
-void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int v0,
-                          ck_int n, ck_int D, float *scratch) {
-  for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
-    const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
-    ck_gemm(scratch, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0);
-    scan_rows(m + t, z + t, scratch, rows, n, v0 == 0);
-  }
-}
-
-void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets,
-                          ck_int begin, ck_int end, ck_int v0, ck_int n, ck_int D, float weight) {
-  for (ck_int t = begin; t < end; t += CK_ROW_BLOCK) {
-    const ck_int rows = end - t < CK_ROW_BLOCK ? end - t : CK_ROW_BLOCK;
-    ck_gemm(p + t * n, h + t * D, table + v0 * D, rows, n, D, 0, 1, 0);
-    gradient_rows(p + t * n, lse + t, targets + t, rows, v0, n, weight);
-    ck_gemm(dh + t * D, p + t * n, table + v0 * D, rows, D, n, 0, 0, v0 != 0);
-  }
-}
-
 #else
 #include "../Common/scalar.h"
 #include "../Common/rows.h"
 
-static void CK(scan_rows)(float *m, float *z, const float *s, ck_int rows, ck_int n, int is_first) {
+static void CK(ck_softmax_loss_scan)(float *m, float *z, const float *s, ck_int begin, ck_int end, ck_int n, int is_first) {
 #pragma clang fp reassociate(on) contract(fast)
-  for (ck_int t = 0; t < rows; t++) {
-    const float *row = s + t * n;
+  for (ck_int t = begin; t < end; t++) {
+    const float *row = s + (t - begin) * n;
     const float old = is_first ? -INFINITY : m[t];
     const float top = CK(maximum)(row, n, old);
     float sum = 0;
@@ -58,10 +40,10 @@ static void CK(scan_rows)(float *m, float *z, const float *s, ck_int rows, ck_in
   }
 }
 
-static void CK(gradient_rows)(float *s, const float *lse, const int32_t *targets, ck_int rows, ck_int v0, ck_int n,
-                              float weight) {
-  for (ck_int t = 0; t < rows; t++) {
-    float *row = s + t * n;
+static void CK(ck_softmax_loss_gradient)(float *p, const float *lse, const int32_t *targets, ck_int begin, ck_int end,
+                                         ck_int v0, ck_int n, float weight) {
+  for (ck_int t = begin; t < end; t++) {
+    float *row = p + t * n;
     const float l = lse[t];
     CK_PARALLEL for (ck_int i = 0; i < n; i++) row[i] = weight * ck_exp(row[i] - l);
     const ck_int own = targets[t] - v0;

@@ -51,12 +51,12 @@ void ck_matmul(float *y, float *pre, const float *x, const float *w, const float
                ck_int end, ck_int from, ck_int to, ck_int N, ck_int K, int transposed, int act, float *scratch);
 ck_int ck_matmul_scratch(ck_int N, ck_int K);
 // The same from a w packed once for many rows, with the same bits: columns from..<to, from a multiple of CK_PANEL, of
-// panels[ck_panel_floats(N, K)].
+// panels[ck_panel_floats(N, K)]. Columns from a multiple of CK_PANEL on are the panels from + columns * K on. accumulate: y += x w, no b.
 enum { CK_PANEL = 32 };
 ck_int ck_panel_floats(ck_int N, ck_int K);
 void ck_pack_panels(float *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed);
 void ck_matmul_panels(float *y, float *pre, const float *x, const float *panels, const float *b, const float *r,
-                      ck_int begin, ck_int end, ck_int N, ck_int K, int act);
+                      ck_int begin, ck_int end, ck_int N, ck_int K, int act, int accumulate);
 // dw[K,N] += (or =) x[begin:end, K]^T dy[begin:end, N]; db[N] the same of the column sums of those rows of dy, or null
 void ck_matmul_tn(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
                   int accumulate);
@@ -68,7 +68,7 @@ ck_int ck_matmul_scratch_bf16(ck_int rows, ck_int K);
 ck_int ck_matmul_tn_scratch_bf16(ck_int K, ck_int N);
 void ck_pack_panels_bf16(void *panels, const float *w, ck_int from, ck_int to, ck_int N, ck_int K, int transposed);
 void ck_matmul_panels_bf16(float *y, float *pre, const float *x, const void *panels, const float *b, const float *r,
-                           ck_int begin, ck_int end, ck_int N, ck_int K, int act, void *scratch);
+                           ck_int begin, ck_int end, ck_int N, ck_int K, int act, int accumulate, void *scratch);
 void ck_matmul_tn_bf16(float *dw, float *db, const float *x, const float *dy, ck_int begin, ck_int end, ck_int K, ck_int N,
                        int accumulate, void *scratch);
 // Stored in bfloat16: y[M,N] = x[M,K] w[N,K]^T in rows begin..<end and columns from..<to, K even and above 0, from a multiple of CK_PANEL,
@@ -170,16 +170,15 @@ void ck_sampled_loss(float *loss, float *cp, float *cn, float *dh, float *dn, co
                      float *scratch);
 
 // --- SoftmaxLoss: the whole catalogue, logits never stored beyond one tile ---------------------------------------------------------
-// For rows begin..<end and one tile of items v0..<v0+n: the running maximum m[t] and sum z[t] of exp(h.E[v] - m).
-// The first tile (v0 == 0) starts them. begin is a multiple of CK_ROW_BLOCK; n of 256 to 512 is fastest. scratch[CK_ROW_BLOCK * n].
-void ck_softmax_loss_scan(float *m, float *z, const float *h, const float *table, ck_int begin, ck_int end, ck_int v0,
-                          ck_int n, ck_int D, float *scratch);
+// For rows begin..<end and the scores s[end - begin, n] of a tile of items: the running maximum m[t] and sum z[t] of exp(s - m). The
+// first tile starts them.
+void ck_softmax_loss_scan(float *m, float *z, const float *s, ck_int begin, ck_int end, ck_int n, int is_first);
 // loss[t] = m + log z - h.E[target]; lse[t] = m + log z
 void ck_softmax_loss_finish(float *loss, float *lse, const float *m, const float *z, const float *h, const float *table,
                             const int32_t *targets, ck_int begin, ck_int end, ck_int D);
-// p[t, 0:n] = weight * (exp(h.E[v0+i] - lse[t]) - [v0+i == target]); dh[t] += p E[v0:v0+n] (= when v0 == 0).
-void ck_softmax_loss_tile(float *p, float *dh, const float *h, const float *table, const float *lse, const int32_t *targets,
-                          ck_int begin, ck_int end, ck_int v0, ck_int n, ck_int D, float weight);
+// The scores p[t, 0:n] of items v0..<v0+n become weight * (exp(p - lse[t]) - [v0+i == target]).
+void ck_softmax_loss_gradient(float *p, const float *lse, const int32_t *targets, ck_int begin, ck_int end, ck_int v0, ck_int n,
+                              float weight);
 
 // --- Regression: loss[t] = (x - y)^2, dx = weight * 2 (x - y) -------------------------------------------------------------------------
 void ck_mse(float *loss, float *dx, const float *x, const float *y, ck_int begin, ck_int end, float weight);

@@ -141,7 +141,7 @@ public func nextItemLoss(
   _ states: Tensor, _ table: Parameter, targets: Lookup, negatives: Negatives?, _ h: Hyperparameters
 ) -> Tensor {
   let itemCount = table.value.shape.rows
-  guard let negatives else { return softmaxLoss(states, table.value, targets: targets) }
+  guard let negatives else { return softmaxLoss(states, table.value, targets: targets, precision: h.precision) }
   let objective: SampledObjective
   switch h.choice("loss") {
   case "gbce":

@@ -106,32 +106,39 @@ struct Panels {
   private let isRounded: Bool
 
   init(_ w: Tensor, transposed: Bool, _ precision: DataType) {
-    (K, N) = transposed ? (w.shape[1], w.shape[0]) : (w.shape[0], w.shape[1])
-    isRounded = precision == .bfloat16
-    tensor = Tensor([isRounded ? ck_panel_floats_bf16(N, K) : ck_panel_floats(N, K)], device: .cpu)
-    let (pack, panels) = (isRounded, tensor.pointer)
-    parallel(N, grain: 2 * Int(CK_PANEL)) { [K, N] from, to in
-      if pack {
-        ck_pack_panels_bf16(panels, w.pointer, from, to, N, K, transposed ? 1 : 0)
+    let (K, N) = transposed ? (w.shape[1], w.shape[0]) : (w.shape[0], w.shape[1])
+    self.init(w.pointer, K, N, transposed: transposed, precision)
+  }
+
+  init(_ w: UnsafePointer<Float>, _ K: Int, _ N: Int, transposed: Bool, _ precision: DataType) {
+    let isRounded = precision == .bfloat16
+    let panels = Tensor([isRounded ? ck_panel_floats_bf16(N, K) : ck_panel_floats(N, K)], device: .cpu)
+    parallel(N, grain: 2 * Int(CK_PANEL)) { from, to in
+      if isRounded {
+        ck_pack_panels_bf16(panels.pointer, w, from, to, N, K, transposed ? 1 : 0)
       } else {
-        ck_pack_panels(panels, w.pointer, from, to, N, K, transposed ? 1 : 0)
+        ck_pack_panels(panels.pointer, w, from, to, N, K, transposed ? 1 : 0)
       }
     }
+    (tensor, self.K, self.N, self.isRounded) = (panels, K, N, isRounded)
   }
 
   /// Floats of scratch that `multiply` needs for `rows` rows.
   func scratch(_ rows: Int) -> Int { isRounded ? ck_matmul_scratch_bf16(rows, K) : 0 }
 
-  /// y = act(x w + bias) + residual in rows begin..<end of arrays that begin with row 0.
+  /// y = act(x w + bias) + residual in rows begin..<end of arrays that begin with row 0; y += x w where `accumulate` is set. `columns`
+  /// takes some columns of w only, from a multiple of `CK_PANEL`: y has no others.
   func multiply(
     _ y: UnsafeMutablePointer<Float>, pre: UnsafeMutablePointer<Float>? = nil, _ x: UnsafePointer<Float>,
     bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil, _ begin: Int, _ end: Int,
-    _ activation: Activation = .none, scratch: UnsafeMutablePointer<Float>
+    _ activation: Activation = .none, columns: Range<Int>? = nil, accumulate: Bool = false, scratch: UnsafeMutablePointer<Float>
   ) {
+    let (n, panels) = (columns?.count ?? N, tensor.pointer + (columns?.lowerBound ?? 0) * (isRounded ? (K + 1) / 2 : K))
+    let adds: Int32 = accumulate ? 1 : 0
     if isRounded {
-      ck_matmul_panels_bf16(y, pre, x, tensor.pointer, bias, residual, begin, end, N, K, activation.code, scratch)
+      ck_matmul_panels_bf16(y, pre, x, panels, bias, residual, begin, end, n, K, activation.code, adds, scratch)
     } else {
-      ck_matmul_panels(y, pre, x, tensor.pointer, bias, residual, begin, end, N, K, activation.code)
+      ck_matmul_panels(y, pre, x, panels, bias, residual, begin, end, n, K, activation.code, adds)
     }
   }
 }
@@ -230,11 +237,12 @@ func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
 
 /// y[T,N] = x op(w rows from `firstRow`) + residual: `[T, n]` scores of a tile of items, or their way back.
 func multiplyRows(
-  _ queue: OpenCLQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, firstRow: Int, transposed: Bool, residual: Tensor?
+  _ queue: OpenCLQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, firstRow: Int, transposed: Bool, residual: Tensor?,
+  _ precision: DataType
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
   queue.launch(
-    module, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, .none, x.argument, w.argument,
+    module(precision), transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, .none, x.argument, w.argument,
     .none, residual.argument, .none, .int(T), .int(N), .int(K), .int(firstRow), .int(Int(Activation.none.code)))
 }
 

@@ -113,7 +113,7 @@ public func topItems(
     for v in stride(from: 0, to: V, by: scoreTile) {
       let n = min(scoreTile, V - v)
       let tile = Tensor([B, n], device: device)
-      multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil)
+      multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil, .float32)
       queue.launch(
         module, "top_k", queue.tuning.selectGrid(B), scores.argument, items.argument, tile.argument, .none, seenTensor.argument,
         offsets.argument, .int(v), .int(n), .int(k))
@@ -151,7 +151,7 @@ public func targetRanks(
     for v in stride(from: 0, to: V, by: scoreTile) {
       let n = min(scoreTile, V - v)
       let tile = Tensor([B, n], device: device)
-      multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil)
+      multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil, .float32)
       queue.launch(
         module, "rank", queue.tuning.rowGrid(B), greater.argument, equal.argument, tile.argument, own.argument, .none,
         targetTensor.argument, seenTensor.argument, offsets.argument, .int(B), .int(v), .int(n))
