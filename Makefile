@@ -6,7 +6,7 @@ PACKAGES = libopenblas-dev ocl-icd-opencl-dev opencl-headers
 TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind
 DEMO = demo
 
-.PHONY: build demo test bench bench-accept setup setup-test fuzz sanitize clean
+.PHONY: build demo test bench bench-accept setup setup-test fuzz sanitize portable clean
 
 setup:
 	@sh Benchmarks/setup.sh $(PACKAGES)
@@ -32,10 +32,12 @@ demo: build
 	$(AUGUR) report --run $(DEMO)/run --truth $(DEMO)/log.csv.truth.json --output $(DEMO)/report.html
 	@echo "best achievable and curves: open $(DEMO)/report.html"
 
-# Release build: the kernels at the speed and with the bits that users get. The device kernels run as a CPU and as a GPU tiles them.
+# Release build: the kernels at the speed and with the bits that users get. The ops once for each instruction set; the device kernels as a
+# CPU and as a GPU tiles them.
 test: setup-test
 	$(SWIFT) --build-tests -Xswiftc -enable-testing
 	swift test -c release --skip-build --scratch-path $(BUILD)
+	for isa in baseline avx2 avx512; do AUGUR_ISA=$$isa swift test -c release --skip-build --scratch-path $(BUILD) --filter AugurOpsTests || exit 1; done
 	AUGUR_OPENCL_TUNING=gpu swift test -c release --skip-build --scratch-path $(BUILD) --filter 'AugurOpsTests|DeviceTests'
 	$(MAKE) fuzz SECONDS=10
 	sh Tests/CommandLine/run.sh $(AUGUR)
@@ -69,6 +71,12 @@ sanitize: setup-test
 	# Leaks of XCTest itself and its signal stacks are not ours to mend.
 	ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0 swift test -c release --sanitize=address -Xswiftc -enable-testing --scratch-path $(BUILD)-asan
 	swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan
+
+# The C kernels compile for a processor that none of the variants is for.
+portable:
+	@sh Benchmarks/setup.sh libc6-dev-arm64-cross
+	for file in Kernels/*/*.c; do clang --target=aarch64-linux-gnu -isystem /usr/aarch64-linux-gnu/include -std=c2x -O2 -Werror \
+	  -I Kernels/include $$(pkg-config --cflags openblas | sed 's/-I/-isystem /g') -c -o /dev/null $$file || exit 1; done
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(DEMO)

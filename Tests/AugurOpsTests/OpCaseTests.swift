@@ -77,6 +77,53 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
   }
 }
 
+@Suite struct AgreementTests {
+  /// The largest difference between the CPU and a device, relative to the largest element, by op: printed, and within the tolerances.
+  @Test(arguments: devices.indices.dropFirst())
+  func devicesDifferWithinTheTolerance(_ deviceIndex: Int) {
+    var worst: [String: Double] = [:]
+    for op in OpCase.all {
+      let inputs = op.inputs.indices.map { values(op.inputs[$0], $0).map(Float.init) }
+      let results = [Device.cpu, devices[deviceIndex]].map { device in
+        op.run(op.inputs.indices.map { Tensor(inputs[$0], shape: op.inputs[$0].shape, device: device) }, nil).floats()
+      }
+      let size = max(1, results[0].map(abs).max() ?? 0)
+      let difference = Double((zip(results[0], results[1]).map { abs($0 - $1) }.max() ?? 0) / size)
+      #expect(difference <= 2 * op.tolerance, "\(op.stem) \(op.name)")
+      let isRounded = op.name.contains("bfloat16")
+      worst[op.stem + (isRounded ? " bfloat16" : ""), default: 0] = max(worst[op.stem + (isRounded ? " bfloat16" : ""), default: 0], difference)
+    }
+    let list = worst.sorted { $0.key < $1.key }.map { "\($0.key) \(Float($0.value))" }.joined(separator: ", ")
+    print("cpu against \(devices[deviceIndex]), largest relative difference: \(list)")
+  }
+
+  /// NaN and infinity reach the row that they are in, or all that depends on it, and no row of another sequence.
+  @Test(arguments: devices.indices, [(Float.nan, DataType.float32), (.infinity, .float32), (.nan, .bfloat16), (.infinity, .bfloat16)])
+  func whatIsNotFiniteTravels(_ deviceIndex: Int, _ kind: (Float, DataType)) {
+    let (value, precision) = kind
+    let (device, T, D, row) = (devices[deviceIndex], 40, 16, 25)
+    func tensor(_ columns: Int, poisoned: Bool) -> Tensor {
+      var x = (0..<T * columns).map { Float(fixedValue($0, 3)) }
+      if poisoned { x[row * columns] = value }
+      return Tensor(x, shape: [T, columns], device: device)
+    }
+    let w = Tensor((0..<D * D).map { Float(fixedValue($0, 4)) + 2 }, shape: [D, D], device: device)
+    let ones = Tensor([Float](repeating: 1, count: D), shape: [D], device: device)
+    let rows = Jagged(offsets: [0, 20, 40], device: device)
+    let ops: [(String, Int, (Tensor) -> Tensor)] = [
+      ("linear", D, { linear($0, w, bias: ones, activation: .gelu, precision: precision) }),
+      ("feedForward", D, { feedForward($0, w, ones, w, ones, activation: .silu, precision: precision) }),
+      ("layerNorm", D, { layerNorm($0, gain: ones, bias: ones, epsilon: 1e-5) }),
+      ("attention", 3 * D, { attention(qkv: $0, rows, heads: 2, precision: precision) }),
+    ]
+    for (name, columns, op) in ops {
+      let (clean, poisoned) = (op(tensor(columns, poisoned: false)).floats(), op(tensor(columns, poisoned: true)).floats())
+      #expect(poisoned[row * D..<(row + 1) * D].contains { !$0.isFinite }, "\(name): row \(row) lost \(value)")
+      #expect(poisoned[..<(20 * D)].map(\.bitPattern) == clean[..<(20 * D)].map(\.bitPattern), "\(name): another row changed")
+    }
+  }
+}
+
 @Suite struct RankingOpTests {
   @Test(arguments: devices.indices, [1, 20, 50, 64])
   func topItemsAreThoseOfASort(_ deviceIndex: Int, _ D: Int) {
