@@ -33,6 +33,23 @@ const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
 const char *ck_opencl_top_k(void);
 
+// --- Radix: one stable counting pass over ids, in chunks; no arithmetic, so any split gives the same result ------------------------
+// A pair is an id in the high and its position in the low 32 bits. Both passes read ids, or pairs where ids is null.
+// counts[digits] = how often each (id >> shift) % digits occurs in [begin, end), digits a power of 2; returns the largest id there,
+// as unsigned, where ids is given.
+uint32_t ck_radix_count(int32_t *counts, const int32_t *ids, const uint64_t *pairs, ck_int begin, ck_int end, ck_int shift,
+                        ck_int digits);
+// counts[chunks][digits] become the places where each chunk puts its digits, digits first, then chunks.
+void ck_radix_places(int32_t *counts, ck_int chunks, ck_int digits);
+// out[place of the digit, then one further] = pair i; moves the places of this chunk.
+void ck_radix_scatter(uint64_t *out, int32_t *places, const int32_t *ids, const uint64_t *pairs, ck_int begin, ck_int end,
+                      ck_int shift, ck_int digits);
+// How many pairs of [begin, end) differ in their id from the pair before; pair 0 does.
+ck_int ck_group_count(const uint64_t *pairs, ck_int begin, ck_int end);
+// order[i] = position of pair i; for each group that starts in [begin, end), u counting from first: segments[u] = its place, rows[u] = id.
+void ck_group_write(int32_t *order, int32_t *segments, int32_t *rows, const uint64_t *pairs, ck_int begin, ck_int end,
+                    ck_int first);
+
 // --- Matmul (the only caller of OpenBLAS) -------------------------------------------------------------------------------
 enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4 };
 enum { CK_ROW_BLOCK = 128 };

@@ -46,7 +46,7 @@ func addRows(
   into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, coefficients: Tensor? = nil, divisor: Int = 1, scale: Float = 1
 ) {
   let table = slot.tableGradient()
-  slot.touch(lookup.hostRows)
+  slot.touch(lookup)
   let D = table.shape.columns
   switch x.device {
   case .cpu:

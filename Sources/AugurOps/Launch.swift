@@ -84,7 +84,7 @@ extension GradientSlot {
     return gradient
   }
 
-  func touch(_ rows: [Int32]) { touchedRows?.append(rows) }
+  func touch(_ lookup: Lookup) { touchedRows?.append(lookup) }
 
   /// Adds `dx` to whichever this slot belongs to.
   func collect(_ dx: Tensor, owned: Bool = true) {

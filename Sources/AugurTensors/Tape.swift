@@ -9,7 +9,7 @@ package final class GradientSlot {
   /// False while `gradient` is memory that another slot or a running rule also reads: add to a copy, never in place.
   package var isOwned = true
   /// Rows of a table that got a gradient since the last update; nil once some op wrote all rows.
-  package var touchedRows: [[Int32]]? = []
+  package var touchedRows: [Lookup]? = []
 
   package init(tape: Tape) { (isParameter, self.tape, gradient) = (false, tape, nil) }
   package init(parameterGradient: Tensor) { (isParameter, tape, gradient) = (true, nil, parameterGradient) }
