@@ -24,6 +24,7 @@ const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
 const char *ck_opencl_dropout(void);
 const char *ck_opencl_embedding(void);
+const char *ck_opencl_embedding_bag(void);
 const char *ck_opencl_gate(void);
 const char *ck_opencl_matmul(void);
 const char *ck_opencl_norm(void);
@@ -115,9 +116,24 @@ void ck_rms_norm_backward(float *dx, float *dg, const float *dy, const float *x,
 void ck_embedding_forward(float *y, const float *table, const int32_t *ids, const float *positions, const int32_t *place,
                           ck_int begin, ck_int end, ck_int D, float scale);
 // For each group u in [begin, end): dtable[rows[u]] += scale * sum over i in segments[u]..<segments[u+1], in order, of
-// c[o] * x[o / divisor], o = order[i]. c may be null (1). One group is one row: no two calls write the same row.
-void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
-                    const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale);
+// c[o] * x[place[o]], o = order[i]. c may be null (1), place may be null (o / divisor). One group is one row: no two calls write
+// the same row.
+void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t *place, const int32_t *order,
+                    const int32_t *segments, const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor,
+                    float scale);
+
+// --- EmbeddingBag: bag b owns lookups offsets[b]..<offsets[b+1] -------------------------------------------------------------------
+// y[b,D] = s(b) * sum over the lookups i of bag b, in order, of c[i] * table[ids[i]]; c may be null (1); s = 1, or 1 / (lookups of b)
+// if mean. An empty bag gives 0.
+void ck_embedding_bag_forward(float *y, const float *table, const int32_t *ids, const int32_t *offsets, const float *c,
+                              ck_int begin, ck_int end, ck_int D, int mean);
+// bag[i] = b for the lookups i of the bags begin..<end: dtable is ck_segment_sum of dy with place = bag.
+void ck_bag_places(int32_t *bag, const int32_t *offsets, ck_int begin, ck_int end);
+// dx[b] = dy[b] / (lookups of b), 0 for an empty bag
+void ck_bag_mean_backward(float *dx, const float *dy, const int32_t *offsets, ck_int begin, ck_int end, ck_int D);
+// dc[i] = dy[bag[i]] . table[ids[i]] for lookups begin..<end
+void ck_bag_weights_backward(float *dc, const float *dy, const float *table, const int32_t *ids, const int32_t *bag,
+                             ck_int begin, ck_int end, ck_int D);
 
 // --- Attention: jagged causal softmax attention, P = softmax(scale * Q K^T) over keys j <= i of the same sequence ------------
 // o[T, H*K]; lse[T,H] = log-sum-exp of the scaled scores. q, k, v, o have row strides ldq.. (so that a packed [T, 3D] works);

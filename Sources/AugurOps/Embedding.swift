@@ -41,25 +41,25 @@ public func embedding(
   return y
 }
 
-/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[i / divisor].
+/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[places[i]]; without places
+/// x[i / divisor].
 func addRows(
-  into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, coefficients: Tensor? = nil, divisor: Int = 1, scale: Float = 1
+  into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, places: Tensor? = nil, coefficients: Tensor? = nil, divisor: Int = 1,
+  scale: Float = 1
 ) {
-  let table = slot.tableGradient()
-  slot.touch(lookup)
-  let D = table.shape.columns
+  let (table, step) = slot.rowTarget(for: lookup)
+  let (U, D, scale) = (lookup.groupCount, table.shape.columns, scale * step)
   switch x.device {
   case .cpu:
-    parallel(lookup.groupCount, grain: max(1, lookup.groupCount / 64)) {
+    parallel(U, grain: max(1, U / 64)) {
       ck_segment_sum(
-        table.pointer, x.pointer, coefficients?.pointer, lookup.order.intPointer, lookup.segments.intPointer,
+        table.pointer, x.pointer, coefficients?.pointer, places?.intPointer, lookup.order.intPointer, lookup.segments.intPointer,
         lookup.rows.intPointer, $0, $1, D, divisor, scale)
     }
   case .openCL(let queue):
     queue.launch(
-      module, "segment_sum", queue.tuning.rowGrid(lookup.groupCount), table.argument, x.argument, coefficients.argument,
-      lookup.order.argument, lookup.segments.argument, lookup.rows.argument, .int(lookup.groupCount), .int(D), .int(divisor),
-      .float(scale))
+      module, "segment_sum", queue.tuning.rowGrid(U), table.argument, x.argument, coefficients.argument, places.argument,
+      lookup.order.argument, lookup.segments.argument, lookup.rows.argument, .int(U), .int(D), .int(divisor), .float(scale))
   }
 }
 

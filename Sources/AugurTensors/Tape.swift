@@ -10,9 +10,12 @@ package final class GradientSlot {
   package var isOwned = true
   /// Rows of a table that got a gradient since the last update; nil once some op wrote all rows.
   package var touchedRows: [Lookup]? = []
+  /// A table without a gradient buffer: rules of lookups take the SGD step w -= rate dw on its rows at once.
+  package let stepped: (table: Tensor, rate: Float)?
 
-  package init(tape: Tape) { (isParameter, self.tape, gradient) = (false, tape, nil) }
-  package init(parameterGradient: Tensor) { (isParameter, tape, gradient) = (true, nil, parameterGradient) }
+  package init(tape: Tape) { (isParameter, self.tape, gradient, stepped) = (false, tape, nil, nil) }
+  package init(parameterGradient: Tensor) { (isParameter, tape, gradient, stepped) = (true, nil, parameterGradient, nil) }
+  package init(stepping table: Tensor, rate: Float) { (isParameter, tape, gradient, stepped) = (true, nil, nil, (table, rate)) }
 
   package func take() -> Tensor? {
     defer { gradient = nil }
@@ -40,12 +43,14 @@ public final class Tape {
 
   /// Runs every rule from the last to the first and forgets them. Gradients of parameters are added to their buffers.
   ///
-  /// A loss carries its own weight, so no seed is given: dL/dL = 1. Precondition: `loss` came from a loss op on this tape.
-  public func backward(from loss: Tensor) {
-    guard let slot = loss.slot, slot.tape === self else {
-      preconditionFailure("backward: expected a loss recorded on this tape, got \(loss.shape)")
+  /// A loss carries its own weight, so no gradient is given: dL/dL = 1. Any other tensor `y` comes with dL/dy.
+  /// Precondition: `y` came from an op on this tape; a gradient has its shape.
+  public func backward(from y: Tensor, gradient: Tensor? = nil) {
+    guard let slot = y.slot, slot.tape === self, gradient?.count ?? y.count == y.count else {
+      preconditionFailure(
+        "backward: expected a tensor recorded on this tape, got \(y.shape) and a gradient \(gradient?.shape ?? [])")
     }
-    slot.gradient = loss
+    (slot.gradient, slot.isOwned) = (gradient ?? y, gradient == nil)
     while let record = records.popLast() {
       if let dy = record.output.take() { record.rule(dy) }
     }
@@ -61,6 +66,12 @@ extension Tensor {
   /// The same values as a parameter with a zeroed gradient buffer.
   package func asParameter() -> Tensor {
     Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(parameterGradient: .zeros(shape, device: device)))
+  }
+
+  /// The same values as a table that plain SGD of this `rate` steps during the backward pass: each row is read and written once,
+  /// no gradient is stored. The ops on it may only look rows up; clipping, momentum and decay need `asParameter`.
+  package func asSteppedTable(rate: Float) -> Tensor {
+    Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(stepping: self, rate: rate))
   }
 
   /// dL/dself, where one was collected.
