@@ -38,6 +38,12 @@ CK_INLINE void ck_fetch(const float *row, ptrdiff_t count) {
   for (ptrdiff_t d = 0; d < count; d += 16) __builtin_prefetch(row + d);
 }
 
+// How many scattered rows to fetch ahead: about 16 KB of them, so that they are still in the first cache when their turn comes.
+CK_INLINE ptrdiff_t ck_ahead(ptrdiff_t width) {
+  const ptrdiff_t rows = 4096 / (width > 0 ? width : 1);
+  return rows < 4 ? 4 : rows > 64 ? 64 : rows;
+}
+
 // e^x within 1 ulp: x = n ln 2 + r, a polynomial of degree 6 on |r| <= ln 2 / 2, then 2^n in two factors so that the result
 // overflows to infinity and fades through the subnormals to 0.
 CK_INLINE float ck_exp(float x) {

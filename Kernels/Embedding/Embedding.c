@@ -8,9 +8,9 @@ CK_DISPATCH(void, ck_embedding_forward,
              ck_int end, ck_int D, float scale),
             (y, table, ids, positions, place, begin, end, D, scale))
 CK_DISPATCH(void, ck_segment_sum,
-            (float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
-             const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale),
-            (dtable, x, c, order, segments, rows, begin, end, D, divisor, scale))
+            (float *dtable, const float *x, const float *c, const int32_t *place, const int32_t *order,
+             const int32_t *segments, const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale),
+            (dtable, x, c, place, order, segments, rows, begin, end, D, divisor, scale))
 
 const char *ck_opencl_embedding(void) {
   static const char text[] = {
@@ -37,35 +37,42 @@ static void CK(ck_embedding_forward)(float *y, const float *table, const int32_t
   }
 }
 
+// The row of x that lookup o adds; a division would cost more than the sum of a short row.
+CK_INLINE ck_int CK(source)(const int32_t *place, uint32_t o, uint32_t divisor) {
+  return place ? place[o] : divisor == 1 ? (ck_int)o : (ck_int)(o / divisor);
+}
+
 // One strip of columns of one group: the sum stays in registers.
-CK_INLINE void CK(segment_strip)(float *out, const float *x, const float *c, const int32_t *order, ck_int from, ck_int to,
-                                 ck_int last, ck_int D, ck_int width, uint32_t divisor, float scale) {
+CK_INLINE void CK(segment_strip)(float *out, const float *x, const float *c, const int32_t *place, const int32_t *order,
+                                 ck_int from, ck_int to, ck_int last, ck_int ahead, ck_int D, ck_int width,
+                                 uint32_t divisor, float scale) {
 #pragma clang fp contract(fast)
-  enum { ahead = 12 };
   float sum[4 * CK_LANES];
   for (ck_int d = 0; d < width; d++) sum[d] = 0;
   for (ck_int i = from; i < to; i++) {
-    if (i + ahead < last) ck_fetch(x + (ck_int)((uint32_t)order[i + ahead] / divisor) * D, width);
+    if (i + ahead < last) ck_fetch(x + CK(source)(place, (uint32_t)order[i + ahead], divisor) * D, width);
     const uint32_t o = (uint32_t)order[i];
-    const float *row = x + (ck_int)(o / divisor) * D;
+    const float *row = x + CK(source)(place, o, divisor) * D;
     const float factor = c ? c[o] : 1.0f;
     CK_ROW for (ck_int d = 0; d < width; d++) sum[d] += factor * row[d];
   }
   CK_ROW for (ck_int d = 0; d < width; d++) out[d] += scale * sum[d];
 }
 
-static void CK(ck_segment_sum)(float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
-                               const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale) {
+static void CK(ck_segment_sum)(float *dtable, const float *x, const float *c, const int32_t *place, const int32_t *order,
+                               const int32_t *segments, const int32_t *rows, ck_int begin, ck_int end, ck_int D,
+                               ck_int divisor, float scale) {
   enum { strip = 4 * CK_LANES };
-  const ck_int last = segments[end];
+  const ck_int last = segments[end], ahead = ck_ahead(D);
   for (ck_int u = begin; u < end; u++) {
-    if (u + 4 < end) ck_fetch(dtable + rows[u + 4] * D, D);
+    if (u + ahead < end) ck_fetch(dtable + rows[u + ahead] * D, D);
     float *out = dtable + rows[u] * D;
+    const ck_int from = segments[u], to = segments[u + 1];
     ck_int d = 0;
     for (; d + strip <= D; d += strip)
-      CK(segment_strip)(out + d, x + d, c, order, segments[u], segments[u + 1], last, D, strip, (uint32_t)divisor, scale);
+      CK(segment_strip)(out + d, x + d, c, place, order, from, to, last, ahead, D, strip, (uint32_t)divisor, scale);
     if (d < D)
-      CK(segment_strip)(out + d, x + d, c, order, segments[u], segments[u + 1], last, D, D - d, (uint32_t)divisor, scale);
+      CK(segment_strip)(out + d, x + d, c, place, order, from, to, last, ahead, D, D - d, (uint32_t)divisor, scale);
   }
 }
 #endif

@@ -17,11 +17,12 @@ ROW_KERNEL void embedding_forward(__global float *y, __global const float *table
   }
 }
 
-// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * x[o / divisor], o =
-// order[i]; c may be null (1). Distinct u name distinct rows: no two work-groups write the same one.
+// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * x[place[o]], o =
+// order[i]; c may be null (1), place may be null (o / divisor). Distinct u name distinct rows: no two work-groups write
+// the same one.
 ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __global const float *c,
-                            __global const int *order, __global const int *segments, __global const int *rows, int U,
-                            int D, int divisor, float scale) {
+                            __global const int *place, __global const int *order, __global const int *segments,
+                            __global const int *rows, int U, int D, int divisor, float scale) {
   ROW(u, live, U);
   if (!live) return;
   dtable += (size_t)rows[u] * D;
@@ -30,7 +31,8 @@ ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __g
     vec sum = (vec)(0.0f);
     for (int i = first; i < end; i++) {
       const int o = order[i];
-      const vec part = vload_part(x + (size_t)(divisor == 1 ? o : o / divisor) * D + d, D - d);
+      const int t = place ? place[o] : divisor == 1 ? o : o / divisor;
+      const vec part = vload_part(x + (size_t)t * D + d, D - d);
       sum = fma((vec)(c ? c[o] : 1.0f), part, sum);
     }
     vstore_part(vload_part(dtable + d, D - d) + scale * sum, dtable + d, D - d);

@@ -31,6 +31,7 @@ const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
 const char *ck_opencl_dropout(void);
 const char *ck_opencl_embedding(void);
+const char *ck_opencl_embedding_bag(void);
 const char *ck_opencl_gate(void);
 const char *ck_opencl_matmul(void);
 const char *ck_opencl_norm(void);
@@ -39,6 +40,23 @@ const char *ck_opencl_regression(void);
 const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
 const char *ck_opencl_top_k(void);
+
+// --- Radix: one stable counting pass over ids, in chunks; no arithmetic, so any split gives the same result ------------------------
+// A pair is an id in the high and its position in the low 32 bits. Both passes read ids, or pairs where ids is null.
+// counts[digits] = how often each (id >> shift) % digits occurs in [begin, end), digits a power of 2; returns the largest id there,
+// as unsigned, where ids is given.
+uint32_t ck_radix_count(int32_t *counts, const int32_t *ids, const uint64_t *pairs, ck_int begin, ck_int end, ck_int shift,
+                        ck_int digits);
+// counts[chunks][digits] become the places where each chunk puts its digits, digits first, then chunks.
+void ck_radix_places(int32_t *counts, ck_int chunks, ck_int digits);
+// out[place of the digit, then one further] = pair i; moves the places of this chunk.
+void ck_radix_scatter(uint64_t *out, int32_t *places, const int32_t *ids, const uint64_t *pairs, ck_int begin, ck_int end,
+                      ck_int shift, ck_int digits);
+// How many pairs of [begin, end) differ in their id from the pair before; pair 0 does.
+ck_int ck_group_count(const uint64_t *pairs, ck_int begin, ck_int end);
+// order[i] = position of pair i; for each group that starts in [begin, end), u counting from first: segments[u] = its place, rows[u] = id.
+void ck_group_write(int32_t *order, int32_t *segments, int32_t *rows, const uint64_t *pairs, ck_int begin, ck_int end,
+                    ck_int first);
 
 // --- Matmul (the only caller of OpenBLAS) -------------------------------------------------------------------------------
 enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4 };
@@ -125,9 +143,24 @@ void ck_rms_norm_backward(float *dx, float *dg, const float *dy, const float *x,
 void ck_embedding_forward(float *y, const float *table, const int32_t *ids, const float *positions, const int32_t *place,
                           ck_int begin, ck_int end, ck_int D, float scale);
 // For each group u in [begin, end): dtable[rows[u]] += scale * sum over i in segments[u]..<segments[u+1], in order, of
-// c[o] * x[o / divisor], o = order[i]. c may be null (1). One group is one row: no two calls write the same row.
-void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t *order, const int32_t *segments,
-                    const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor, float scale);
+// c[o] * x[place[o]], o = order[i]. c may be null (1), place may be null (o / divisor). One group is one row: no two calls write
+// the same row.
+void ck_segment_sum(float *dtable, const float *x, const float *c, const int32_t *place, const int32_t *order,
+                    const int32_t *segments, const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int divisor,
+                    float scale);
+
+// --- EmbeddingBag: bag b owns lookups offsets[b]..<offsets[b+1] -------------------------------------------------------------------
+// y[b,D] = s(b) * sum over the lookups i of bag b, in order, of c[i] * table[ids[i]]; c may be null (1); s = 1, or 1 / (lookups of b)
+// if mean. An empty bag gives 0.
+void ck_embedding_bag_forward(float *y, const float *table, const int32_t *ids, const int32_t *offsets, const float *c,
+                              ck_int begin, ck_int end, ck_int D, int mean);
+// bag[i] = b for the lookups i of the bags begin..<end: dtable is ck_segment_sum of dy with place = bag.
+void ck_bag_places(int32_t *bag, const int32_t *offsets, ck_int begin, ck_int end);
+// dx[b] = dy[b] / (lookups of b), 0 for an empty bag
+void ck_bag_mean_backward(float *dx, const float *dy, const int32_t *offsets, ck_int begin, ck_int end, ck_int D);
+// dc[i] = dy[bag[i]] . table[ids[i]] for lookups begin..<end
+void ck_bag_weights_backward(float *dc, const float *dy, const float *table, const int32_t *ids, const int32_t *bag,
+                             ck_int begin, ck_int end, ck_int D);
 
 // --- Attention: jagged causal softmax attention, P = softmax(scale * Q K^T) over keys j <= i of the same sequence ------------
 // o[T, H*K]; lse[T,H] = log-sum-exp of the scaled scores. q, k, v, o have row strides ldq.. (so that a packed [T, 3D] works);

@@ -41,26 +41,26 @@ public func embedding(
   return y
 }
 
-/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[i / divisor].
+/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[places[i]]; without places
+/// x[i / divisor].
 func addRows(
-  into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, coefficients: Tensor? = nil, divisor: Int = 1, scale: Float = 1
+  into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, places: Tensor? = nil, coefficients: Tensor? = nil, divisor: Int = 1,
+  scale: Float = 1
 ) {
-  let table = slot.tableGradient()
   guard let groups = lookup.groups else { preconditionFailure("addRows: expected a lookup with its groups") }
-  slot.touch(groups.hostRows)
-  let D = table.shape.columns
+  let (table, step) = slot.rowTarget(for: lookup)
+  let (U, D, scale) = (groups.count, table.shape.columns, scale * step)
   switch x.device {
   case .cpu:
-    parallel(groups.count, grain: max(1, groups.count / 64)) {
+    parallel(U, grain: max(1, U / 64)) {
       ck_segment_sum(
-        table.pointer, x.pointer, coefficients?.pointer, groups.order.intPointer, groups.segments.intPointer,
+        table.pointer, x.pointer, coefficients?.pointer, places?.intPointer, groups.order.intPointer, groups.segments.intPointer,
         groups.rows.intPointer, $0, $1, D, divisor, scale)
     }
   case .openCL(let queue):
     queue.launch(
-      module, "segment_sum", queue.tuning.rowGrid(groups.count), table.argument, x.argument, coefficients.argument,
-      groups.order.argument, groups.segments.argument, groups.rows.argument, .int(groups.count), .int(D), .int(divisor),
-      .float(scale))
+      module, "segment_sum", queue.tuning.rowGrid(U), table.argument, x.argument, coefficients.argument, places.argument,
+      groups.order.argument, groups.segments.argument, groups.rows.argument, .int(U), .int(D), .int(divisor), .float(scale))
   }
 }
 

@@ -106,16 +106,19 @@ extension GradientSlot {
   /// The buffer that kernels add to, for an input that is a parameter. The whole of it counts as touched.
   func parameterGradient() -> Tensor {
     touchedRows = nil
-    return tableGradient()
-  }
-
-  /// The same for a table of which only some rows are written: the caller names them with `touch`.
-  func tableGradient() -> Tensor {
-    guard isParameter, let gradient else { preconditionFailure("gradient: expected a parameter, got an activation") }
+    guard isParameter, let gradient else {
+      preconditionFailure("gradient: expected a parameter, got an activation or a stepped table")
+    }
     return gradient
   }
 
-  func touch(_ rows: [Int32]) { touchedRows?.append(rows) }
+  /// Where the rows of `lookup` are added, and the factor they get: the gradient of a table, or the stepped table itself.
+  func rowTarget(for lookup: Lookup) -> (table: Tensor, factor: Float) {
+    if let stepped { return (stepped.table, -stepped.rate) }
+    guard isParameter, let gradient else { preconditionFailure("gradient: expected a parameter, got an activation") }
+    touchedRows?.append(lookup)
+    return (gradient, 1)
+  }
 
   /// Adds `dx` to whichever this slot belongs to.
   func collect(_ dx: Tensor, owned: Bool = true) {

@@ -11,13 +11,14 @@ public struct Lookup: Sendable {
   /// `RowGroups` on the device.
   package struct Groups: Sendable {
     package let order: Tensor, segments: Tensor, rows: Tensor
-    package let hostRows: [Int32]
-    package var count: Int { hostRows.count }
+    /// The rows on the CPU.
+    package let hostRows: Tensor
+    package var count: Int { rows.count }
   }
 
   public var count: Int { ids.count }
 
-  /// Groups `ids` by value: one stable counting sort over the ids that occur. Precondition: ids lie in `0 ..< rowCount`.
+  /// Groups `ids` by value with one stable radix sort. Precondition: ids lie in `0 ..< rowCount`.
   /// `isGrouped: false` leaves the groups out, for lookups that never get a gradient.
   public init(_ ids: [Int32], rowCount: Int, device: Device, isGrouped: Bool = true) {
     self.ids = Tensor(ids, shape: Shape(ids.count), device: device)
@@ -26,53 +27,36 @@ public struct Lookup: Sendable {
       return
     }
     let found = RowGroups(ids, rowCount: rowCount)
-    func moved(_ values: [Int32]) -> Tensor { Tensor(values, shape: Shape(values.count), device: device) }
-    groups = Groups(order: moved(found.order), segments: moved(found.segments), rows: moved(found.rows), hostRows: found.rows)
+    groups = Groups(
+      order: found.order.moved(to: device), segments: found.segments.moved(to: device), rows: found.rows.moved(to: device),
+      hostRows: found.rows)
+  }
+
+  /// The rows that occur in any of `lookups`, rising, `[U]` int32 on their device. Precondition: at least one, all grouped.
+  package static func union(_ lookups: [Lookup], rowCount: Int) -> Tensor {
+    let groups = lookups.compactMap(\.groups)
+    if groups.count == 1 { return groups[0].rows }
+    return RowGroups(groups.flatMap { $0.hostRows.ints() }, rowCount: rowCount).rows.moved(to: lookups[0].ids.device)
   }
 }
 
-/// Positions of equal ids brought together: group u is `order[segments[u] ..< segments[u+1]]`, all with id `rows[u]`.
+/// Positions of equal ids brought together, on the CPU: group u is `order[segments[u] ..< segments[u+1]]`, all with id `rows[u]`.
 package struct RowGroups: Sendable {
-  package var order: [Int32]
-  package var segments: [Int32]
-  package var rows: [Int32]
+  package let order: Tensor
+  package let segments: Tensor
+  package let rows: Tensor
 
-  /// Least-significant-digit radix sort with 11-bit digits: stable, O(n), groups in rising id.
+  /// Groups in rising id, positions in rising order; the memory has room for `ids.count` groups.
   package init(_ ids: [Int32], rowCount: Int) {
-    precondition(ids.count <= Int(Int32.max), "lookup: expected fewer than 2^31 ids, got \(ids.count)")
-    var keys = ids
-    var order = ids.indices.map { Int32(truncatingIfNeeded: $0) }
-    var keysOut = keys
-    var orderOut = order
-    var shift = 0
-    while (max(1, rowCount) - 1) >> shift > 0 || shift == 0 {
-      var starts = [Int](repeating: 0, count: 2049)
-      for key in keys {
-        precondition(key >= 0 && Int(key) < rowCount, "lookup: expected ids in 0..<\(rowCount), got \(key)")
-        starts[Int(key >> Int32(shift)) & 2047 + 1] += 1
-      }
-      for digit in 0..<2048 { starts[digit + 1] += starts[digit] }
-      keysOut.withUnsafeMutableBufferPointer { keysOut in
-        orderOut.withUnsafeMutableBufferPointer { orderOut in
-          for i in keys.indices {
-            let digit = Int(keys[i] >> Int32(shift)) & 2047
-            keysOut[starts[digit]] = keys[i]
-            orderOut[starts[digit]] = order[i]
-            starts[digit] += 1
-          }
-        }
-      }
-      swap(&keys, &keysOut)
-      swap(&order, &orderOut)
-      shift += 11
-    }
-    var segments: [Int32] = []
-    var rows: [Int32] = []
-    for i in keys.indices where i == 0 || keys[i] != keys[i - 1] {
-      segments.append(Int32(i))
-      rows.append(keys[i])
-    }
-    segments.append(Int32(keys.count))
-    (self.order, self.segments, self.rows) = (order, segments, rows)
+    let n = ids.count
+    let order = Tensor([n], dtype: .int32, device: .cpu)
+    let (segments, rows) = (Storage(bytes: 4 * (n + 1), device: .cpu), Storage(bytes: 4 * n, device: .cpu))
+    let targets = IDGroupTargets(
+      order: order.intPointer, segments: segments.host.assumingMemoryBound(to: Int32.self),
+      rows: rows.host.assumingMemoryBound(to: Int32.self))
+    let count = ids.withUnsafeBufferPointer { groupEqualIDs($0, below: rowCount, into: targets) }
+    self.order = order
+    self.segments = Tensor([count + 1], dtype: .int32, storage: segments, slot: nil)
+    self.rows = Tensor([count], dtype: .int32, storage: rows, slot: nil)
   }
 }

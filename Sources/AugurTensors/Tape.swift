@@ -9,10 +9,13 @@ package final class GradientSlot {
   /// False while `gradient` is memory that another slot or a running rule also reads: add to a copy, never in place.
   package var isOwned = true
   /// Rows of a table that got a gradient since the last update; nil once some op wrote all rows.
-  package var touchedRows: [[Int32]]? = []
+  package var touchedRows: [Lookup]? = []
+  /// A table without a gradient buffer: rules of lookups take the SGD step w -= rate dw on its rows at once.
+  package let stepped: (table: Tensor, rate: Float)?
 
-  package init(tape: Tape) { (isParameter, self.tape, gradient) = (false, tape, nil) }
-  package init(parameterGradient: Tensor) { (isParameter, tape, gradient) = (true, nil, parameterGradient) }
+  package init(tape: Tape) { (isParameter, self.tape, gradient, stepped) = (false, tape, nil, nil) }
+  package init(parameterGradient: Tensor) { (isParameter, tape, gradient, stepped) = (true, nil, parameterGradient, nil) }
+  package init(stepping table: Tensor, rate: Float) { (isParameter, tape, gradient, stepped) = (true, nil, nil, (table, rate)) }
 
   package func take() -> Tensor? {
     defer { gradient = nil }
@@ -46,7 +49,7 @@ public final class Tape {
     guard let slot = y.slot, slot.tape === self, (gradient ?? y).shape == y.shape else {
       preconditionFailure("backward: expected a result recorded on this tape and its gradient, got \(y.shape), \(gradient?.shape ?? [])")
     }
-    (slot.gradient, slot.isOwned) = (gradient ?? y, false)
+    (slot.gradient, slot.isOwned) = (gradient ?? y, gradient == nil)
     while let record = records.popLast() {
       if let dy = record.output.take() { record.rule(dy) }
     }
@@ -62,6 +65,12 @@ extension Tensor {
   /// The same values as a parameter with a zeroed gradient buffer.
   package func asParameter() -> Tensor {
     Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(parameterGradient: .zeros(shape, device: device)))
+  }
+
+  /// The same values as a table that plain SGD of this `rate` steps during the backward pass: each row is read and written once,
+  /// no gradient is stored. The ops on it may only look rows up; clipping, momentum and decay need `asParameter`.
+  package func asSteppedTable(rate: Float) -> Tensor {
+    Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(stepping: self, rate: rate))
   }
 
   /// dL/dself, where one was collected.

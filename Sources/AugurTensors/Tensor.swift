@@ -105,6 +105,10 @@ public struct Tensor: @unchecked Sendable {
   public func moved(to device: Device) -> Tensor {
     guard device != self.device else { return self }
     let copy = Tensor(shape, dtype: dtype, device: device)
+    if isOnCPU {
+      copy.upload(UnsafeRawBufferPointer(start: storage.host, count: bytes))
+      return copy
+    }
     withUnsafeTemporaryAllocation(byteCount: max(1, bytes), alignment: 64) { scratch in
       let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch[..<self.bytes])
       download(bytes)

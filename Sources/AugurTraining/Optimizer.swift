@@ -51,6 +51,10 @@ final class Optimizer {
       let (w, decay) = (slot.parameter.value, slot.parameter.decays ? knobs.real("weight-decay") : 0)
       let touched = gradientSlot.touchedRows
       gradientSlot.touchedRows = []
+      if isSGD, slot.first == nil, decay == 0, let touched, !touched.isEmpty {
+        sgdRows(w, g, rows: Lookup.union(touched, rowCount: w.shape.rows), clip: clip, rate: learningRate, decay: 0)
+        continue
+      }
       if isSGD {
         sgd(w, g, momentum: slot.first, clip: clip, rate: learningRate, momentum: knobs.real("momentum"), decay: decay)
         continue
@@ -60,20 +64,12 @@ final class Optimizer {
         learningRate: learningRate, beta1: knobs.real("beta1"), beta2: knobs.real("beta2"), epsilon: knobs.real("epsilon"),
         decay: decay, step: step)
       if let last = slot.last, let touched {
-        let rows = union(touched)
-        let tensor = Tensor(rows, shape: [rows.count], device: w.device)
-        adamRows(w, g, m, v, last: last, rows: tensor, clip: clip, adamStep)
+        guard !touched.isEmpty else { continue }
+        adamRows(w, g, m, v, last: last, rows: Lookup.union(touched, rowCount: w.shape.rows), clip: clip, adamStep)
       } else {
         adam(w, g, m, v, clip: clip, adamStep)
       }
     }
-  }
-
-  private func union(_ lists: [[Int32]]) -> [Int32] {
-    let sorted = lists.joined().sorted()
-    var rows: [Int32] = []
-    for row in sorted where rows.last != row { rows.append(row) }
-    return rows
   }
 
   /// min(1, clip / norm of the whole gradient).

@@ -10,6 +10,7 @@ struct BenchOps: ParsableCommand {
   @OptionGroup var place: DeviceOptions
   @Option(help: "Timed repeats.") var repeats = 15
   @Flag(help: "One JSON object an op.") var json = false
+  @Option(help: "Only the ops whose names begin so.") var only = ""
 
   func run() throws {
     guard repeats > 0 else { throw UserMistake("--repeats: expected at least 1, got \(repeats)") }
@@ -28,10 +29,29 @@ struct BenchOps: ParsableCommand {
   }
 
   private func lookup(_ V: Int, _ D: Int, _ n: Int, _ device: Device, _ limits: Limits) {
-    var generator = SystemRandomNumberGenerator()
-    let table = random([V, D], device)
-    let ids = Lookup((0..<n).map { _ in Int32.random(in: 0..<Int32(V), using: &generator) }, rowCount: V, device: device)
-    say("embedding lookup", [V, D, n], device, limits, flops: 0, bytes: 8 * Double(n * D)) { _ = selectedRows(table, ids) }
+    var generator = RandomStream(seed: 1)
+    let (table, shape, rate) = (random([V, D], device), [V, D, n], Float(0.01))
+    let ids = (0..<n).map { _ in Int32.random(in: 0..<Int32(V), using: &generator) }
+    let bags = Jagged(offsets: Array(stride(from: 0, to: Int32(n), by: 50)) + [Int32(n)], device: device)
+    let (rows, bytes) = (Lookup(ids, rowCount: V, device: device, isGrouped: false), 4 * Double(n * D))
+    say("embedding lookup", shape, device, limits, flops: 0, bytes: 2 * bytes) { _ = selectedRows(table, rows) }
+    say("embedding bag of 50", shape, device, limits, flops: 0, bytes: bytes) { _ = embeddingBag(table, rows, bags) }
+    // As the peer: from raw ids, which are grouped each time, with dy = 1.
+    let dy = Tensor([Float](repeating: 1, count: bags.count * D), shape: [bags.count, D], device: device)
+    func backward(_ table: Tensor) -> Lookup {
+      let (tape, lookup) = (Tape(), Lookup(ids, rowCount: V, device: device))
+      tape.backward(from: embeddingBag(table, lookup, bags, tape: tape), gradient: dy)
+      return lookup
+    }
+    let stepped = table.asSteppedTable(rate: rate)
+    say("embedding bag of 50 forward+backward+SGD", shape, device, limits, flops: 0, bytes: 4 * bytes) { _ = backward(stepped) }
+    let parameter = table.asParameter()
+    say("embedding bag of 50 forward+backward, then SGD", shape, device, limits, flops: 0, bytes: 4 * bytes) {
+      let touched = backward(parameter)
+      parameter.slot?.touchedRows = []
+      if let g = parameter.gradient { sgdRows(parameter, g, rows: Lookup.union([touched], rowCount: V), clip: 1, rate: rate, decay: 0) }
+    }
+    say("embedding ids grouped", [n, V], device, limits, flops: 0) { _ = Lookup(ids, rowCount: V, device: device) }
   }
 
   private func attention(_ B: Int, _ H: Int, _ L: Int, _ K: Int, _ device: Device, _ limits: Limits) {
@@ -60,6 +80,7 @@ struct BenchOps: ParsableCommand {
     _ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, _ dtype: DataType = .float32, flops: Double,
     bytes: Double = 0, _ body: () -> Void
   ) {
+    guard op.hasPrefix(only) else { return }
     let seconds = median(repeats, device, body)
     let (rate, traffic) = (flops / seconds / 1e9, bytes / seconds / 1e9)
     let share = max(rate / limits.gflops(dtype), bytes > 0 ? traffic / limits.gigabytes(Int(bytes)) : 0)
@@ -131,8 +152,9 @@ extension Int {
   fileprivate var nextPowerOf2: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
 }
 
+/// Uniform in -0.5...0.5, the same values for the same shape.
 func random(_ shape: Shape, _ device: Device) -> Tensor {
-  var generator = SystemRandomNumberGenerator()
+  var generator = RandomStream(seed: UInt64(shape.count), stream: UInt64(shape.columns))
   return Tensor((0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &generator) }, shape: shape, device: device)
 }
 

@@ -95,17 +95,18 @@ import Testing
   func rowGroupsSmall(ids: [Int32]) { checkGroups(ids) }
 
   @Test(arguments: [1, 4096, 12_101, 5_000_000]) func rowGroupsLarge(bound: UInt64) {
-    checkGroups((0..<20_000).map { Int32(($0 as UInt64 &* 0x9e37_79b9_7f4a_7c15) >> 20 % bound) })
+    checkGroups((0..<100_000).map { Int32(($0 as UInt64 &* 0x9e37_79b9_7f4a_7c15) >> 20 % bound) })
   }
 
   private func checkGroups(_ ids: [Int32]) {
     let groups = RowGroups(ids, rowCount: Int(ids.max() ?? 0) + 1)
+    let (order, segments, rows) = (groups.order.ints(), groups.segments.ints(), groups.rows.ints())
     let sorted = ids.indices.sorted { (ids[$0], $0) < (ids[$1], $1) }.map { Int32($0) }
-    #expect(groups.order == sorted)
-    #expect(groups.rows == Set(ids).sorted() && groups.segments.count == groups.rows.count + 1)
-    for (group, row) in groups.rows.enumerated() {
-      let range = Int(groups.segments[group])..<Int(groups.segments[group + 1])
-      #expect(!range.isEmpty && groups.order[range].allSatisfy { ids[Int($0)] == row })
+    #expect(order == sorted)
+    #expect(rows == Set(ids).sorted() && segments.count == rows.count + 1)
+    for (group, row) in rows.enumerated() {
+      let range = Int(segments[group])..<Int(segments[group + 1])
+      #expect(!range.isEmpty && order[range].allSatisfy { ids[Int($0)] == row })
     }
   }
 }

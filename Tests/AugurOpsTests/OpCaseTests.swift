@@ -124,6 +124,48 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
   }
 }
 
+@Suite struct EmbeddingBagTests {
+  private let V = 3001, D = 9, n = 40_000, B = 801
+
+  private func weights(_ w: Tensor, _ device: Device, isStepped: Bool) -> (y: [Float], table: [Float]) {
+    let lookup = Lookup((0..<n).map { Int32((fixedValue($0, 5) + 1) / 2 * Double(V - 1)) }, rowCount: V, device: device)
+    let bags = Jagged(offsets: (0...B).map { Int32($0 < B ? min(n, $0 * 49) : n) }, device: device)
+    let dy = Tensor((0..<B * D).map { Float(fixedValue($0, 6)) }, shape: [B, D], device: device)
+    let (table, tape) = (isStepped ? w.asSteppedTable(rate: 0.5) : w.asParameter(), Tape())
+    let y = embeddingBag(table, lookup, bags, tape: tape)
+    tape.backward(from: y, gradient: dy)
+    if let g = table.gradient { sgdRows(w, g, rows: Lookup.union([lookup], rowCount: V), clip: 1, rate: 0.5, decay: 0) }
+    return (y.floats(), w.floats())
+  }
+
+  /// Several chunks of the sort and several tasks of every loop.
+  @Test(arguments: devices.indices, [false, true])
+  func aStepHasTheSameBitsOnAnyNumberOfThreads(_ deviceIndex: Int, _ isStepped: Bool) {
+    let before = ThreadPool.shared.threads
+    defer { ThreadPool.shared.threads = before }
+    let results = [1, 2, 3].map { threads in
+      ThreadPool.shared.threads = threads
+      let w = Tensor((0..<V * D).map { Float(fixedValue($0, 7)) }, shape: [V, D], device: devices[deviceIndex])
+      return weights(w, devices[deviceIndex], isStepped: isStepped)
+    }
+    for result in results.dropFirst() {
+      #expect(result.y.map(\.bitPattern) == results[0].y.map(\.bitPattern))
+      #expect(result.table.map(\.bitPattern) == results[0].table.map(\.bitPattern))
+    }
+  }
+
+  @Test(arguments: devices.indices)
+  func aSteppedTableMovesAsByItsGradient(_ deviceIndex: Int) {
+    let device = devices[deviceIndex]
+    func made() -> Tensor { Tensor((0..<V * D).map { Float(fixedValue($0, 7)) }, shape: [V, D], device: device) }
+    let (stepped, plain, start) = (
+      weights(made(), device, isStepped: true).table, weights(made(), device, isStepped: false).table, made().floats())
+    #expect(zip(stepped, plain).allSatisfy { abs($0 - $1) <= 2e-6 * max(1, abs($1)) })
+    #expect(zip(stepped, start).contains { $0 != $1 })
+    #expect(Array(stepped.suffix(D)) == Array(start.suffix(D)), "the last row is in no bag")
+  }
+}
+
 @Suite struct RankingOpTests {
   @Test(arguments: devices.indices, [1, 20, 50, 64])
   func topItemsAreThoseOfASort(_ deviceIndex: Int, _ D: Int) {
