@@ -213,6 +213,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     #expect(after.downloadedBytes - before.downloadedBytes == 4)
     // Offsets, three id lists with their groups (ids, order, segments, rows), negatives with theirs, and the row groups of the loss.
     #expect(after.uploads - before.uploads <= 18)
+    #expect(after.launches - before.launches <= 144)
     #expect(bench.allocations == blocks)
   }
 }

@@ -1,0 +1,108 @@
+// The factors of attention's products: how they are packed and multiplied, in float32 or in pairs of bfloat16, after pairs.h. No include
+// guard: the body of Attention.c includes it once per variant.
+#define product CK(attention_product)
+#define pair_product CK(attention_pair_product)
+#define multiply CK(attention_multiply)
+#define pack CK(attention_pack)
+#define pack_pairs CK(attention_pack_pairs)
+#define pack_columns CK(attention_pack_columns)
+#define unpack CK(attention_unpack)
+
+// --- products. With bf16 the factors are words of two neighbours along the inner axis, so that every depth and stride halves.
+
+// One group of rows (4, or 8) over any number of vectors; panel is the distance between pairs of vectors in b.
+static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
+                                              const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
+                                              ck_int P, int add) {
+  for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
+    const float *from = add ? c : NULL;
+    if (vecs > 1 && rows == 8) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2);
+    if (vecs > 1 && rows == 4) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2);
+    if (vecs == 1 && rows == 8) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1);
+    if (vecs == 1 && rows == 4) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1);
+  }
+}
+
+static __attribute__((noinline)) void pair_product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
+                                                   const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
+                                                   ck_int P, int add) {
+  for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
+    const float *from = add ? c : NULL;
+    if (vecs > 1 && rows == 8) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2);
+    if (vecs > 1 && rows == 4) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2);
+    if (vecs == 1 && rows == 8) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1);
+    if (vecs == 1 && rows == 4) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1);
+  }
+}
+
+CK_INLINE void multiply(const int bf16, float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b,
+                        ck_int ldb, ck_int panel, ck_int rows, ck_int vecs, ck_int depth, int add) {
+  (bf16 ? pair_product : product)(c, ldc, a, ra, ca, b, ldb, panel, rows, vecs, depth, add);
+}
+
+// Words, or floats, of n elements along an inner axis.
+CK_INLINE ck_int CK(attention_depth)(const int bf16, ck_int n) { return bf16 ? (n + 1) / 2 : n; }
+
+// --- packing
+
+// Lanes i ..< i + CK_LANES of factor * x[K], zeroes from K on.
+CK_INLINE floats CK(attention_lanes)(const float *x, ck_int i, ck_int K, float factor) {
+  if (i + CK_LANES <= K) return factor * *(const floats *)(x + i);
+  float part[CK_LANES] = {0};
+  for (ck_int l = i; l < K; l++) part[l - i] = factor * x[l];
+  return *(const floats *)part;
+}
+
+// Left factor of a product over K: y[r, width] (width / 2 words) = factor * x[r, K], zeroes to the right and in the rows up to
+// `padded`.
+static void pack(const int bf16, float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded, ck_int K,
+                 float factor) {
+  const ck_int stride = bf16 ? width / 2 : width;
+  for (ck_int r = 0; r < rows; r++, y += stride, x += ldx)
+    for (ck_int i = 0; i < width; i += CK_LANES) {
+      const floats part = CK(attention_lanes)(x, i, K, factor);
+      if (bf16)
+        store_halves((uint16_t *)y + i, part);
+      else
+        *(floats *)(y + i) = part;
+    }
+  memset(y, 0, (size_t)((padded - rows) * stride) * sizeof(float));
+}
+
+// Right factor of a product over the rows: y[r, width], or with bf16 words of two rows, zeroes in the rows up to `padded`.
+static void pack_pairs(const int bf16, float *y, ck_int width, const float *x, ck_int ldx, ck_int rows, ck_int padded,
+                       ck_int K, float factor) {
+  if (!bf16) return pack(0, y, width, x, ldx, rows, padded, K, factor);
+  for (ck_int r = 0; r < rows; r += 2, y += width, x += 2 * ldx)
+    for (ck_int i = 0; i < width; i += CK_LANES) {
+      const floats above = CK(attention_lanes)(x, i, K, factor);
+      const floats below = r + 1 < rows ? CK(attention_lanes)(x + ldx, i, K, factor) : (floats){};
+      *(words *)(y + i) = round_lanes(above) | round_lanes(below) << 16;
+    }
+  memset(y, 0, (size_t)(((padded + 1) / 2 - (rows + 1) / 2) * width) * sizeof(float));
+}
+
+// Right factor of a product over K: the rows of x as the columns of panels, by words with bf16.
+static void pack_columns(const int bf16, float *y, const float *x, ck_int ldx, ck_int rows, ck_int K) {
+  if (!bf16) return pack_transposed(y, x, ldx, rows, K, 0);
+  enum { most = 128 };
+  uint32_t panel[PANEL * most];
+  const ck_int P = (K + 1) / 2;
+  for (ck_int r0 = 0; r0 < rows; r0 += PANEL) {
+    const ck_int count = least(rows - r0, PANEL);
+    for (ck_int r = 0; r < count; r++) {
+      round_row((uint16_t *)(panel + r * most), x + (r0 + r) * ldx, K);
+      if (K % 2 != 0) ((uint16_t *)(panel + r * most))[K] = 0;
+    }
+    pack_transposed(y + r0 * P, (const float *)panel, most, count, P, 0);
+  }
+}
+
+// y[r, K] = factor * x[r, 0:K], x of row length width
+static void unpack(float *y, ck_int ldy, const float *x, ck_int width, ck_int rows, ck_int K, float factor) {
+  for (ck_int r = 0; r < rows; r++, y += ldy, x += width) {
+    ck_int i = 0;
+    for (; i + CK_LANES <= K; i += CK_LANES) *(floats *)(y + i) = factor * *(const floats *)(x + i);
+    for (; i < K; i++) y[i] = factor * x[i];
+  }
+}
