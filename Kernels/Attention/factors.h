@@ -11,29 +11,20 @@
 // --- products. With bf16 the factors are words of two neighbours along the inner axis, so that every depth and stride halves.
 
 // One group of rows (4, or 8) over any number of vectors; panel is the distance between pairs of vectors in b.
-static __attribute__((noinline)) void product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
-                                              const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
-                                              ck_int P, int add) {
-  for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
-    const float *from = add ? c : NULL;
-    if (vecs > 1 && rows == 8) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2);
-    if (vecs > 1 && rows == 4) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2);
-    if (vecs == 1 && rows == 8) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1);
-    if (vecs == 1 && rows == 4) block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1);
+#undef ATTENTION_PRODUCT
+#define ATTENTION_PRODUCT(name, of_block) \
+  static __attribute__((noinline)) void name(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b, \
+                                             ck_int ldb, ck_int panel, ck_int rows, ck_int vecs, ck_int P, int add) { \
+    for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) { \
+      const float *from = add ? c : NULL; \
+      if (vecs > 1 && rows == 8) of_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2); \
+      if (vecs > 1 && rows == 4) of_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2); \
+      if (vecs == 1 && rows == 8) of_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1); \
+      if (vecs == 1 && rows == 4) of_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1); \
+    } \
   }
-}
-
-static __attribute__((noinline)) void pair_product(float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca,
-                                                   const float *b, ck_int ldb, ck_int panel, ck_int rows, ck_int vecs,
-                                                   ck_int P, int add) {
-  for (; vecs > 0; vecs -= 2, c += PANEL, b += panel) {
-    const float *from = add ? c : NULL;
-    if (vecs > 1 && rows == 8) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 2);
-    if (vecs > 1 && rows == 4) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 2);
-    if (vecs == 1 && rows == 8) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 8, 1);
-    if (vecs == 1 && rows == 4) pair_block(c, ldc, from, ldc, a, ra, ca, b, ldb, P, 4, 1);
-  }
-}
+ATTENTION_PRODUCT(product, block)
+ATTENTION_PRODUCT(pair_product, pair_block)
 
 CK_INLINE void multiply(const int bf16, float *c, ck_int ldc, const float *a, ck_int ra, ck_int ca, const float *b,
                         ck_int ldb, ck_int panel, ck_int rows, ck_int vecs, ck_int depth, int add) {
