@@ -109,6 +109,8 @@ package final class ThreadPool: @unchecked Sendable {
   }
 
   private func startWorkers(_ wanted: Int) {
+    pthread_mutex_lock(lock)  // two callers may ask for more threads at once
+    defer { pthread_mutex_unlock(lock) }
     while started < wanted {
       started += 1
       let index = started

@@ -30,22 +30,33 @@ struct BenchInfer: ParsableCommand {
     ]
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
     let model = try entry.makeModel(knobs, itemCount: items, device: device, seed: 1)
+    let limits = Limits(device)
+    let (whole, ranking) = (limits.seconds(flops: encodeFlops), limits.seconds(bytes: Double(items) * Double(dim + 8)))
     let recommender = Recommender(model, itemCount: items, device: device, manyRequests: true)
     var random = RandomStream(seed: 1)
     let users = (0..<requests).map { _ in (0..<length).map { _ in Int32(random.below(items)) } }
     func encode(_ user: [Int32]) -> Tensor { recommender.encoded([user[...]]) }
-    say("encode", users) { user in
+    say("encode", users, limit: whole) { user in
       _ = encode(user)
       device.finish()
     }
-    say("encode+top10", users) { user in _ = recommender.suggestions(encode(user), after: [user[...]], top: 10) }
+    say("encode+top10", users, limit: whole + ranking) { user in _ = recommender.suggestions(encode(user), after: [user[...]], top: 10) }
     let state = encode(users[0])
-    say("top10", users) { _ in _ = recommender.suggestions(state, after: [[]], top: 10) }
-    if device == .cpu { try appends(recommender, users) }
+    say("top10", users, limit: ranking) { _ in _ = recommender.suggestions(state, after: [[]], top: 10) }
+    if device == .cpu { try appends(recommender, users, limits) }
   }
 
+  /// Of the products of one history; the last block computes one row, but the keys and values of all.
+  private var encodeFlops: Double {
+    let (L, D) = (Double(length), Double(dim))
+    return Double(blocks - 1) * (24 * L * D * D + 2 * L * L * D) + 4 * L * D * D + 20 * D * D + 4 * L * D
+  }
+
+  /// Weights, keys and values that one more event reads.
+  private var appendBytes: Double { 4 * Double(blocks) * (12 * Double(dim * dim) + 2 * Double(length * dim)) }
+
   /// The last 20 events before the window is full, and then the event that makes it slide.
-  private func appends(_ recommender: Recommender, _ users: [[Int32]]) throws {
+  private func appends(_ recommender: Recommender, _ users: [[Int32]], _ limits: Limits) throws {
     var (kept, sliding): ([Double], [Double]) = ([], [])
     var allocations = 0
     let clock = ContinuousClock()
@@ -57,29 +68,29 @@ struct BenchInfer: ParsableCommand {
       allocations += Arena.of(.cpu).allocations - before
       sliding.append(clock.measure { _ = state.append(user[0]) } / .seconds(1))
     }
-    say("append", seconds: kept, allocations: allocations)
-    say("append, full window", seconds: sliding, allocations: 0)
+    say("append", seconds: kept, limit: limits.seconds(bytes: appendBytes), allocations: allocations)
+    say("append, full window", seconds: sliding, limit: limits.seconds(flops: encodeFlops), allocations: 0)
   }
 
-  private func say(_ work: String, _ users: [[Int32]], _ body: ([Int32]) -> Void) {
+  private func say(_ work: String, _ users: [[Int32]], limit: Double, _ body: ([Int32]) -> Void) {
     for user in users.prefix(10) { body(user) }
     let clock = ContinuousClock()
     let before = Arena.of(.cpu).allocations
     let seconds = users.map { user in clock.measure { body(user) } / .seconds(1) }
-    say(work, seconds: seconds, allocations: Arena.of(.cpu).allocations - before)
+    say(work, seconds: seconds, limit: limit, allocations: Arena.of(.cpu).allocations - before)
   }
 
-  private func say(_ work: String, seconds: [Double], allocations: Int) {
+  private func say(_ work: String, seconds: [Double], limit: Double, allocations: Int) {
     let sorted = seconds.sorted()
     let (p50, p99) = (sorted[sorted.count / 2] * 1e3, sorted[min(sorted.count - 1, sorted.count * 99 / 100)] * 1e3)
     if json {
       printJSON([
         "work": work, "items": items, "length": length, "dim": dim, "heads": heads, "blocks": blocks, "requests": seconds.count,
         "threads": ThreadPool.shared.threads, "p50_ms": number(p50, digits: 4), "p99_ms": number(p99, digits: 4),
-        "allocations": allocations,
+        "limit_share": number(limit / p50 * 1e3, digits: 3), "allocations": allocations,
       ])
     } else {
-      print("\(work): p50 \(decimal(p50, places: 3)) ms, p99 \(decimal(p99, places: 3)) ms")
+      print("\(work): p50 \(decimal(p50, places: 3)) ms, p99 \(decimal(p99, places: 3)) ms, \(decimal(limit / p50 * 1e5, places: 0)) % of the limit")
     }
   }
 }

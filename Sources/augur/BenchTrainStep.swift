@@ -44,15 +44,25 @@ struct BenchTrainStep: ParsableCommand {
     let seconds = (0..<steps).map { _ in clock.measure { bench.step() } / .seconds(1) }.sorted()
     let median = seconds[seconds.count / 2]
     let tokens = Double(batch * length) / median
+    let share = Limits(device).seconds(flops: flops, dtype == "bfloat16" ? .bfloat16 : .float32) / median
     if json {
       printJSON([
         "op": "train-step", "device": "\(device)", "dtype": dtype, "items": items, "length": length, "dim": dim, "heads": heads,
         "blocks": blocks, "batch": batch, "negatives": negatives, "loss": loss, "threads": ThreadPool.shared.threads,
         "milliseconds": number(median * 1e3, digits: 3), "tokens_per_second": number(tokens, digits: 0),
-        "allocations": bench.allocations - before,
+        "limit_share": number(share, digits: 3), "allocations": bench.allocations - before,
       ])
     } else {
-      print("\(decimal(median * 1e3, places: 1)) ms a step, \(Int(tokens)) tokens/s, \(bench.allocations - before) allocations in \(steps) steps")
+      print(
+        "\(decimal(median * 1e3, places: 1)) ms a step, \(Int(tokens)) tokens/s, \(decimal(share * 100, places: 0)) % of the limit, "
+          + "\(bench.allocations - before) allocations in \(steps) steps")
     }
+  }
+
+  /// Of the products of a step, forward and twice as much backward; attention's backward pass makes its scores again.
+  private var flops: Double {
+    let (T, D) = (Double(batch * length), Double(dim))
+    let candidates = loss == "ce" ? Double(items) : Double(negatives + 1)
+    return Double(blocks) * (72 * T * D * D + 7 * T * Double(length) * D) + 6 * T * candidates * D
   }
 }
