@@ -22,22 +22,12 @@ struct BatchMaker {
   /// Draws the negatives of `step` and moves everything to the device: the only upload of a step.
   func make(_ batch: SequenceBatch, step: Int) -> TrainingBatch {
     let rows = Jagged(offsets: batch.offsets, device: device)
-    let length = knobs.integer("length")
-    nonisolated(unsafe) var (items, places, targets): (Lookup?, Lookup?, Lookup?)
-    nonisolated(unsafe) var drawn: Negatives?
-    // No kernel runs meanwhile: draws and lookups share the threads.
-    parallel(2) { task in
-      if task == 0 {
-        drawn = negatives(batch, rows, step: step)
-      } else {
-        items = Lookup(batch.inputs, rowCount: itemCount, device: device)
-        places = Lookup(batch.positions, rowCount: length, device: device)
-        targets = Lookup(batch.targets, rowCount: itemCount, device: device)
-      }
-    }
-    guard let items, let places, let targets else { preconditionFailure("batch: expected every lookup to be made") }
+    let input = SequenceInput(
+      rows: rows, items: Lookup(batch.inputs, rowCount: itemCount, device: device),
+      places: Lookup(batch.positions, rowCount: knobs.integer("length"), device: device))
     return TrainingBatch(
-      input: SequenceInput(rows: rows, items: items, places: places), targets: targets, negatives: drawn)
+      input: input, targets: Lookup(batch.targets, rowCount: itemCount, device: device),
+      negatives: negatives(batch, rows, step: step))
   }
 
   /// Uniform over the catalogue. Lists of a single row avoid the row's own sequence (SASRec); shared lists are plain draws, and the loss
