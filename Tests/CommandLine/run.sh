@@ -113,6 +113,15 @@ none() { "$@" --json >"$dir/lines" && [ "$(grep -c '"allocations":0' "$dir/lines
 check "a training step allocates nothing" none "$augur" bench train-step --items 200 --length 30 --dim 32 --batch 16 --steps 5
 check "sampled loss allocates nothing" none "$augur" bench train-step --items 200 --length 30 --batch 16 --loss sampled --negatives 50
 check "an answer allocates nothing" none "$augur" bench infer --items 500 --length 60 --requests 20
+# One core, by affinity and by the usual variable: it runs there, on one thread.
+one() { "$@" --json | grep -q '"threads":1'; }
+check "one core by affinity" one taskset -c 0 "$augur" bench train-step --items 50 --length 10 --batch 4 --steps 2
+check "one thread by OMP_NUM_THREADS" one env OMP_NUM_THREADS=1 "$augur" bench train-step --items 50 --length 10 --batch 4 --steps 2
+# Products in bfloat16 have the bits of one thread on two.
+for threads in 1 2; do
+  check "bfloat16, threads $threads" $train --output "$dir/half-$threads" --set dtype=bfloat16 --threads $threads
+done
+check "bfloat16, same bytes on 1 and 2 threads" cmp "$dir/half-1/last.safetensors" "$dir/half-2/last.safetensors"
 keys='"op":"epoch".*"seconds":[0-9.]*.*"tokens_per_second"' check "bench epoch" has "$augur" bench epoch --data "$dir/data" --length 20 --dim 16 --epochs 1 --json
 mistake "bench epoch without data" "nodata" "$augur" bench epoch --data "$dir/nodata"
 mistake "bench epoch, no epochs" "--epochs" "$augur" bench epoch --data "$dir/data" --epochs 0
