@@ -55,7 +55,7 @@ let package = Package(
     layer("AugurLayers", ["AugurOps", "AugurTensors"]),
     layer("AugurModels", ["AugurLayers", "AugurOps", "AugurTensors"]),
     layer("AugurMetrics", []),
-    layer("AugurEvents", ["AugurTensors"]),
+    layer("AugurEvents", ["AugurTensors", "AugurCompute", "CKernels"]),
     layer("AugurTraining", ["AugurModels", "AugurLayers", "AugurEvents", "AugurMetrics"]),
     layer("AugurServing", ["AugurModels", "AugurEvents", "AugurMetrics"]),
     .executableTarget(

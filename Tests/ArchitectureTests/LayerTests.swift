@@ -22,7 +22,7 @@ private let layers: [String: Layer] = [
   "AugurLayers": Layer(modules: ["AugurOps", "AugurTensors"], system: bare),
   "AugurModels": Layer(modules: ["AugurLayers", "AugurOps", "AugurTensors"], system: bare),
   "AugurMetrics": Layer(modules: []),
-  "AugurEvents": Layer(modules: ["AugurTensors"], system: foundation),
+  "AugurEvents": Layer(modules: ["AugurTensors", "AugurCompute", "CKernels"], system: foundation),
   "AugurTraining": Layer(
     modules: ["AugurModels", "AugurLayers", "AugurOps", "AugurTensors", "AugurCompute", "AugurEvents", "AugurMetrics"],
     system: foundation),
