@@ -165,18 +165,32 @@ public struct SafetensorsTensor {
   let dtype: SafetensorsDType
   let shape: [Int]
   let count: Int
-  let visit: ((UnsafeRawBufferPointer) -> Void) -> Void
+  /// Known before the bytes are read, or computed from them.
+  let checksum: UInt32?
+  /// Calls its argument with the bytes, in one piece or several.
+  typealias Visit = ((UnsafeRawBufferPointer) throws(SafetensorsError) -> Void) throws(SafetensorsError) -> Void
+  let visit: Visit
 
   /// `values` has as many elements as `shape` says.
   public init<E: SafetensorsElement>(_ name: String, shape: [Int], values: [E]) {
     (self.name, dtype, self.shape, count) = (name, E.safetensorsDType, shape, values.count * MemoryLayout<E>.stride)
-    visit = { body in values.withUnsafeBytes(body) }
+    checksum = nil
+    visit = { body throws(SafetensorsError) in try values.span.bytes.withUnsafeBytes(body) }
   }
 
   /// `bytes` must stay valid until the file is written.
   public init(_ name: String, dtype: SafetensorsDType, shape: [Int], bytes: UnsafeRawBufferPointer) {
     (self.name, self.dtype, self.shape, count) = (name, dtype, shape, bytes.count)
-    visit = { body in body(bytes) }
+    checksum = nil
+    visit = { body throws(SafetensorsError) in try body(bytes) }
+  }
+
+  /// A tensor that is read piece by piece, `count` bytes in all, with its CRC-32C.
+  package init(
+    _ name: String, dtype: SafetensorsDType, shape: [Int], count: Int, checksum: UInt32,
+    visit: @escaping ((UnsafeRawBufferPointer) throws(SafetensorsError) -> Void) throws(SafetensorsError) -> Void
+  ) {
+    (self.name, self.dtype, self.shape, self.count, self.checksum, self.visit) = (name, dtype, shape, count, checksum, visit)
   }
 }
 
@@ -189,11 +203,12 @@ public func writeSafetensors(path: String, metadata: [String: String] = [:], ten
   var file = try DurableFile(path: path)
   try file.write(header)
   for position in order {
-    var failure: SafetensorsError?
-    tensors[position].visit { bytes in
-      do throws(SafetensorsError) { try file.write(bytes) } catch { failure = error }
+    var written = 0
+    try tensors[position].visit { bytes throws(SafetensorsError) in
+      written += bytes.count
+      try file.write(bytes)
     }
-    if let failure { throw failure }
+    precondition(written == tensors[position].count, "writeSafetensors: tensor '\(tensors[position].name)' gave another number of bytes")
   }
   try file.commit()
 }

@@ -153,7 +153,7 @@ struct SafetensorsHeader {
     let start = "{\"__metadata__\":{\"\(checksumKey)\":\""
     var text = start + "00000000\""
     for tensor in tensors {
-      tensor.visit { text += ",\(quoted(tensorKey + tensor.name)):\"\(digits(crc32c($0)))\"" }
+      text += ",\(quoted(tensorKey + tensor.name)):\"\(digits(try checksum(tensor)))\""
     }
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) where key != checksumKey && !key.hasPrefix(tensorKey) {
       text += ",\(quoted(key)):\(quoted(value))"
@@ -174,6 +174,13 @@ struct SafetensorsHeader {
     let sum = Array(digits(bytes.withUnsafeBytes { crc32c($0) }).utf8)
     bytes.replaceSubrange(8 + start.utf8.count..<16 + start.utf8.count, with: sum)
     return (bytes, order)
+  }
+
+  private static func checksum(_ tensor: SafetensorsTensor) throws(SafetensorsError) -> UInt32 {
+    if let known = tensor.checksum { return known }
+    var checksum: UInt32 = 0
+    try tensor.visit { bytes in checksum = crc32c(bytes, continuing: checksum) }
+    return checksum
   }
 
   private static func digits(_ value: UInt32) -> String {

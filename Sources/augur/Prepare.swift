@@ -1,5 +1,6 @@
 // From a log to a data set on disk.
 public import ArgumentParser
+import AugurCompute
 public import AugurEvents
 
 extension LogFormat: ExpressibleByArgument {}
@@ -12,29 +13,53 @@ struct Prepare: ParsableCommand {
       events: CSV or TSV with a header (user_id, item_id, timestamp). pairs: `user item` a line, in time order. \
       sequences: `user item item ...` a line.
       """)
-  @Option(help: "The log.") var input: String
+  @Option(parsing: .upToNextOption, help: "The log, or several files that are one log.") var input: [String]
   @Option(help: "Folder to write; appears complete or not at all.") var output: String
   @Option(help: "events, pairs or sequences.") var format: LogFormat = .events
   @Option(help: "Names of columns: user=...,item=...,time=...,name=...") var columns: String?
   @Option(help: "leave-one-out: the last event of a user is for test, the second last for validation.")
   var split: DatasetSplit = .leaveOneOut
+  @Option(help: "Threads that read and sort; the data set does not depend on it.") var threads: Int?
+  @Option(help: "Memory to stay within, such as 512MiB or 4GiB; half of what is free without it.") var memory: MemorySize?
   @Flag(help: "One JSON object.") var json = false
 
   func run() throws {
     let clock = ContinuousClock()
     let start = clock.now
     let mapped = try columns.map { text throws(EventsError) in try LogColumns(parsing: text) } ?? LogColumns()
-    let made = try prepareDataset(
-      input: input, output: output, options: PrepareOptions(format: format, columns: mapped, split: split))
+    var options = PrepareOptions(format: format, columns: mapped, split: split)
+    if let threads {
+      guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
+      ThreadPool.shared.threads = threads
+    }
+    if let memory {
+      guard memory.bytes >= 128 << 20 else { throw UserMistake("--memory: expected at least 128MiB") }
+      options.memory = memory.bytes
+    }
+    let made = try prepareDataset(inputs: input, output: output, options: options)
     let seconds = (clock.now - start) / .seconds(1)
     if json {
       printJSON([
-        "users": made.users, "items": made.items, "events": made.events, "dropped": made.dropped, "fingerprint": made.fingerprint,
-        "seconds": number(seconds),
+        "users": made.users, "items": made.items, "events": made.events, "rows": made.rows, "dropped": made.dropped,
+        "fingerprint": made.fingerprint, "seconds": number(seconds), "rows_per_second": number(Double(made.rows) / seconds, digits: 0),
       ])
     } else {
       print("\(output): \(made.users) users, \(made.items) items, \(made.events) events in \(decimal(seconds, places: 2)) s")
       for (reason, count) in made.dropped.sorted(by: { $0.key < $1.key }) where count > 0 { print("dropped \(count): \(reason)") }
     }
+  }
+}
+
+/// An amount of memory: digits, then `MiB`, `GiB` or nothing for bytes.
+struct MemorySize: ExpressibleByArgument {
+  let bytes: Int
+
+  init?(argument: String) {
+    let digits = argument.prefix { $0.isASCII && $0.isNumber }
+    let units = ["": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30]
+    guard let count = Int(digits), let unit = units[String(argument.dropFirst(digits.count))] else { return nil }
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: unit)
+    guard !overflow, bytes > 0 else { return nil }
+    self.bytes = bytes
   }
 }

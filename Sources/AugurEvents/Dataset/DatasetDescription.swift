@@ -10,12 +10,6 @@ public enum DatasetSplit: String, Codable, Sendable, CaseIterable {
 
 /// The contents of `dataset.json`.
 public struct DatasetDescription: Codable, Sendable, Equatable {
-  public struct Source: Codable, Sendable, Equatable {
-    public let file: String
-    public let bytes: Int
-    public let crc32c: String
-  }
-
   public let format: String
   public let version: Int
   public let users: Int
@@ -24,16 +18,28 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
   public let split: DatasetSplit
   public let hasTimestamps: Bool
   public let hasItemNames: Bool
-  public let source: Source
+  /// Columns beside user, item and time.
+  public let attributes: [EventAttribute]
+  /// Rows that were read.
+  public let rows: Int
   /// Rows left out, by reason.
   public let dropped: [String: Int]
   /// Stands for the whole content of `sequences.safetensors`; equal for logs that differ in the order of rows only.
   public let fingerprint: String
 
   static let formatName = "augur-dataset"
-  static let currentVersion = 1
+  static let currentVersion = 2
   static let fileName = "dataset.json"
   static let sequencesName = "sequences.safetensors"
+
+  static func tensorName(_ attribute: EventAttribute) -> String {
+    switch attribute {
+    case .kind: "kinds"
+    case .category: "categories"
+    case .price: "prices"
+    case .quantity: "quantities"
+    }
+  }
 
   static func fingerprint(users: Int, items: Int, events: Int, checksum: String) -> String {
     "u\(users)-i\(items)-e\(events)-\(checksum)"

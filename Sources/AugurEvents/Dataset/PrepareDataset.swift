@@ -1,11 +1,16 @@
-// From a log to a data set folder: `sequences.safetensors` and, last, `dataset.json`.
+// From logs to a data set folder: `sequences.safetensors` and, last, `dataset.json`. Rows are read in blocks, gathered into runs as large as
+// memory allows, sorted by user and time, and merged.
+import AugurCompute
 import AugurTensors
-import Glibc
 
 public struct PrepareOptions: Sendable {
   public var format: LogFormat
   public var columns: LogColumns
   public var split: DatasetSplit
+  /// Threads of reading and sorting; the result does not depend on it.
+  public var threads: Int?
+  /// Bytes of memory to stay within, about; nil takes half of what the machine has free.
+  public var memory: Int?
 
   public init(format: LogFormat = .events, columns: LogColumns = LogColumns(), split: DatasetSplit = .leaveOneOut) {
     (self.format, self.columns, self.split) = (format, columns, split)
@@ -16,18 +21,21 @@ public struct PrepareOptions: Sendable {
 /// replaced.
 /// Throws on a bad log (file, line, field), and on an output folder that holds anything but a data set.
 @discardableResult
-public func prepareDataset(input: String, output: String, options: PrepareOptions = PrepareOptions())
-  throws(EventsError)
+public func prepareDataset(input: String, output: String, options: PrepareOptions = PrepareOptions()) throws(EventsError)
+  -> DatasetDescription
+{
+  try prepareDataset(inputs: [input], output: output, options: options)
+}
+
+/// The same from several files, which are read as one log.
+@discardableResult
+public func prepareDataset(inputs: [String], output: String, options: PrepareOptions = PrepareOptions()) throws(EventsError)
   -> DatasetDescription
 {
   let target = try OutputFolder(output)
-  let source: MappedFile
-  do throws(SafetensorsError) { source = try MappedFile(path: input) } catch { throw EventsError(error) }
-  let log = try readLog(source.bytes, file: input, format: options.format, columns: options.columns)
-  let grouped = GroupedEvents(log)
   let folder = try target.makeTemporary()
   do throws(EventsError) {
-    let description = try writeDataset(log, grouped, source: source, options: options, folder: folder)
+    let description = try writeDataset(inputs, options, folder: folder)
     try target.publish()
     return description
   } catch {
@@ -36,153 +44,112 @@ public func prepareDataset(input: String, output: String, options: PrepareOption
   }
 }
 
-/// Reads a log and groups it by user in time order, as `prepareDataset` does, without writing; returns the number of its rows.
-public func countGroupedRows(input: String, options: PrepareOptions = PrepareOptions()) throws(EventsError) -> Int {
-  let source: MappedFile
-  do throws(SafetensorsError) { source = try MappedFile(path: input) } catch { throw EventsError(error) }
-  let grouped = GroupedEvents(try readLog(source.bytes, file: input, format: options.format, columns: options.columns))
-  return grouped.items.count + grouped.duplicates
-}
-
-private func writeDataset(
-  _ log: EventLog, _ grouped: GroupedEvents, source: MappedFile, options: PrepareOptions, folder: String
-) throws(EventsError) -> DatasetDescription {
-  let (userBytes, userOffsets) = log.users.reordered(grouped.userOrder)
-  let (itemBytes, itemOffsets) = log.items.reordered(grouped.itemOrder)
-  let hasNames = log.names.count > 0
-  var tensors = [
-    SafetensorsTensor("offsets", shape: [grouped.offsets.count], values: grouped.offsets),
-    SafetensorsTensor("items", shape: [grouped.items.count], values: grouped.items),
-    SafetensorsTensor("user_id_offsets", shape: [userOffsets.count], values: userOffsets),
-    SafetensorsTensor("user_id_bytes", shape: [userBytes.count], values: userBytes),
-    SafetensorsTensor("item_id_offsets", shape: [itemOffsets.count], values: itemOffsets),
-    SafetensorsTensor("item_id_bytes", shape: [itemBytes.count], values: itemBytes),
-  ]
-  if !grouped.times.isEmpty {
-    tensors.append(SafetensorsTensor("timestamps", shape: [grouped.times.count], values: grouped.times))
+private func writeDataset(_ inputs: [String], _ options: PrepareOptions, folder: String) throws(EventsError) -> DatasetDescription {
+  var gathering = try RunGathering(inputs, options, folder: folder)
+  let streams = try gathering.streams()
+  let reader = gathering.reader
+  guard reader.rows > 0 else {
+    let problem = options.format == .events ? "a header but no rows" : "no events, only blank lines"
+    throw EventsError(file: inputs[0], problem: problem, advice: "give a log with at least one event")
   }
-  if hasNames {
-    let (bytes, offsets) = itemNames(log, grouped.itemOrder)
-    tensors.append(SafetensorsTensor("item_name_offsets", shape: [offsets.count], values: offsets))
-    tensors.append(SafetensorsTensor("item_name_bytes", shape: [bytes.count], values: bytes))
+  let names = gathering.dictionaries.names(reader.decoders)
+  var order = CanonicalOrder(gathering.dictionaries)
+  var writer = try DatasetWriter(folder: folder, dictionaries: gathering.dictionaries, memory: gathering.memory / 4)
+  var duplicates = 0
+  try mergeUsers(streams, width: reader.layout.width) { id, history throws(EventsError) in
+    if reader.layout.hasTimes { duplicates += order.apply(to: &history) }
+    try writer.append(id, history)
   }
-  let path = "\(folder)/\(DatasetDescription.sequencesName)"
-  let checksum: String
-  do throws(SafetensorsError) {
-    let metadata = ["format": DatasetDescription.formatName, "timestamp_unit": "ms"]
-    try writeSafetensors(path: path, metadata: metadata, tensors: tensors)
-    checksum = try SafetensorsFile(path: path, verify: .skipped).checksum ?? ""
-  } catch { throw EventsError(error) }
-  let (users, items, events) = (grouped.userOrder.count, grouped.itemOrder.count, grouped.items.count)
+  let (checksum, items) = try writer.finish(gathering.dictionaries, names)
   let description = DatasetDescription(
-    format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: users, items: items,
-    events: events, split: options.split, hasTimestamps: !grouped.times.isEmpty, hasItemNames: hasNames,
-    source: DatasetDescription.Source(
-      file: String(log.file.split(separator: "/").last ?? ""), bytes: source.bytes.count,
-      crc32c: String(crc32c(source.bytes), radix: 16)),
-    dropped: ["duplicate": grouped.duplicates],
-    fingerprint: DatasetDescription.fingerprint(users: users, items: items, events: events, checksum: checksum))
+    format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: writer.users, items: items,
+    events: writer.events, split: options.split, hasTimestamps: reader.layout.hasTimes, hasItemNames: !names.isEmpty,
+    attributes: reader.layout.attributes, rows: reader.rows, dropped: ["duplicate": duplicates],
+    fingerprint: DatasetDescription.fingerprint(users: writer.users, items: items, events: writer.events, checksum: checksum))
   try description.write(to: folder)
   return description
 }
 
-/// Names in item order, empty where a log has none.
-private func itemNames(_ log: EventLog, _ order: [Int32]) -> (bytes: [UInt8], offsets: [Int64]) {
-  var (bytes, offsets): ([UInt8], [Int64]) = ([], [0])
-  for item in order {
-    let name = Int(item) < log.nameOfItem.count ? log.nameOfItem[Int(item)] : -1
-    if name >= 0 { log.names.withID(Int(name)) { bytes.append(contentsOf: $0) } }
-    offsets.append(Int64(bytes.count))
+/// Chunks on their way to runs: sorted and set down on disk whenever memory is full.
+struct RunGathering {
+  let reader: LogReader
+  let memory: Int
+  private(set) var dictionaries: EventDictionaries
+  private let folder: String
+  private let threads: Int
+  private var chunks: [EventChunk] = []
+  private var rows = 0
+  private var runs: [String] = []
+
+  init(_ inputs: [String], _ options: PrepareOptions, folder: String, keep: EventAttributes = .all) throws(EventsError) {
+    threads = options.threads ?? ThreadPool.shared.threads
+    memory = options.memory ?? max(256 << 20, availableMemory() / 2)
+    self.folder = folder
+    reader = try LogReader(inputs, format: options.format, columns: options.columns, keep: keep, threads: threads)
+    dictionaries = EventDictionaries(layout: reader.layout, decoders: threads)
   }
-  return (bytes, offsets)
+
+  /// Reads everything; the runs, the last one in memory.
+  mutating func streams() throws(EventsError) -> [any UserStream] {
+    let width = reader.layout.width
+    var last = try gather()
+    // The readers' blocks and the chunks of the last run are not needed any more.
+    guard !runs.isEmpty else { return [MemoryRun(last)] }
+    try setDown(last)
+    last = SortedEvents([], width: width, decoders: [], dictionaries: dictionaries, threads: 1)
+    var streams: [any UserStream] = []
+    for run in runs { streams.append(try DiskRun(path: run, width: width, bytes: min(2 << 20, memory / 4 / runs.count))) }
+    return streams
+  }
+
+  /// The events of the last run, sorted; earlier ones are on disk.
+  mutating func gather() throws(EventsError) -> SortedEvents {
+    while true {
+      let next = try reader.next()
+      if next.isEmpty { return sorted() }
+      chunks += next
+      rows += next.reduce(0) { $0 + $1.rows }
+      if bytesInUse > memory { try setDown(sorted()) }
+    }
+  }
+
+  /// What sorting the chunks at hand would take, and what the ids take.
+  private var bytesInUse: Int {
+    let ids = reader.decoders.reduce(0) { $0 + $1.users.bytes + $1.items.bytes + $1.names.bytes }
+    return SortedEvents.bytes(rows: rows, width: reader.layout.width) + ids + dictionaries.bytes + LogReader.bytes
+  }
+
+  private mutating func sorted() -> SortedEvents {
+    dictionaries.extend(with: reader.decoders)
+    let events = SortedEvents(
+      chunks, width: reader.layout.width, decoders: reader.decoders, dictionaries: dictionaries, threads: threads)
+    (chunks, rows) = ([], 0)
+    for decoder in reader.decoders { decoder.users = IDTable() }
+    return events
+  }
+
+  private mutating func setDown(_ events: SortedEvents) throws(EventsError) {
+    let path = "\(folder)/run-\(runs.count).part"
+    try RunFile.write(events, to: path)
+    runs.append(path)
+  }
 }
 
-/// The folder of a data set, replaced as a whole.
-private struct OutputFolder {
-  let path: String
-  private let temporary: String
-  private var parent: String {
-    path.utf8.lastIndex(of: 0x2f).map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-  }
+/// The items of every user in the order of time, and who the users are: what `bench ingest` counts.
+public struct GroupedEvents: Sendable {
+  public let rows: Int
+  public let users: Int
+  /// [B + 1], [T], [T]
+  public let offsets: [UInt32], items: [UInt32], times: [Int64]
+}
 
-  /// Throws unless the path is free, an empty folder or a data set.
-  init(_ output: String) throws(EventsError) {
-    var trimmed = Substring(output)
-    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
-    path = String(trimmed)
-    temporary = "\(path).tmp-\(getpid())"
-    var status = stat()
-    guard !path.isEmpty, lstat(path, &status) == 0 else { return }
-    func refuse(_ problem: String) -> EventsError {
-      EventsError(file: output, problem: problem, advice: "choose another output folder")
-    }
-    guard status.st_mode & S_IFMT == S_IFDIR else { throw refuse("exists and is not a folder") }
-    let entries = Self.entries(path)
-    let known: Set = [DatasetDescription.fileName, DatasetDescription.sequencesName]
-    if let stranger = entries.first(where: { !known.contains($0) }) {
-      throw refuse("exists and holds '\(stranger)', not only a data set")
-    }
-    if !entries.isEmpty, !entries.contains(DatasetDescription.fileName) { throw refuse("exists and is not a data set") }
-    if !entries.isEmpty { _ = try DatasetDescription.read(from: path) }
-  }
-
-  func makeTemporary() throws(EventsError) -> String {
-    sweep()
-    Self.remove(temporary)
-    guard mkdir(temporary, 0o755) == 0 else {
-      throw EventsError(
-        file: path, problem: "cannot make a folder there: \(errorText(errno))",
-        advice: "check the parent folder and its rights")
-    }
-    return temporary
-  }
-
-  /// Moves the temporary folder to its name. An earlier data set steps aside first (Swift cannot call `renameat2`): the
-  /// name is
-  /// free for a moment, but never half a data set.
-  func publish() throws(EventsError) {
-    let old = "\(path).old-\(getpid())"
-    if rename(temporary, path) != 0 {
-      let steppedAside = (errno == ENOTEMPTY || errno == EEXIST) && rename(path, old) == 0
-      guard steppedAside, rename(temporary, path) == 0 else {
-        let code = errno
-        if steppedAside { rename(old, path) }
-        throw EventsError(
-          file: path, problem: "cannot rename into place: \(errorText(code))", advice: "check its rights")
-      }
-      Self.remove(old)
-    }
-    guard syncDirectory(parent) else {
-      throw EventsError(file: path, problem: "written, but its folder cannot be made durable", advice: "check the disk")
-    }
-  }
-
-  /// Removes what runs that were killed left beside the output.
-  private func sweep() {
-    let prefix = "\(path.split(separator: "/").last ?? "").tmp-"
-    for name in Self.entries(parent) where name.hasPrefix(prefix) {
-      guard let owner = pid_t(name.dropFirst(prefix.count)), owner > 0, kill(owner, 0) != 0, errno == ESRCH else { continue }
-      Self.remove("\(parent)/\(name)")
-    }
-  }
-
-  private static func entries(_ folder: String) -> [String] {
-    guard let listing = opendir(folder) else { return [] }
-    defer { closedir(listing) }
-    var names: [String] = []
-    while let entry = readdir(listing) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
-  }
-
-  /// Removes the files of a data set, whole or half-written, and then the folder, nothing else.
-  static func remove(_ folder: String) {
-    let own = [DatasetDescription.fileName, DatasetDescription.sequencesName]
-    for name in entries(folder) where own.contains(where: name.drop { $0 == "." }.hasPrefix) { unlink("\(folder)/\(name)") }
-    rmdir(folder)
-  }
+/// Reads logs into memory and groups them by user in time order, without writing anything.
+public func groupEvents(inputs: [String], options: PrepareOptions = PrepareOptions()) throws(EventsError) -> GroupedEvents {
+  var options = options
+  options.memory = .max
+  var gathering = try RunGathering(inputs, options, folder: "", keep: .none)
+  let events = try gathering.gather()
+  return GroupedEvents(
+    rows: events.rows, users: events.starts.count, offsets: events.starts + [UInt32(events.rows)], items: events.payload,
+    times: events.times())
 }

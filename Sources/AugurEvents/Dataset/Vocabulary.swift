@@ -100,6 +100,11 @@ struct Vocabulary {
 
   /// Multiply-and-fold over eight bytes at a time (after wyhash, Wang Yi 2019); not meant against adversaries.
   static func hash(_ id: UnsafeRawBufferPointer) -> UInt32 {
+    let state = wideHash(id)
+    return UInt32(truncatingIfNeeded: state ^ state >> 32)
+  }
+
+  static func wideHash(_ id: UnsafeRawBufferPointer) -> UInt64 {
     func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
       let product = a.multipliedFullWidth(by: b)
       return product.high ^ product.low
@@ -115,7 +120,6 @@ struct Vocabulary {
       tail = tail << 8 | UInt64(id[at])
       at += 1
     }
-    state = fold(state ^ tail, 0x8ebc_6af0_9c88_c6e3)
-    return UInt32(truncatingIfNeeded: state ^ state >> 32)
+    return fold(state ^ tail, 0x8ebc_6af0_9c88_c6e3)
   }
 }

@@ -126,41 +126,7 @@ struct DelimitedReader {
   }
 }
 
-/// The `events` format: a header, then a row per event.
-func readEvents(_ bytes: UnsafeRawBufferPointer, from start: Int, file: String, columns: LogColumns) throws(EventsError)
-  -> EventLog
-{
-  var reader = DelimitedReader(bytes: bytes, from: start, file: file)
-  let header = try readHeader(&reader)
-  let positions = try ColumnPositions(header: header, columns: columns, file: file)
-  var log = EventLog(file: file)
-  var (user, item, time, name) = (DelimitedField(), DelimitedField(), DelimitedField(), DelimitedField())
-  while !reader.isAtEnd {
-    let line = reader.line
-    var (count, isRow) = (0, false)
-    while !isRow {
-      isRow = try reader.next() == .row
-      if count == positions.user { user = reader.field }
-      if count == positions.item { item = reader.field }
-      if count == positions.time { time = reader.field }
-      if count == positions.name { name = reader.field }
-      count += 1
-    }
-    if count == 1, reader.field.start == reader.field.end { continue }  // blank line
-    guard count == positions.count else {
-      throw EventsError(
-        file: file, line: line, problem: "expected \(positions.count) fields as in the header, got \(count)",
-        advice: "quote fields that hold the delimiter")
-    }
-    try reader.with(user) { id throws(EventsError) in try log.addUser(id, line: line) }
-    try reader.with(item) { id throws(EventsError) in try log.addItem(id, line: line) }
-    try reader.with(time) { text throws(EventsError) in try log.addTime(text, line: line) }
-    if positions.name != nil { try reader.with(name) { text throws(EventsError) in try log.addName(text, line: line) } }
-  }
-  return log
-}
-
-private func readHeader(_ reader: inout DelimitedReader) throws(EventsError) -> [String] {
+func readHeader(_ reader: inout DelimitedReader) throws(EventsError) -> [String] {
   var header: [String] = []
   var isRow = false
   while !isRow {
@@ -174,48 +140,3 @@ private func readHeader(_ reader: inout DelimitedReader) throws(EventsError) -> 
   }
   return header
 }
-
-/// The `pairs` and `sequences` formats: fields between spaces or tabs, events in file order.
-func readSpaced(_ bytes: UnsafeRawBufferPointer, from start: Int, file: String, format: LogFormat) throws(EventsError)
-  -> EventLog
-{
-  var log = EventLog(file: file)
-  var (at, line, fields) = (start, 1, 0)
-  func endLine() throws(EventsError) {
-    let wrong = format == .pairs ? fields != 0 && fields != 2 : fields == 1
-    guard !wrong else {
-      let expected = format == .pairs ? "expected 2 fields (user item)" : "expected a user and at least one item"
-      throw EventsError(
-        file: file, line: line, problem: "\(expected), got \(fields)",
-        advice: "correct the line, or choose another --format (events, pairs, sequences)")
-    }
-    if format == .sequences, fields > 2, let user = log.userColumn.last {
-      log.userColumn.append(contentsOf: repeatElement(user, count: fields - 2))
-    }
-    fields = 0
-  }
-  while at < bytes.count {
-    let byte = bytes[at]
-    if byte == DelimitedReader.newline {
-      try endLine()
-      line += 1
-      at += 1
-    } else if byte == 0x20 || byte == 0x09 || byte == 0x0d {
-      at += 1
-    } else {
-      let first = at
-      while at < bytes.count, bytes[at] > 0x20 || !isBlank(bytes[at]) { at += 1 }
-      let id = UnsafeRawBufferPointer(rebasing: bytes[first..<at])
-      if fields == 0 {
-        try log.addUser(id, line: line)
-      } else if fields == 1 || format == .sequences {
-        try log.addItem(id, line: line)
-      }
-      fields += 1
-    }
-  }
-  try endLine()
-  return log
-}
-
-private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0a).contains(byte) || byte == 0x0d }

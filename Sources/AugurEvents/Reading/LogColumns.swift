@@ -16,12 +16,13 @@ public struct LogColumns: Sendable, Equatable {
   public var item: String?
   public var time: String?
   public var name: String?
+  public var attributes: [EventAttribute: String] = [:]
 
   public init(user: String? = nil, item: String? = nil, time: String? = nil, name: String? = nil) {
     (self.user, self.item, self.time, self.name) = (user, item, time, name)
   }
 
-  /// Parses `user=...,item=...,time=...,name=...`, the value of `--columns`.
+  /// Parses `user=...,item=...,time=...,name=...,kind=...,category=...,price=...,quantity=...`, the value of `--columns`.
   public init(parsing text: String) throws(EventsError) {
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let pair = part.split(separator: "=", maxSplits: 1)
@@ -36,8 +37,12 @@ public struct LogColumns: Sendable, Equatable {
       case "time": time = value
       case "name": name = value
       default:
-        throw EventsError(
-          file: "--columns", problem: "unknown key '\(pair[0])'", advice: "the keys are user, item, time, name")
+        guard let attribute = EventAttribute(rawValue: String(pair[0])) else {
+          let keys = ["user", "item", "time", "name"] + EventAttribute.allCases.map(\.rawValue)
+          throw EventsError(
+            file: "--columns", problem: "unknown key '\(pair[0])'", advice: "the keys are \(keys.joined(separator: ", "))")
+        }
+        attributes[attribute] = value
       }
     }
   }
@@ -54,6 +59,12 @@ public struct LogColumns: Sendable, Equatable {
     "timestamp", "time", "ts", "unixtime", "unix_timestamp", "event_time", "eventtime", "datetime",
     "date", "created_at", "unixreviewtime",
   ]
+  static let attributeNames: [EventAttribute: [String]] = [
+    .kind: ["event", "event_type", "eventtype", "action", "behavior", "behaviour", "behavior_type"],
+    .category: ["category_id", "category", "categoryid", "category_code"],
+    .price: ["price", "unit_price", "item_price"],
+    .quantity: ["quantity", "qty", "amount"],
+  ]
   static let nameNames = ["item_name", "itemname", "title", "item_title", "product_name", "product_title"]
 }
 
@@ -63,6 +74,7 @@ struct ColumnPositions: Equatable {
   let item: Int
   let time: Int
   let name: Int?
+  let attributes: [EventAttribute: Int]
   let count: Int
 
   init(header: [String], columns: LogColumns, file: String) throws(EventsError) {
@@ -73,6 +85,15 @@ struct ColumnPositions: Equatable {
     name =
       columns.name == nil
       ? Self.position(LogColumns.nameNames, plain) : try Self.find("name", columns.name, [], header, plain, file)
+    var attributes: [EventAttribute: Int] = [:]
+    for attribute in EventAttribute.allCases {
+      if let asked = columns.attributes[attribute] {
+        attributes[attribute] = try Self.find(attribute.rawValue, asked, [], header, plain, file)
+      } else {
+        attributes[attribute] = Self.position(LogColumns.attributeNames[attribute] ?? [], plain)
+      }
+    }
+    self.attributes = attributes
     count = header.count
   }
 

@@ -1,0 +1,65 @@
+// A piece of a log that holds whole rows: its text, where its fields lie, and the columns decoded from it.
+import CKernels
+
+/// Events as columns, in file order. Indices are those of the decoder that made them.
+struct EventChunk {
+  var decoder = 0
+  /// Whether `users` are digit codes, not indices.
+  var usersAreCodes = true
+  var users: [UInt64] = []  // [R]
+  var times: [Int64] = []  // [R], epoch milliseconds, or the place in the log where it has no times
+  /// [W, R]: item index, then event kind index, category index, price bits and quantity bits where the log has them.
+  var words: [[UInt32]] = []
+  var rows: Int { users.count }
+}
+
+/// A row that is not taken: where it lies in the text of its block, and why.
+struct RejectedRow {
+  var range: Range<Int>
+  var problem: RowProblem
+  /// The column as messages name it, and the line's error text; nil where the whole row is malformed.
+  var field: String?
+  var detail: String
+  var advice: String
+}
+
+final class Block {
+  /// Bytes of a block as files are cut, small enough for a core's cache beside its fields.
+  static let nominal = 512 << 10
+  static let longestRow = 512 << 10
+  /// The largest text: a row carried over, and a block whose last row is as long as rows may be.
+  static let room = 2 * longestRow + nominal
+
+  /// [2 room + padding]: the text, and behind it what quotes and escapes unpack to.
+  let memory = UnsafeMutableRawPointer.allocate(byteCount: 2 * room + 4096, alignment: 64)
+  var text = 0..<0
+  /// Place of the block in the log.
+  var number = 0
+  var newlines = 0
+  /// Where the row begins whose quote is still open at the end of the text.
+  var openRow: Int?
+  var isQuoted = false
+  /// The text ends within a row that is too long to read.
+  var isCutOff = false
+  var table: FieldTable
+  var chunk = EventChunk()
+  var rejected: [RejectedRow] = []
+
+  init(columns: Int) { table = FieldTable(columns: columns) }
+
+  deinit { memory.deallocate() }
+
+  func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory + range.lowerBound, count: range.count) }
+
+  func reset(columns: Int) {
+    if table.columns != columns { table = FieldTable(columns: columns) }
+    table.removeAll()
+    rejected.removeAll()
+    (text, newlines, openRow, isQuoted, isCutOff, chunk) = (0..<0, 0, nil, false, false, EventChunk())
+  }
+
+  /// The line of a place in the text, where the block begins on line `first`.
+  func line(of place: Int, first: Int) -> Int {
+    first + bytes(text.lowerBound..<place).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
+  }
+}
