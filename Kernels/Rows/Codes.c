@@ -74,7 +74,11 @@ ck_int ck_epochs(int64_t *times, const uint8_t *text, const uint32_t *starts, co
   return others;
 }
 
-static inline ck_int slot_of(uint64_t code, ck_int mask) { return (ck_int)((code * 0x9e3779b97f4a7c15ull) >> 20) & mask; }
+// Both halves of the product: codes of short ids end in zeros, and so does its low half.
+static inline ck_int slot_of(uint64_t code, ck_int mask) {
+  const unsigned __int128 product = (unsigned __int128)code * 0x9e3779b97f4a7c15ull;
+  return (ck_int)((uint64_t)product ^ (uint64_t)(product >> 64)) & mask;
+}
 
 ck_int ck_code_indices(int32_t *indices, const uint64_t *codes, ck_int rows, const uint64_t *keys, const int32_t *values, ck_int mask) {
   ck_int missing = 0;

@@ -6,14 +6,15 @@
 
 static inline uint64_t key_of(const ck_event_key *k, uint64_t code, int64_t time) {
   const uint64_t t = (uint64_t)(time - k->first_time);
-  return (code - k->first_code) << k->time_bits | (k->whole_seconds ? t / 1000 : t);
+  return (code - k->first_code) >> k->code_shift << k->time_bits | (k->whole_seconds ? t / 1000 : t);
 }
 
 void ck_event_range(ck_event_span *span, const uint64_t *codes, const int64_t *times, ck_int rows) {
   ck_event_span s = *span;
-  uint64_t parts = s.sub_seconds;
+  uint64_t parts = (uint64_t)s.sub_seconds;
   for (ck_int r = 0; r < rows; r++) {
     s.least_code = codes[r] < s.least_code ? codes[r] : s.least_code;
+    s.code_bits |= codes[r];
     s.largest_code = codes[r] > s.largest_code ? codes[r] : s.largest_code;
     s.first_time = times[r] < s.first_time ? times[r] : s.first_time;
     s.last_time = times[r] > s.last_time ? times[r] : s.last_time;

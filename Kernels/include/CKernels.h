@@ -94,14 +94,14 @@ ck_int ck_code_indices(int32_t *indices, const uint64_t *codes, ck_int rows, con
 // Adds a code that the table does not have; a slot must be free.
 void ck_code_insert(uint64_t *keys, int32_t *values, ck_int mask, uint64_t code, int32_t value);
 
-// A key is (code - first_code) << time_bits | time since first_time, in milliseconds or whole seconds; its partition is key >> shift.
+// A key is (code - first_code) >> code_shift << time_bits | time since first_time, in milliseconds or whole seconds; its partition is key >> shift.
 typedef struct {
   uint64_t first_code;
   int64_t first_time;
-  int time_bits, whole_seconds, shift;
+  int code_shift, time_bits, whole_seconds, shift;
 } ck_event_key;
 typedef struct {
-  uint64_t least_code, largest_code;
+  uint64_t least_code, largest_code, code_bits;  // code_bits: those set in any code
   int64_t first_time, last_time;
   int sub_seconds;  // whether a time is not a whole second
 } ck_event_span;

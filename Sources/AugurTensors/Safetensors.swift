@@ -96,6 +96,11 @@ public final class SafetensorsFile: @unchecked Sendable {
     UnsafeRawBufferPointer(rebasing: file.bytes[try tensor(name).range])
   }
 
+  /// Where a tensor lies in the file, for readers that do not map it.
+  package func range(_ name: String) throws(SafetensorsError) -> Range<Int> { try tensor(name).range }
+  /// The CRC-32C of a tensor as the header states it, eight hexadecimal digits.
+  package func checksum(of name: String) -> String? { metadata[SafetensorsHeader.tensorKey + name] }
+
   /// Calls `body` with the raw bytes of a tensor.
   public func withBytes<R>(_ name: String, _ body: (UnsafeRawBufferPointer) -> R) throws(SafetensorsError) -> R {
     let result = body(try bytes(name))

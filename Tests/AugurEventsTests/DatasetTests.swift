@@ -50,9 +50,9 @@ import Testing
       "data/dataset.json", String(decoding: json, as: UTF8.self).replacingOccurrences(of: "u2-", with: "u3-"))
     #expect(reopen()?.problem.contains("does not belong") == true)
     let text = String(decoding: json, as: UTF8.self).replacingOccurrences(
-      of: "\"version\" : 1", with: "\"version\" : 2")
+      of: "\"version\" : 2", with: "\"version\" : 3")
     _ = folder.write("data/dataset.json", text)
-    #expect(reopen()?.problem.contains("format version 2") == true)
+    #expect(reopen()?.problem.contains("format version 3") == true)
     _ = folder.write("data/dataset.json", json)
     #expect(try Dataset(path: "\(folder.path)/data").eventCount == 3)
     let none = #expect(throws: EventsError.self) { try Dataset(path: "\(folder.path)/none") }

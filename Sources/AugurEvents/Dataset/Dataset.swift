@@ -16,6 +16,9 @@ public final class Dataset: Sendable {
   private nonisolated(unsafe) let offsets: UnsafeBufferPointer<Int64>
   private nonisolated(unsafe) let items: UnsafeBufferPointer<Int32>
   private nonisolated(unsafe) let times: UnsafeBufferPointer<Int64>?
+  private nonisolated(unsafe) let numbers: [EventAttribute: UnsafeBufferPointer<Float>]
+  private nonisolated(unsafe) let labels: [EventAttribute: UnsafeBufferPointer<Int32>]
+  private let labelIDs: [EventAttribute: StoredStrings]
   private let userIDs: StoredStrings
   private let itemIDs: StoredStrings
   private let names: StoredStrings?
@@ -37,6 +40,18 @@ public final class Dataset: Sendable {
       userIDs = try StoredStrings(file, "user_id")
       itemIDs = try StoredStrings(file, "item_id")
       names = description.hasItemNames ? try StoredStrings(file, "item_name") : nil
+      var numbers: [EventAttribute: UnsafeBufferPointer<Float>] = [:]
+      var (labels, labelIDs) = ([EventAttribute: UnsafeBufferPointer<Int32>](), [EventAttribute: StoredStrings]())
+      for attribute in description.attributes {
+        let name = DatasetDescription.tensorName(attribute)
+        if attribute.isNumber {
+          numbers[attribute] = try file.buffer(name, as: Float.self)
+        } else {
+          labels[attribute] = try file.buffer(name, as: Int32.self)
+          labelIDs[attribute] = try StoredStrings(file, "\(attribute)_id")
+        }
+      }
+      (self.numbers, self.labels, self.labelIDs) = (numbers, labels, labelIDs)
     } catch { throw EventsError(error, advice: "make the data set again with augur prepare") }
     let fingerprint = DatasetDescription.fingerprint(
       users: users, items: itemCount, events: events, checksum: file.checksum ?? "")
@@ -45,6 +60,12 @@ public final class Dataset: Sendable {
       times == nil || times?.count == events, offsets.count - 1 == users, Self.rises(offsets, to: items.count),
       userIDs.count == users, itemIDs.count == itemCount, names == nil || names?.count == itemCount
     else { throw damaged("tensor sizes do not fit together") }
+    guard numbers.values.allSatisfy({ $0.count == events }), labels.values.allSatisfy({ $0.count == events }),
+      labels.allSatisfy({ entry in
+        let count = labelIDs[entry.key]?.count ?? 0
+        return entry.value.allSatisfy { $0 >= 0 && $0 < count }
+      })
+    else { throw damaged("the columns of attributes do not fit together") }
     guard items.allSatisfy({ $0 >= 0 && $0 < itemCount }) else { throw damaged("an item index is out of range") }
   }
 
@@ -55,6 +76,20 @@ public final class Dataset: Sendable {
   public func timestamps(_ user: Int) -> DatasetSlice<Int64>? {
     times.map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
   }
+
+  /// Prices or quantities beside `history`, NaN where one is missing; nil where the log has none.
+  public func numbers(_ user: Int, _ attribute: EventAttribute) -> DatasetSlice<Float>? {
+    numbers[attribute].map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
+  }
+
+  /// Indices of kinds or categories beside `history`, in 0..<labelCount; nil where the log has none.
+  public func labels(_ user: Int, _ attribute: EventAttribute) -> DatasetSlice<Int32>? {
+    labels[attribute].map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
+  }
+
+  public func labelCount(_ attribute: EventAttribute) -> Int { labelIDs[attribute]?.count ?? 0 }
+  /// The text of a kind or category. Precondition: `index` in `0..<labelCount(attribute)`.
+  public func label(_ attribute: EventAttribute, _ index: Int) -> String { labelIDs[attribute]?[index] ?? "" }
 
   /// `history` for callers that hold the data set while they read.
   func storedHistory(_ user: Int) -> UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: items[range(user)]) }

@@ -87,7 +87,9 @@ struct OutputFolder {
   /// Removes the files of a data set, whole or half-written, and then the folder, nothing else.
   static func remove(_ folder: String) {
     let own = [DatasetDescription.fileName, DatasetDescription.sequencesName]
-    for name in entries(folder) where own.contains(where: name.drop { $0 == "." }.hasPrefix) { unlink("\(folder)/\(name)") }
+    for name in entries(folder) where name.hasSuffix(".part") || own.contains(where: name.drop { $0 == "." }.hasPrefix) {
+      unlink("\(folder)/\(name)")
+    }
     rmdir(folder)
   }
 }

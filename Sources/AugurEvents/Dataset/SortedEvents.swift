@@ -35,13 +35,13 @@ struct SortedEvents {
     let rows = chunks.reduce(0) { $0 + $1.rows }
     guard rows > 0 else { return }
     key = Self.key(span, rows: rows)
-    let keyBits = Self.bits(span.largest_code - span.least_code) + Int(key.time_bits)
-    deal(chunks, rows, partitions: Int(((UInt64(1) << UInt64(keyBits)) &- 1) >> UInt64(key.shift)) + 1, dictionaries, threads)
+    let keyBits = Self.codeBits(span) + Int(key.time_bits)
+    deal(chunks, rows, partitions: Int((keyBits == 0 ? 0 : UInt64.max >> UInt64(64 - keyBits)) >> UInt64(key.shift)) + 1, dictionaries, threads)
     findUsers(threads)
   }
 
   private static func span(_ chunks: [EventChunk]) -> ck_event_span {
-    var span = ck_event_span(least_code: .max, largest_code: 0, first_time: .max, last_time: .min, sub_seconds: 0)
+    var span = ck_event_span(least_code: .max, largest_code: 0, code_bits: 0, first_time: .max, last_time: .min, sub_seconds: 0)
     for chunk in chunks { ck_event_range(&span, chunk.users, chunk.times, chunk.rows) }
     return span
   }
@@ -52,16 +52,22 @@ struct SortedEvents {
     return bits(span.sub_seconds != 0 ? length : length / 1000)
   }
   private static func fits(_ span: ck_event_span) -> Bool {
-    bits(span.largest_code - span.least_code) + timeBits(span) <= 64
+    codeBits(span) + timeBits(span) <= 64
+  }
+  /// Zeros at the end of all codes say nothing: short ids have many.
+  private static func codeShift(_ span: ck_event_span) -> Int { span.code_bits == 0 ? 0 : span.code_bits.trailingZeroBitCount }
+  private static func codeBits(_ span: ck_event_span) -> Int {
+    bits((span.largest_code - span.least_code) >> UInt64(codeShift(span)))
   }
 
   private static func key(_ span: ck_event_span, rows: Int) -> ck_event_key {
     let timeBits = timeBits(span)
-    let all = bits(span.largest_code - span.least_code) + timeBits
+    let all = codeBits(span) + timeBits
     // Partitions of about 8,000 events lie in a core's cache.
     let wanted = max(0, min(11, bits(UInt64(rows / 8192))))
     return ck_event_key(
-      first_code: span.least_code, first_time: span.first_time, time_bits: Int32(timeBits), whole_seconds: span.sub_seconds != 0 ? 0 : 1,
+      first_code: span.least_code, first_time: span.first_time, code_shift: Int32(codeShift(span)), time_bits: Int32(timeBits),
+      whole_seconds: span.sub_seconds != 0 ? 0 : 1,
       shift: Int32(max(0, all - wanted)))
   }
 
@@ -188,9 +194,9 @@ struct SortedEvents {
   }
 
   func withUserID<R>(_ user: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
-    let code = keys[Int(starts[user])] >> UInt64(key.time_bits)
-    guard let texts else { return withDigits(code &+ key.first_code, body) }
-    return texts.table.withID(Int(texts.byRank[Int(code + key.first_code)]), body)
+    let code = (keys[Int(starts[user])] >> UInt64(key.time_bits)) << UInt64(key.code_shift) + key.first_code
+    guard let texts else { return withDigits(code, body) }
+    return texts.table.withID(Int(texts.byRank[Int(code)]), body)
   }
 
   func time(_ row: Int) -> Int64 {
