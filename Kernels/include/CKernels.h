@@ -310,4 +310,31 @@ void ck_top_k_compact(float *scores, int32_t *items, const float *h, const float
 void ck_rank(int32_t *greater, int32_t *equal, const float *h, const float *table, const float *bias, const int32_t *targets,
              const int32_t *seen, const int32_t *seen_offsets, ck_int begin, ck_int end, ck_int V, ck_int D);
 
+// --- JSON lines: one object a line; text in, byte ranges of the wanted top-level values out -------------------------------------------
+enum { CK_JSON_DEPTH = 16, CK_JSON_KEYS = 4096 };
+typedef struct {
+  uint32_t start, end;       // as it is written, without its quotes
+  uint32_t name, name_end;   // without escapes
+  uint32_t hash;             // of the name
+  int32_t column;            // wanted column or -1
+} ck_json_key;
+typedef struct {
+  uint8_t *text;
+  ck_int begin, end;          // the text; 64 bytes behind it may be read, and text[end] is written for the call where it ends inside a line
+  ck_int spare;               // strings with escapes are written, unescaped, to text[spare...), which moves on: never more than end - begin
+  ck_int columns, capacity;   // wanted keys; rows of the table
+  const uint8_t *names;       // the wanted keys, one behind the other
+  const uint32_t *name_ends;  // [columns]
+  uint32_t *starts, *ends;    // [capacity, columns]; an absent value, null, an object or an array of containers is 0, 0
+  uint32_t *row_starts;       // [capacity]
+  ck_json_key *shape, *keys;  // [CK_JSON_KEYS] each, which change places; shape is the keys of a line before
+  uint16_t *taken;            // [CK_JSON_KEYS], scratch
+  ck_int shape_count;         // 0 where the text is new
+  ck_int rows, lines, at;     // rows found, newlines passed, and where the next line begins
+  ck_int bad;                 // where the malformed line begins that ended the call, or -1
+} ck_json_lines;
+// Cuts lines until the text or the table ends or a line is malformed; blank lines are skipped. A line is malformed that is not one object
+// by RFC 8259, has a top-level key twice, half a surrogate pair, more than CK_JSON_KEYS keys or is deeper than CK_JSON_DEPTH.
+void ck_json_rows(ck_json_lines *rows);
+
 #endif

@@ -13,12 +13,13 @@ struct Prepare: ParsableCommand {
       events: CSV or TSV with a header (user_id, item_id, timestamp). pairs: `user item` a line, in time order. \
       sequences: `user item item ...` a line.
       """)
-  @Option(parsing: .upToNextOption, help: "The log, or several files that are one log.") var input: [String]
+  @Option(parsing: .upToNextOption, help: "The log: CSV, TSV or JSON lines, plain or gzip or zstd, Parquet, - for standard input; several files or globs are one log.") var input: [String]
   @Option(help: "Folder to write; appears complete or not at all.") var output: String
   @Option(help: "events, pairs or sequences.") var format: LogFormat = .events
   @Option(help: "Names of columns: user=...,item=...,time=...,name=...") var columns: String?
   @Option(help: "leave-one-out: the last event of a user is for test, the second last for validation.")
   var split: DatasetSplit = .leaveOneOut
+  @Flag(help: "Add the log to the data set at OUTPUT, such as a new day; the result is that of preparing all at once.") var append = false
   @Option(help: "Threads that read and sort; the data set does not depend on it.") var threads: Int?
   @Option(help: "Memory to stay within, such as 512MiB or 4GiB; half of what is free without it.") var memory: MemorySize?
   @Flag(help: "One JSON object.") var json = false
@@ -28,6 +29,7 @@ struct Prepare: ParsableCommand {
     let start = clock.now
     let mapped = try columns.map { text throws(EventsError) in try LogColumns(parsing: text) } ?? LogColumns()
     var options = PrepareOptions(format: format, columns: mapped, split: split)
+    options.append = append
     if let threads {
       guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
       ThreadPool.shared.threads = threads

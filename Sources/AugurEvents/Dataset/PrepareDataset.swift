@@ -9,6 +9,8 @@ public struct PrepareOptions: Sendable {
   public var split: DatasetSplit
   /// Threads of reading and sorting; the result does not depend on it.
   public var threads: Int?
+  /// Adds the log to the data set that the output folder holds, which becomes what preparing both logs at once gives.
+  public var append = false
   /// Bytes of memory to stay within, about; nil takes half of what the machine has free.
   public var memory: Int?
 
@@ -33,9 +35,10 @@ public func prepareDataset(inputs: [String], output: String, options: PrepareOpt
   -> DatasetDescription
 {
   let target = try OutputFolder(output)
+  let inputs = try expandInputs(inputs)
   let folder = try target.makeTemporary()
   do throws(EventsError) {
-    let description = try writeDataset(inputs, options, folder: folder)
+    let description = try writeDataset(inputs, options, folder: folder, onto: options.append ? target.path : nil)
     try target.publish()
     return description
   } catch {
@@ -44,15 +47,23 @@ public func prepareDataset(inputs: [String], output: String, options: PrepareOpt
   }
 }
 
-private func writeDataset(_ inputs: [String], _ options: PrepareOptions, folder: String) throws(EventsError) -> DatasetDescription {
+private func writeDataset(_ inputs: [String], _ options: PrepareOptions, folder: String, onto base: String?) throws(EventsError)
+  -> DatasetDescription
+{
   var gathering = try RunGathering(inputs, options, folder: folder)
-  let streams = try gathering.streams()
+  var streams = try gathering.streams()
   let reader = gathering.reader
   guard reader.rows > 0 else {
     let problem = options.format == .events ? "a header but no rows" : "no events, only blank lines"
     throw EventsError(file: inputs[0], problem: problem, advice: "give a log with at least one event")
   }
-  let names = gathering.dictionaries.names(reader.decoders)
+  var names = gathering.dictionaries.names(reader.decoders)
+  let before = try base.map { path throws(EventsError) in try DatasetDescription.read(from: path) }
+  if let base {
+    // First, so that its events stay before new ones where a log has no times.
+    let run = try DatasetRun(path: base, dictionaries: &gathering.dictionaries, names: &names, memory: gathering.memory / 16)
+    streams.insert(run, at: 0)
+  }
   var order = CanonicalOrder(gathering.dictionaries)
   var writer = try DatasetWriter(folder: folder, dictionaries: gathering.dictionaries, memory: gathering.memory / 4)
   var duplicates = 0
@@ -64,7 +75,8 @@ private func writeDataset(_ inputs: [String], _ options: PrepareOptions, folder:
   let description = DatasetDescription(
     format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: writer.users, items: items,
     events: writer.events, split: options.split, hasTimestamps: reader.layout.hasTimes, hasItemNames: !names.isEmpty,
-    attributes: reader.layout.attributes, rows: reader.rows, dropped: ["duplicate": duplicates],
+    attributes: reader.layout.attributes, rows: reader.rows + (before?.rows ?? 0),
+    dropped: ["duplicate": duplicates + (before?.dropped["duplicate"] ?? 0)],
     fingerprint: DatasetDescription.fingerprint(users: writer.users, items: items, events: writer.events, checksum: checksum))
   try description.write(to: folder)
   return description
@@ -74,7 +86,7 @@ private func writeDataset(_ inputs: [String], _ options: PrepareOptions, folder:
 struct RunGathering {
   let reader: LogReader
   let memory: Int
-  private(set) var dictionaries: EventDictionaries
+  var dictionaries: EventDictionaries
   private let folder: String
   private let threads: Int
   private var chunks: [EventChunk] = []
@@ -147,6 +159,7 @@ public struct GroupedEvents: Sendable {
 public func groupEvents(inputs: [String], options: PrepareOptions = PrepareOptions()) throws(EventsError) -> GroupedEvents {
   var options = options
   options.memory = .max
+  let inputs = try expandInputs(inputs)
   var gathering = try RunGathering(inputs, options, folder: "", keep: .none)
   let events = try gathering.gather()
   return GroupedEvents(

@@ -6,7 +6,7 @@ final class Spool {
   private(set) var count = 0  // bytes
   /// CRC-32C of all bytes, once it is finished.
   private(set) var checksum: UInt32 = 0
-  var isKept = false
+  private var isKept = false
   private let path: String
   private let limit: Int
   private var buffer: [UInt8] = []
@@ -68,9 +68,10 @@ final class Spool {
     }
   }
 
-  /// Nothing more is appended.
-  func finish() throws(EventsError) {
-    if descriptor >= 0 {
+  /// Nothing more is appended; with `onDisk` all of it is in the file, which stays.
+  func finish(onDisk: Bool = false) throws(EventsError) {
+    isKept = onDisk
+    if descriptor >= 0 || onDisk {
       try spill()
       buffer = []
     } else {

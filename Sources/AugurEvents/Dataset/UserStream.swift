@@ -60,8 +60,7 @@ enum RunFile {
       for row in range { try file.append(events.time(row)) }
       try file.append(events.payload[range.lowerBound * events.width..<range.upperBound * events.width])
     }
-    try file.finish()
-    file.isKept = true
+    try file.finish(onDisk: true)
   }
 }
 

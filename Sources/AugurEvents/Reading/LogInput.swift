@@ -64,19 +64,24 @@ final class LogInput {
   private static func header(_ head: [UInt8], _ start: Int, _ name: String, _ columns: LogColumns, _ keep: EventAttributes) throws(EventsError)
     -> (end: Int, line: Int, EventLayout, RowIndexer, count: Int)
   {
-    var found: (end: Int, line: Int, header: [String], delimiter: UInt8)?
+    var found: (end: Int, line: Int, header: [String], delimiter: UInt8?) = (start, 1, [], nil)
     try head.span.bytes.withUnsafeBytes { bytes throws(EventsError) in
+      let text = UnsafeRawBufferPointer(rebasing: bytes[start...])
+      if JSONLines.begins(text) {
+        found.header = try jsonKeys(of: text, file: name)
+        return
+      }
       var reader = DelimitedReader(bytes: bytes, from: start, file: name)
       let header = try readHeader(&reader)
       found = (reader.at, reader.line, header, reader.delimiter)
     }
-    guard let found else { fatalError("LogInput: the header was not read") }
     let positions = try ColumnPositions(header: found.header, columns: columns, file: name)
     let layout = EventLayout(
       hasTimes: true, attributes: keep.attributes.filter { positions.attributes[$0] != nil }, hasNames: keep.names && positions.name != nil)
     var slots = [Int32](repeating: -1, count: found.header.count)
     let wanted = [positions.user, positions.item, positions.time] + layout.attributes.compactMap { positions.attributes[$0] }
-    for (slot, field) in (wanted + (layout.hasNames ? [positions.name].compactMap { $0 } : [])).enumerated() {
+    let fields = wanted + (layout.hasNames ? [positions.name].compactMap { $0 } : [])
+    for (slot, field) in fields.enumerated() {
       guard slots[field] < 0 else {
         throw EventsError(
           file: name, line: 1, field: found.header[field], problem: "one column stands for two things",
@@ -84,7 +89,11 @@ final class LogInput {
       }
       slots[field] = Int32(slot)
     }
-    return (found.end, found.line, layout, .delimited(delimiter: found.delimiter, slots: slots), found.header.count)
+    let indexer: RowIndexer =
+      if let delimiter = found.delimiter {
+        .delimited(delimiter: delimiter, slots: slots)
+      } else { .jsonLines(keys: fields.map { Array(found.header[$0].utf8) }) }
+    return (found.end, found.line, layout, indexer, found.header.count)
   }
 
   /// Cuts the next blocks out of the input and indexes them with `work`, on all threads where the input is a plain file. Returns how many of

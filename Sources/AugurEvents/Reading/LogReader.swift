@@ -176,6 +176,7 @@ final class LogReader {
     case .malformedQuotes: return ("text behind a closing quote: \(excerpt(text))", "double the quotes inside the field")
     case .tooLong:
       return ("a row of more than \(Block.longestRow) bytes, \(excerpt(text))", "is this a CSV, TSV or JSON lines log?")
+    case .malformedJSON: return ("\(excerpt(text)) is not a JSON object on one line", "write one object a line, each key once")
     default: return (rejected.problem.rawValue, "correct the row")
     }
   }

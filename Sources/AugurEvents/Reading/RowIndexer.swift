@@ -5,12 +5,17 @@ import CKernels
 enum RowIndexer {
   /// `slots[field]` is the wanted column of a field, -1 for none.
   case delimited(delimiter: UInt8, slots: [Int32])
+  /// An object a line; the wanted keys in the order of the table's columns.
+  case jsonLines(keys: [[UInt8]])
   /// `user item` a line, or with `many` `user item item ...`: a row of the table for each item.
   case spaced(many: Bool)
 
   func index(_ block: Block) {
     switch self {
     case .delimited(let delimiter, let slots): indexDelimited(block, delimiter, slots)
+    case .jsonLines(let keys):
+      let memory = UnsafeMutableRawBufferPointer(start: block.memory, count: 2 * Block.room + 4096)
+      block.newlines = indexJSONLines(memory, text: block.text, spare: Block.room + 128, keys: keys, into: &block.table)
     case .spaced(let many): indexSpaced(block, many)
     }
   }
