@@ -29,7 +29,7 @@ check() {
 }
 
 check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
-check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data"
+check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data" --split leave-one-out
 train="$augur train --data $dir/data --model esasrec --set epochs=3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
 check train $train --output "$dir/run"
 check evaluate "$augur" evaluate --run "$dir/run" --json
@@ -83,7 +83,7 @@ mistake "no such data set" "nodata" "$augur" train --data "$dir/nodata" --model 
 mistake "run exists" "resume" $train --output "$dir/run"
 mistake "resume with other knobs" "dropout" $train --output "$dir/run" --resume --set dropout=0.7
 check "another data set" "$augur" synth --events 4000 --users 250 --items 90 --seed 3 --output "$dir/other.csv"
-check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/other"
+check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/other" --split leave-one-out
 mistake "run of another data set" "not the data set" "$augur" evaluate --run "$dir/run" --data "$dir/other"
 mistake "unknown user" "nobody" "$augur" recommend --run "$dir/run" --user nobody
 mistake "unknown items" "history" "$augur" recommend --run "$dir/run" --history x,y

@@ -5,9 +5,9 @@ import Glibc
 public struct PrepareOptions: Sendable {
   public var format: LogFormat
   public var columns: LogColumns
-  public var split: DatasetSplit
+  public var split: SplitOptions
 
-  public init(format: LogFormat = .events, columns: LogColumns = LogColumns(), split: DatasetSplit = .leaveOneOut) {
+  public init(format: LogFormat = .events, columns: LogColumns = LogColumns(), split: SplitOptions = SplitOptions()) {
     (self.format, self.columns, self.split) = (format, columns, split)
   }
 }
@@ -28,6 +28,7 @@ public func prepareDataset(input: String, output: String, options: PrepareOption
   let folder = try target.makeTemporary()
   do throws(EventsError) {
     let description = try writeDataset(log, grouped, source: source, options: options, folder: folder)
+    try refuseLeaks(in: folder, of: input)
     try target.publish()
     return description
   } catch {
@@ -42,6 +43,16 @@ public func countGroupedRows(input: String, options: PrepareOptions = PrepareOpt
   do throws(SafetensorsError) { source = try MappedFile(path: input) } catch { throw EventsError(error) }
   let grouped = GroupedEvents(try readLog(source.bytes, file: input, format: options.format, columns: options.columns))
   return grouped.items.count + grouped.duplicates
+}
+
+/// The split of what was written, checked on the files themselves.
+private func refuseLeaks(in folder: String, of input: String) throws(EventsError) {
+  let leaks = sequenceLeaks(SequenceSplit(try Dataset(path: folder, verify: false)))
+  guard leaks.isEmpty else {
+    throw EventsError(
+      file: input, problem: "the split lets the future into training: \(leaks.joined(separator: "; "))",
+      advice: "choose another --split")
+  }
 }
 
 private func writeDataset(
@@ -73,15 +84,17 @@ private func writeDataset(
     try writeSafetensors(path: path, metadata: metadata, tensors: tensors)
     checksum = try SafetensorsFile(path: path, verify: .skipped).checksum ?? ""
   } catch { throw EventsError(error) }
+  let visit: TimeVisit = { (show) throws(EventsError) in grouped.times.withUnsafeBufferPointer(show) }
+  let split = try DatasetSplit(options.split, file: log.file, visit: grouped.times.isEmpty ? nil : visit)
   let (users, items, events) = (grouped.userOrder.count, grouped.itemOrder.count, grouped.items.count)
   let description = DatasetDescription(
     format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: users, items: items,
-    events: events, split: options.split, hasTimestamps: !grouped.times.isEmpty, hasItemNames: hasNames,
+    events: events, split: split, hasTimestamps: !grouped.times.isEmpty, hasItemNames: hasNames,
     source: DatasetDescription.Source(
       file: String(log.file.split(separator: "/").last ?? ""), bytes: source.bytes.count,
       crc32c: String(crc32c(source.bytes), radix: 16)),
     dropped: ["duplicate": grouped.duplicates],
-    fingerprint: DatasetDescription.fingerprint(users: users, items: items, events: events, checksum: checksum))
+    fingerprint: DatasetDescription.fingerprint(users: users, items: items, events: events, checksum: checksum, split: split))
   try description.write(to: folder)
   return description
 }
