@@ -22,6 +22,9 @@ private struct Portion {
 }
 
 extension Trainer {
+  /// Blocks that the arena of the device ever asked the system for.
+  public var allocations: Int { Arena.of(maker.device).allocations }
+
   /// Seconds and events of one pass over the data after `warmUp` steps, without evaluation and checkpoint. Trains the model as a
   /// run does, outside the run's folder: a trainer that was measured is not one to `run`.
   public func timedEpoch(warmUp: Int) throws(TrainingError) -> (seconds: Double, tokens: Int) {
