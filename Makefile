@@ -23,7 +23,7 @@ demo: build
 	rm -rf $(DEMO) && mkdir -p $(DEMO)
 	$(AUGUR) synth --events 200000 --users 10000 --items 2000 --seed 1 --output $(DEMO)/log.csv
 	head -n 4 $(DEMO)/log.csv
-	$(AUGUR) prepare --input $(DEMO)/log.csv --output $(DEMO)/data
+	$(AUGUR) prepare --input $(DEMO)/log.csv --output $(DEMO)/data --split leave-one-out
 	$(AUGUR) train --data $(DEMO)/data --model gsasrec --output $(DEMO)/run --epochs 40 --set length=50 \
 	  --set variant=pre-norm --set dim=64 --set blocks=1 --set dropout=0.3 --set batch=64 --set learning-rate=0.004 --set schedule=cosine \
 	  --set evaluate-every=4 --set patience=0

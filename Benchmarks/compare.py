@@ -93,7 +93,8 @@ class Bench:
             print("bench: no epoch: give SEQUENCES=FILE of `user item item ...` lines, or $AUGUR_DATA with Beauty.txt")
             return [w for w in works if w["name"] != "epoch"]
         self.files.update(SEQUENCES=sequences, DATA=os.path.join(folder, "data"))
-        subprocess.run([self.o.augur, "prepare", "--format", "sequences", "--input", sequences, "--output", self.files["DATA"]],
+        subprocess.run([self.o.augur, "prepare", "--format", "sequences", "--split", "leave-one-out", "--input", sequences, "--output",
+                        self.files["DATA"]],
                        check=True, stdout=subprocess.DEVNULL)
         return works
 

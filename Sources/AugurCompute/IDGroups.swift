@@ -15,42 +15,56 @@ package struct IDGroupTargets {
 /// Group u is `order[segments[u] ..< segments[u+1]]`, rising positions of the id `rows[u]`; ids rise with u.
 ///
 /// Digits of at most 11 bits, least significant first: O(n). A stable sort has one result: the split over threads changes nothing.
+/// - Parameters:
+///   - scratch: `idGroupScratchBytes(ids.count, below: bound)` bytes, aligned for 8-byte numbers.
+///   - threads: 1 leaves the pool alone: for a thread that works beside the engine.
 /// - Returns: the number of groups. Precondition: ids lie in `0 ..< bound`.
-package func groupEqualIDs(_ ids: UnsafeBufferPointer<Int32>, below bound: Int, into targets: IDGroupTargets) -> Int {
+package func groupEqualIDs(
+  _ ids: UnsafeBufferPointer<Int32>, below bound: Int, into targets: IDGroupTargets, scratch: UnsafeMutableRawPointer, threads: Int
+) -> Int {
   precondition(ids.count <= Int(Int32.max), "lookup: expected fewer than 2^31 ids, got \(ids.count)")
   targets.segments[0] = 0
   guard let base = ids.baseAddress, ids.count > 0 else { return 0 }
   let n = ids.count
-  let bits = max(1, Int.bitWidth - (max(1, bound) - 1).leadingZeroBitCount)
-  let passes = (bits + 10) / 11
-  let width = (bits + passes - 1) / passes
+  let (passes, width) = digits(below: bound)
   let chunks = IDChunks(n)
-  let scratch = Storage(bytes: 16 * n + 4 * (chunks.count << width), device: .cpu)
-  var from = scratch.host.assumingMemoryBound(to: UInt64.self)
+  var from = scratch.assumingMemoryBound(to: UInt64.self)
   var to = from + n
-  let counts = (scratch.host + 16 * n).assumingMemoryBound(to: Int32.self)
+  let counts = (scratch + 16 * n).assumingMemoryBound(to: Int32.self)
   for pass in 0..<passes {
     let (shift, source, input, output) = (pass * width, pass == 0 ? base : nil, from, to)
-    parallel(chunks.count) { chunk in
+    parallel(chunks.count, threads: threads) { chunk, _ in
       let (begin, end) = chunks.range(chunk)
       let largest = ck_radix_count(counts + chunk << width, source, input, begin, end, shift, 1 << width)
       precondition(largest < bound, "lookup: expected ids in 0..<\(bound), got \(Int32(bitPattern: largest))")
     }
     ck_radix_places(counts, chunks.count, 1 << width)
-    parallel(chunks.count) { chunk in
+    parallel(chunks.count, threads: threads) { chunk, _ in
       let (begin, end) = chunks.range(chunk)
       ck_radix_scatter(output, counts + chunk << width, source, input, begin, end, shift, 1 << width)
     }
     (from, to) = (to, from)
   }
-  return writeGroups(of: from, chunks, counts, into: targets)
+  return writeGroups(of: from, chunks, counts, into: targets, threads)
+}
+
+package func idGroupScratchBytes(_ count: Int, below bound: Int) -> Int {
+  16 * count + 4 * (IDChunks(count).count << digits(below: bound).width)
+}
+
+/// Digits of at most 11 bits.
+private func digits(below bound: Int) -> (passes: Int, width: Int) {
+  let bits = max(1, Int.bitWidth - (max(1, bound) - 1).leadingZeroBitCount)
+  let passes = (bits + 10) / 11
+  return (passes, (bits + passes - 1) / passes)
 }
 
 /// Counts the groups of each chunk, then writes them where those before end.
 private func writeGroups(
-  of pairs: UnsafeMutablePointer<UInt64>, _ chunks: IDChunks, _ starts: UnsafeMutablePointer<Int32>, into targets: IDGroupTargets
+  of pairs: UnsafeMutablePointer<UInt64>, _ chunks: IDChunks, _ starts: UnsafeMutablePointer<Int32>, into targets: IDGroupTargets,
+  _ threads: Int
 ) -> Int {
-  parallel(chunks.count) { chunk in
+  parallel(chunks.count, threads: threads) { chunk, _ in
     let (begin, end) = chunks.range(chunk)
     starts[chunk] = Int32(truncatingIfNeeded: ck_group_count(pairs, begin, end))
   }
@@ -60,7 +74,7 @@ private func writeGroups(
     starts[chunk] = Int32(truncatingIfNeeded: groups)
     groups += count
   }
-  parallel(chunks.count) { chunk in
+  parallel(chunks.count, threads: threads) { chunk, _ in
     let (begin, end) = chunks.range(chunk)
     ck_group_write(targets.order, targets.segments, targets.rows, pairs, begin, end, Int(starts[chunk]))
   }

@@ -14,6 +14,11 @@ public struct Lookup: Sendable {
     /// The rows on the CPU.
     package let hostRows: Tensor
     package var count: Int { rows.count }
+
+    fileprivate init(_ found: RowGroups, _ device: Device) {
+      (order, segments, rows) = (found.order.moved(to: device), found.segments.moved(to: device), found.rows.moved(to: device))
+      hostRows = found.rows
+    }
   }
 
   public var count: Int { ids.count }
@@ -26,10 +31,13 @@ public struct Lookup: Sendable {
       groups = nil
       return
     }
-    let found = RowGroups(ids, rowCount: rowCount)
-    groups = Groups(
-      order: found.order.moved(to: device), segments: found.segments.moved(to: device), rows: found.rows.moved(to: device),
-      hostRows: found.rows)
+    groups = Groups(RowGroups(ids, rowCount: rowCount), device)
+  }
+
+  /// What `host` has found already, moved to the device: nothing is sorted here.
+  package init(_ host: HostLookup, device: Device) {
+    ids = Tensor(host.ids, shape: Shape(host.ids.count), device: device)
+    groups = Groups(RowGroups(copying: host), device)
   }
 
   /// The rows that occur in any of `lookups`, rising, `[U]` int32 on their device. Precondition: at least one, all grouped.
@@ -54,9 +62,65 @@ package struct RowGroups: Sendable {
     let targets = IDGroupTargets(
       order: order.intPointer, segments: segments.host.assumingMemoryBound(to: Int32.self),
       rows: rows.host.assumingMemoryBound(to: Int32.self))
-    let count = ids.withUnsafeBufferPointer { groupEqualIDs($0, below: rowCount, into: targets) }
+    let scratch = Storage(bytes: idGroupScratchBytes(n, below: rowCount), device: .cpu)
+    let count = ids.withUnsafeBufferPointer {
+      groupEqualIDs($0, below: rowCount, into: targets, scratch: scratch.host, threads: ThreadPool.shared.threads)
+    }
     self.order = order
     self.segments = Tensor([count + 1], dtype: .int32, storage: segments, slot: nil)
     self.rows = Tensor([count], dtype: .int32, storage: rows, slot: nil)
+  }
+
+  /// The same from groups that lie in plain arrays; takes the same blocks of memory.
+  fileprivate init(copying host: HostLookup) {
+    let n = host.ids.count
+    order = Tensor([n], dtype: .int32, device: .cpu)
+    let (segments, rows) = (Storage(bytes: 4 * (n + 1), device: .cpu), Storage(bytes: 4 * n, device: .cpu))
+    order.intPointer.update(from: host.order, count: n)
+    segments.host.copyMemory(from: host.segments, byteCount: 4 * (host.groupCount + 1))
+    rows.host.copyMemory(from: host.rows, byteCount: 4 * host.groupCount)
+    self.segments = Tensor([host.groupCount + 1], dtype: .int32, storage: segments, slot: nil)
+    self.rows = Tensor([host.groupCount], dtype: .int32, storage: rows, slot: nil)
+  }
+}
+
+/// Ids and their groups in plain arrays, made on one thread beside the engine: no pool, no arena; the memory is used again.
+package struct HostLookup {
+  package var ids: [Int32] = []
+  fileprivate private(set) var order: [Int32] = [], segments: [Int32] = [0], rows: [Int32] = []
+  fileprivate private(set) var groupCount = 0
+  private var scratch: [UInt64] = []
+
+  package init() {}
+
+  /// Groups `ids` by value. Precondition: they lie in `0 ..< rowCount`.
+  package mutating func group(rowCount: Int) {
+    let n = ids.count
+    reserve(n, idGroupScratchBytes(n, below: rowCount))
+    groupCount = ids.withUnsafeBufferPointer { ids in
+      order.withUnsafeMutableBufferPointer { order in
+        segments.withUnsafeMutableBufferPointer { segments in
+          rows.withUnsafeMutableBufferPointer { rows in
+            scratch.withUnsafeMutableBytes { scratch in
+              guard let order = order.baseAddress, let segments = segments.baseAddress, let rows = rows.baseAddress,
+                let scratch = scratch.baseAddress
+              else { return 0 }
+              let targets = IDGroupTargets(order: order, segments: segments, rows: rows)
+              return groupEqualIDs(ids, below: rowCount, into: targets, scratch: scratch, threads: 1)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private mutating func reserve(_ n: Int, _ scratchBytes: Int) {
+    func grow<E: FixedWidthInteger>(_ array: inout [E], _ count: Int) {
+      if array.count < count { array = Array(repeating: 0, count: count + count / 4) }
+    }
+    grow(&order, max(1, n))
+    grow(&segments, n + 1)
+    grow(&rows, max(1, n))
+    grow(&scratch, (scratchBytes + 7) / 8 + 1)
   }
 }

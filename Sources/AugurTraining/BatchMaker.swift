@@ -1,4 +1,5 @@
-// From a host batch of sequences to what a model and its loss take on the device.
+// From a batch of sequences to what a model and its loss take on the device, in two halves: what the host can do beside a step that
+// runs, and the move to the device between two steps.
 import AugurCompute
 import AugurEvents
 import AugurLayers
@@ -13,76 +14,105 @@ struct TrainingBatch {
   var tokens: Int { input.rows.rows }
 }
 
-struct BatchMaker {
+/// All of a batch that the host can make: plain arrays whose memory the next batch uses again.
+struct HostBatch {
+  var sequences = SequenceBatch()
+  fileprivate(set) var inputs = HostLookup(), positions = HostLookup(), targets = HostLookup(), negatives = HostLookup()
+  fileprivate var own = ItemSet()
+}
+
+struct BatchMaker: Sendable {
   let itemCount: Int
   let device: Device
   let knobs: Hyperparameters
   let seed: UInt64
 
-  /// Draws the negatives of `step` and moves everything to the device: the only upload of a step.
-  func make(_ batch: SequenceBatch, step: Int) -> TrainingBatch {
-    let rows = Jagged(offsets: batch.offsets, device: device)
-    let input = SequenceInput(
-      rows: rows, items: Lookup(batch.inputs, rowCount: itemCount, device: device),
-      places: Lookup(batch.positions, rowCount: knobs.integer("length"), device: device))
+  /// Both halves, on the calling thread.
+  func make(_ sequences: SequenceBatch, step: Int) -> TrainingBatch {
+    var host = HostBatch()
+    host.sequences = sequences
+    complete(&host, step: step)
+    return upload(host)
+  }
+
+  /// Draws the negatives of `step` and groups equal ids. Neither the pool nor an arena is touched, so it can run beside a step.
+  func complete(_ host: inout HostBatch, step: Int) {
+    (host.inputs.ids, host.positions.ids) = (host.sequences.inputs, host.sequences.positions)
+    host.targets.ids = host.sequences.targets
+    host.inputs.group(rowCount: itemCount)
+    host.positions.group(rowCount: knobs.integer("length"))
+    host.targets.group(rowCount: itemCount)
+    guard knobs.choice("loss") != "ce" else { return }
+    drawNegatives(&host, step)
+    host.negatives.group(rowCount: itemCount)
+  }
+
+  /// Moves everything to the device: the only upload of a step.
+  func upload(_ host: HostBatch) -> TrainingBatch {
+    let rows = Jagged(offsets: host.sequences.offsets, device: device)
+    var negatives: Negatives?
+    if knobs.choice("loss") != "ce" {
+      let sharing: Negatives.Sharing =
+        switch knobs.choice("sharing") {
+        case "batch": .batch
+        case "sequence": .sequence(rows)
+        default: .row
+        }
+      negatives = Negatives(Lookup(host.negatives, device: device), count: knobs.integer("negatives"), sharing: sharing)
+    }
     return TrainingBatch(
-      input: input, targets: Lookup(batch.targets, rowCount: itemCount, device: device),
-      negatives: negatives(batch, rows, step: step))
+      input: SequenceInput(
+        rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device)),
+      targets: Lookup(host.targets, device: device), negatives: negatives)
   }
 
   /// Uniform over the catalogue. Lists of a single row avoid the row's own sequence (SASRec); shared lists are plain draws, and the loss
   /// leaves out a negative that is its row's target.
-  private func negatives(_ batch: SequenceBatch, _ rows: Jagged, step: Int) -> Negatives? {
-    guard knobs.choice("loss") != "ce" else { return nil }
+  private func drawNegatives(_ host: inout HostBatch, _ step: Int) {
     let N = knobs.integer("negatives")
     var random = RandomStream(seed: derivedSeed(seed, step, 2))
-    var ids: [Int32]
-    let sharing: Negatives.Sharing
+    host.negatives.ids.removeAll(keepingCapacity: true)
     switch knobs.choice("sharing") {
-    case "batch":
-      ids = (0..<N).map { _ in Int32(random.below(itemCount)) }
-      sharing = .batch
-    case "sequence":
-      ids = (0..<N * rows.count).map { _ in Int32(random.below(itemCount)) }
-      sharing = .sequence(rows)
-    default:
-      ids = rowNegatives(batch, N, &random)
-      sharing = .row
+    case "batch": draw(N, &random, into: &host.negatives.ids)
+    case "sequence": draw(N * (host.sequences.offsets.count - 1), &random, into: &host.negatives.ids)
+    default: drawRowNegatives(&host, N, &random)
     }
-    return Negatives(Lookup(ids, rowCount: itemCount, device: device), count: N, sharing: sharing)
   }
 
-  private func rowNegatives(_ batch: SequenceBatch, _ N: Int, _ random: inout RandomStream) -> [Int32] {
-    var ids: [Int32] = []
-    ids.reserveCapacity(batch.inputs.count * N)
-    var own = ItemSet(itemCount)
+  private func draw(_ count: Int, _ random: inout RandomStream, into ids: inout [Int32]) {
+    for _ in 0..<count { ids.append(Int32(truncatingIfNeeded: random.below(itemCount))) }
+  }
+
+  private func drawRowNegatives(_ host: inout HostBatch, _ N: Int, _ random: inout RandomStream) {
+    let batch = host.sequences
+    host.own.fit(itemCount)
     for (begin, end) in zip(batch.offsets, batch.offsets.dropFirst()) where end > begin {
       let range = Int(begin)..<Int(end)
       for t in range {
-        own.insert(batch.inputs[t])
-        own.insert(batch.targets[t])
+        host.own.insert(batch.inputs[t])
+        host.own.insert(batch.targets[t])
       }
       for _ in 0..<range.count * N {
-        var id = Int32(random.below(itemCount))
+        var id = Int32(truncatingIfNeeded: random.below(itemCount))
         // A user who saw nearly everything gets what comes after a few tries.
-        for _ in 0..<16 where own.contains(id) { id = Int32(random.below(itemCount)) }
-        ids.append(id)
+        for _ in 0..<16 where host.own.contains(id) { id = Int32(truncatingIfNeeded: random.below(itemCount)) }
+        host.negatives.ids.append(id)
       }
       for t in range {
-        own.remove(batch.inputs[t])
-        own.remove(batch.targets[t])
+        host.own.remove(batch.inputs[t])
+        host.own.remove(batch.targets[t])
       }
     }
-    return ids
   }
 }
 
-/// A bit for each item: hashed sets took a twentieth of a training step, on one thread.
+/// A bit for each item: hashed sets took a twentieth of a training step, on one thread. Empty between two users.
 private struct ItemSet {
-  private var words: [UInt64]
+  private var words: [UInt64] = []
 
-  init(_ itemCount: Int) { words = Array(repeating: 0, count: (itemCount + 63) / 64) }
-
+  mutating func fit(_ itemCount: Int) {
+    if words.count * 64 < itemCount { words = Array(repeating: 0, count: (itemCount + 63) / 64) }
+  }
   mutating func insert(_ item: Int32) { words[Int(item) >> 6] |= 1 << (UInt64(item) & 63) }
   mutating func remove(_ item: Int32) { words[Int(item) >> 6] &= ~(1 << (UInt64(item) & 63)) }
   func contains(_ item: Int32) -> Bool { words[Int(item) >> 6] >> (UInt64(item) & 63) & 1 == 1 }

@@ -22,11 +22,14 @@ private struct Portion {
 }
 
 extension Trainer {
+  /// Blocks that the arena of the device ever asked the system for.
+  public var allocations: Int { Arena.of(maker.device).allocations }
+
   /// Seconds and events of one pass over the data after `warmUp` steps, without evaluation and checkpoint. Trains the model as a
   /// run does, outside the run's folder: a trainer that was measured is not one to `run`.
   public func timedEpoch(warmUp: Int) throws(TrainingError) -> (seconds: Double, tokens: Int) {
     for i in 0..<warmUp { _ = try timedStep(epoch: 0, index: i % batches.batchesPerEpoch) }
-    return try timedSteps(batches.batchesPerEpoch, epoch: 1)
+    return try timedSteps(batches.batchCount(ofEpoch: 1), epoch: 1)
   }
 
   /// Seconds and events of the next `count` steps; further epochs follow where one is too short.
@@ -34,11 +37,26 @@ extension Trainer {
     let clock = ContinuousClock()
     let start = clock.now
     var tokens = 0
-    for i in 0..<count {
-      let (pass, index) = i.quotientAndRemainder(dividingBy: batches.batchesPerEpoch)
-      tokens += try timedStep(epoch: epoch + pass, index: index).tokens
+    var (pass, index) = (epoch, 0)
+    for _ in 0..<count {
+      tokens += try timedStep(epoch: pass, index: index).tokens
+      index += 1
+      if index == batches.batchCount(ofEpoch: pass) { (pass, index) = (pass + 1, 0) }
     }
     return ((clock.now - start).seconds, tokens)
+  }
+
+  /// A step at any place. Its batch costs the time that it takes from the threads of a run, which makes it beside a step.
+  private func timedLoneStep(_ part: Portion) throws(TrainingError) -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var host = HostBatch()
+    batches.fill(&host.sequences, epoch: part.epoch, index: part.index)
+    maker.complete(&host, step: progress.step)
+    let made = clock.now
+    _ = try step(maker.upload(host))
+    progress.step += 1
+    return (made - start).seconds / Double(ThreadPool.shared.threads) + (clock.now - made).seconds
   }
 
   private func timedStep(epoch: Int, index: Int) throws(TrainingError) -> (seconds: Double, tokens: Int) {
@@ -62,9 +80,7 @@ extension Trainer {
     let steps = (0..<drawn).flatMap { epoch in
       batches.batchTokens(epoch: epoch).enumerated().map { Portion(epoch: epoch, index: $0, tokens: $1) }
     }
-    let stepSeconds = try estimatedSeconds(steps) { part throws(TrainingError) in
-      try timedStep(epoch: part.epoch, index: part.index).seconds
-    }
+    let stepSeconds = try estimatedSeconds(steps, timedLoneStep)
     let every = knobs.integer("evaluate-every")
     let evaluations = (epochs + every - 1) / every
     let evaluationSeconds = try estimatedSeconds(evaluationParts()) { part in timedEvaluation(part.index) }
@@ -111,7 +127,7 @@ extension Trainer {
   private func evaluationParts() -> [Portion] {
     stride(from: 0, to: validationUsers.count, by: evaluationBatch).enumerated().map { index, first in
       let users = validationUsers[first..<min(validationUsers.count, first + evaluationBatch)]
-      let tokens = users.reduce(0) { $0 + min(data.eventCount(ofUser: $1) - 2, model.longestHistory) }
+      let tokens = users.reduce(0) { $0 + min(split.targetPlace($1, .validation) ?? 0, model.longestHistory) }
       return Portion(epoch: 0, index: index, tokens: tokens)
     }
   }
@@ -119,7 +135,7 @@ extension Trainer {
   private func timedEvaluation(_ index: Int) -> Double {
     let first = index * evaluationBatch
     let users = Array(validationUsers[first..<min(validationUsers.count, first + evaluationBatch)])
-    return ContinuousClock().measure { _ = rankPositions(of: model, on: data, .validation, users: users) }.seconds
+    return ContinuousClock().measure { _ = rankPositions(of: model, on: split, .validation, users: users) }.seconds
   }
 
   /// Checkpoints and best models, on a disk of which nothing is known before it is written to: 600 MB/s and 5 ms a file.

@@ -44,8 +44,12 @@ public final class Trainer {
   private let folder: RunFolder
   private let seed: UInt64
   let optimizer: Optimizer
+  let split: SequenceSplit
   let batches: SequenceBatches
   let maker: BatchMaker
+  /// Batches that are made before they are asked for; 0 makes each on the training thread. Changes no result.
+  var batchesAhead = 2
+  private lazy var feed = BatchFeed(batches, maker, ahead: batchesAhead)
   var progress = Progress()
   private let description: ModelDescription
   let validationUsers: [Int]
@@ -61,16 +65,17 @@ public final class Trainer {
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)
-    batches = SequenceBatches(
-      LeaveOneOut(data), batchSize: all.integer("batch"), maxLength: model.longestHistory, seed: seed, alignment: model.positionAlignment,
-      window: HistoryWindow(rawValue: all.choice("window")) ?? .newest)
+    split = SequenceSplit(data)
+    batches = SequenceBatches(split, try TrainingPlan.batchRules(all, model), seed: seed)
     maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed)
-    validationUsers = Trainer.draw(LeaveOneOut(data).evaluatedUsers, all.integer("validation-users"), seed: seed)
-    guard batches.batchesPerEpoch > 0 else {
+    validationUsers = Trainer.draw(split.evaluatedUsers(.validation), all.integer("validation-users"), seed: seed)
+    guard batches.trainingUserCount > 0 else {
       throw TrainingError.data(
-        problem: "no user has two events to train on", advice: "give the log more events a user (two are held out for evaluation)")
+        problem: "no user has two events to train on under the split \(split.rule.words)",
+        advice: "give the log more events a user, or prepare it with another --split or --split-ratio")
     }
-    try checkStepMemory(model, all, maker, tokens: batches.largestBatch, sequences: min(batches.batchSize, batches.trainingUserCount))
+    let largest = batches.largestBatch
+    try checkStepMemory(model, all, maker, tokens: largest.tokens, sequences: largest.users)
     if resume {
       progress = try Checkpoint.restore(try folder.openCheckpoint(), model, optimizer)
       history = folder.readHistory(epochs: progress.epoch)
@@ -101,7 +106,8 @@ public final class Trainer {
     var waited = Duration.zero
     let (firstTokens, firstBatch) = (progress.tokens, progress.batch)
     let every = knobs.integer("checkpoint-steps")
-    while progress.batch < batches.batchesPerEpoch {
+    let count = batches.batchCount(ofEpoch: progress.epoch)
+    while progress.batch < count {
       let waitStart = clock.now
       let batch = nextBatch(epoch: progress.epoch, index: progress.batch)
       waited += clock.now - waitStart
@@ -114,13 +120,13 @@ public final class Trainer {
       report(
         .step(
           StepRecord(
-            epoch: progress.epoch + 1, batch: progress.batch, batches: batches.batchesPerEpoch, step: progress.step, loss: loss,
+            epoch: progress.epoch + 1, batch: progress.batch, batches: count, step: progress.step, loss: loss,
             tokensPerSecond: rate)))
       if shouldStop() {
         try save()
         return false
       }
-      if every > 0, progress.batch < batches.batchesPerEpoch, progress.step % every == 0 { try save() }
+      if every > 0, progress.batch < count, progress.step % every == 0 { try save() }
     }
     let seconds = (clock.now - start).seconds
     let record = EpochRecord(
@@ -131,8 +137,10 @@ public final class Trainer {
     return true
   }
 
+  /// The batch of a place: taken from the feed, which then makes the ones behind it, or made here.
   func nextBatch(epoch: Int, index: Int) -> TrainingBatch {
-    maker.make(batches.batch(epoch: epoch, index: index), step: progress.step)
+    guard batchesAhead > 0 else { return maker.make(batches.batch(epoch: epoch, index: index), step: progress.step) }
+    return feed.withBatch(at: BatchPlace(epoch: epoch, index: index, step: progress.step), maker.upload)
   }
 
   /// Forward, backward, update; returns the loss. The parameters are untouched when the loss is not finite.
@@ -162,9 +170,10 @@ public final class Trainer {
     if progress.epoch % knobs.integer("evaluate-every") == 0 || isLast {
       let metric = validationMetric()
       record.metric = metric
-      if metric > progress.bestMetric {
+      // Without a user to validate on, the latest is the best.
+      if (metric ?? .infinity) > progress.bestMetric {
         record.isBest = true
-        (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric, progress.epoch, 0)
+        (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric ?? -1, progress.epoch, 0)
       } else {
         progress.evaluationsWithoutGain += 1
       }
@@ -178,10 +187,10 @@ public final class Trainer {
     report(.epoch(record))
   }
 
-  /// NDCG@10; without any user to evaluate, 0, so that the first epoch is the best.
-  private func validationMetric() -> Double {
-    guard !validationUsers.isEmpty else { return 0 }
-    let positions = rankPositions(of: model, on: data, .validation, users: validationUsers)
+  /// NDCG@10; nil without any user to evaluate.
+  private func validationMetric() -> Double? {
+    guard !validationUsers.isEmpty else { return nil }
+    let positions = rankPositions(of: model, on: split, .validation, users: validationUsers)
     return positions.reduce(0) { $0 + NDCG.value(at: 10, $1) } / Double(positions.count)
   }
 

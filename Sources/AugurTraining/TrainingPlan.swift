@@ -1,4 +1,5 @@
 // The knobs of the training loop, beside those of the model.
+import AugurEvents
 public import AugurModels
 import AugurTensors
 import Glibc
@@ -8,6 +9,8 @@ public enum TrainingPlan {
   public static let knobs: [Hyperparameter] = [
     .integer("epochs", 100, in: 1...1_000_000, "passes over the training data at most"),
     .integer("batch", 128, in: 1...65_536, "B, users of one step"),
+    .integer("batch-tokens", 0, in: 0...2_000_000_000, "a batch ends before the user whose events would exceed this; 0: after `batch` users"),
+    .choice("shuffle", "users", of: UserShuffle.allCases.map(\.rawValue), "blocks: neighbours in the file stay near, for data sets beyond the memory"),
     .choice("window", "newest", of: ["newest", "random"], "part of a history longer than `length` that an epoch reads"),
     .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
     .real("learning-rate", 0.001, in: 1e-9...10, "step size after warm-up"),
@@ -25,6 +28,17 @@ public enum TrainingPlan {
     .integer("validation-users", 0, in: 0...1_000_000_000, "users of one evaluation, drawn once by the seed; 0: all"),
     .integer("checkpoint-steps", 0, in: 0...1_000_000_000, "steps between checkpoints inside an epoch; 0: at its end only"),
   ]
+
+  /// How histories become the batches of a plan.
+  static func batchRules(_ h: Hyperparameters, _ model: any SequenceModel) throws(ModelError) -> BatchRules {
+    let (tokens, length) = (h.integer("batch-tokens"), model.longestHistory)
+    guard tokens == 0 || tokens >= length else {
+      throw .badCombination("hyper-parameter 'batch-tokens': expected 0 or at least length=\(length), got \(tokens)")
+    }
+    return BatchRules(
+      size: h.integer("batch"), length: length, tokens: tokens, alignment: model.positionAlignment,
+      window: HistoryWindow(rawValue: h.choice("window")) ?? .newest, shuffle: UserShuffle(rawValue: h.choice("shuffle")) ?? .users)
+  }
 
   /// The learning rate of `step` (from 1) of `steps`.
   static func learningRate(_ h: Hyperparameters, step: Int, steps: Int) -> Float {

@@ -29,7 +29,12 @@ struct BenchEpoch: ParsableCommand {
     let shape = BenchShape(length: length, dim: dim, heads: heads, blocks: blocks, batch: batch, negatives: negatives)
     let trainer = try makeBenchTrainer(shape, dataset, device)
     var passes: [(seconds: Double, tokens: Int)] = []
-    for pass in 0..<epochs { passes.append(try trainer.timedEpoch(warmUp: pass == 0 ? warmup : 0)) }
+    var allocations = 0
+    for pass in 0..<epochs {
+      let before = trainer.allocations
+      passes.append(try trainer.timedEpoch(warmUp: pass == 0 ? warmup : 0))
+      allocations = trainer.allocations - before
+    }
     let median = passes.sorted { $0.seconds < $1.seconds }[passes.count / 2]
     let rate = Double(median.tokens) / median.seconds
     if json {
@@ -37,6 +42,7 @@ struct BenchEpoch: ParsableCommand {
         "op": "epoch", "device": "\(device)", "length": length, "dim": dim, "heads": heads, "blocks": blocks, "batch": batch,
         "negatives": negatives, "threads": ThreadPool.shared.threads, "steps": trainer.batchesPerEpoch, "events": median.tokens,
         "seconds": number(median.seconds, digits: 4), "tokens_per_second": number(rate, digits: 0),
+        "allocations": allocations,
       ])
     } else {
       let seconds = decimal(median.seconds, places: 3)

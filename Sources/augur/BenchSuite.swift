@@ -36,7 +36,8 @@ struct BenchSuite: ParsableCommand {
       return events
     }
     try stage("prepare", log, "events/s") {
-      try prepareDataset(input: folder + "/log.csv", output: folder + "/data")
+      try prepareDataset(
+        input: folder + "/log.csv", output: folder + "/data", options: PrepareOptions(split: SplitOptions(.leaveOneOut)))
       return events
     }
     try FileManager.default.removeItem(atPath: folder + "/log.csv")

@@ -27,15 +27,19 @@ struct Evaluate: ParsableCommand {
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let model = try loadModel(folder, device: try place.open())
     let systems = try evaluateSystems(settings.model, model, dataset, split, batch: batch)
-    let protocolLine = protocolText(split, users: systems[0].report.userCount, data: dataset)
+    let division = SequenceSplit(dataset)
+    let protocolLine = protocolText(split, users: systems[0].report.userCount, split: division)
+    let unseen = unseenTargetShare(division, split, users: division.evaluatedUsers(split))
     if json {
       var line = metricsJSON(systems[0].report)
       line["model"] = settings.model
       line["protocol"] = protocolLine
+      line["unseen_targets"] = number(unseen)
       line["baselines"] = Dictionary(uniqueKeysWithValues: systems.dropFirst().map { ($0.name, metricsJSON($0.report)) })
       return printJSON(line)
     }
     print(protocolLine)
+    if unseen > 0 { print("\(decimal(unseen * 100, places: 1)) % of the targets are items that no training event shows") }
     for (name, report) in systems {
       let values = ["HR@10", "NDCG@10", "MRR@10"].compactMap { report[$0] }.map {
         "\($0.name) \(decimal($0.mean, places: 4)) [\(decimal($0.interval.lower, places: 4)), \(decimal($0.interval.upper, places: 4))]"
@@ -57,17 +61,18 @@ func loadModel(_ folder: RunFolder, device: Device) throws -> any SequenceModel 
 func evaluateSystems(
   _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, batch: Int = 128
 ) throws -> [(name: String, report: RankingReport)] {
-  let users = LeaveOneOut(data).evaluatedUsers
+  let split = SequenceSplit(data)
+  let users = split.evaluatedUsers(part)
   guard !users.isEmpty else {
-    throw UserMistake("\(data.path): no user has the three events that an evaluation needs")
+    throw UserMistake("\(data.path): no user to evaluate on: none has \(split.targetRule(part)); prepare the log with another --split")
   }
   let cutoffs = [5, 10, 20]
-  var systems = [(name, RankingReport(positions: rankPositions(of: model, on: data, part, users: users, batch: batch), cutoffs: cutoffs))]
-  let (offsets, items) = LeaveOneOut(data).trainingHistories()
+  var systems = [(name, RankingReport(positions: rankPositions(of: model, on: split, part, users: users, batch: batch), cutoffs: cutoffs))]
+  let (offsets, items) = split.trainingHistories()
   items.withUnsafeBufferPointer { items in
     let histories = Histories(offsets: offsets, items: items, itemCount: data.itemCount)
     func add(_ name: String, _ scorer: some Scorer) {
-      systems.append((name, RankingReport(positions: rankPositions(of: scorer, on: data, part, users: users), cutoffs: cutoffs)))
+      systems.append((name, RankingReport(positions: rankPositions(of: scorer, on: split, part, users: users), cutoffs: cutoffs)))
     }
     add("popularity", Popularity(histories))
     add("markov", MarkovChain(histories))

@@ -4,7 +4,7 @@ import AugurCompute
 public import AugurEvents
 
 extension LogFormat: ExpressibleByArgument {}
-extension DatasetSplit: ExpressibleByArgument {}
+extension SplitKind: ExpressibleByArgument {}
 
 struct Prepare: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -17,8 +17,15 @@ struct Prepare: ParsableCommand {
   @Option(help: "Folder to write; appears complete or not at all.") var output: String
   @Option(help: "events, pairs or sequences.") var format: LogFormat = .events
   @Option(help: "Names of columns: user=...,item=...,time=...,name=...") var columns: String?
-  @Option(help: "leave-one-out: the last event of a user is for test, the second last for validation.")
-  var split: DatasetSplit = .leaveOneOut
+  @Option(
+    help: """
+      time: training before a moment, validation before a second one, test after it; the default for logs with times. \
+      user: at two places of each user's events. leave-one-out: the last event of a user tests, the second last \
+      validates; the default for other logs. random: users are drawn.
+      """)
+  var split: SplitKind?
+  @Option(help: "Shares of training, validation and test of time, user and random.") var splitRatio = "70:15:15"
+  @Option(help: "Seed of random.") var splitSeed: UInt64 = 1
   @Flag(help: "Add the log to the data set at OUTPUT, such as a new day; the result is that of preparing all at once.") var append = false
   @Option(help: "Threads that read and sort; the data set does not depend on it.") var threads: Int?
   @Option(help: "Memory to stay within, such as 512MiB or 4GiB; half of what is free without it.") var memory: MemorySize?
@@ -28,7 +35,10 @@ struct Prepare: ParsableCommand {
     let clock = ContinuousClock()
     let start = clock.now
     let mapped = try columns.map { text throws(EventsError) in try LogColumns(parsing: text) } ?? LogColumns()
-    var options = PrepareOptions(format: format, columns: mapped, split: split)
+    guard let ratio = SplitRatio(parsing: splitRatio) else {
+      throw UserMistake("--split-ratio: expected three whole numbers such as 70:15:15, the first above 0, got '\(splitRatio)'")
+    }
+    var options = PrepareOptions(format: format, columns: mapped, split: SplitOptions(split, ratio: ratio, seed: splitSeed))
     options.append = append
     if let threads {
       guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
@@ -39,16 +49,25 @@ struct Prepare: ParsableCommand {
       options.memory = memory.bytes
     }
     let made = try prepareDataset(inputs: input, output: output, options: options)
+    if let warning = splitWarning(made) { writeError("augur: \(warning)\n") }
     let seconds = (clock.now - start) / .seconds(1)
     if json {
       printJSON([
         "users": made.users, "items": made.items, "events": made.events, "rows": made.rows, "dropped": made.dropped,
-        "fingerprint": made.fingerprint, "seconds": number(seconds), "rows_per_second": number(Double(made.rows) / seconds, digits: 0),
+        "fingerprint": made.fingerprint, "split": made.split.words, "seconds": number(seconds), "rows_per_second": number(Double(made.rows) / seconds, digits: 0),
       ])
     } else {
       print("\(output): \(made.users) users, \(made.items) items, \(made.events) events in \(decimal(seconds, places: 2)) s")
+      print("split: \(made.split.words)")
       for (reason, count) in made.dropped.sorted(by: { $0.key < $1.key }) where count > 0 { print("dropped \(count): \(reason)") }
     }
+  }
+
+  /// What a number measured on this split cannot promise.
+  private func splitWarning(_ made: DatasetDescription) -> String? {
+    if split == nil, made.split == .leaveOneOut { return "the log has no times to split at: leave-one-out, by the order of the rows" }
+    guard made.split == .leaveOneOut else { return nil }
+    return "leave-one-out lets the future of other users into training" + (made.hasTimestamps ? "; --split time does not" : "")
   }
 }
 

@@ -28,7 +28,7 @@ struct ReportCommand: ParsableCommand {
     var sections: [Report.Section] = [
       .table(
         Report.Table.metrics(
-          heading: "Test metrics", note: protocolText(.test, users: systems[0].report.userCount, data: dataset),
+          heading: "Test metrics", note: protocolText(.test, users: systems[0].report.userCount, split: SequenceSplit(dataset)),
           systems: systems, metrics: ["HR@10", "NDCG@10", "MRR@10"], highlighted: settings.model, bestAchievable: best))
     ]
     if !history.isEmpty {
@@ -69,7 +69,7 @@ struct ReportCommand: ParsableCommand {
   private func examples(_ dataset: Dataset, _ folder: RunFolder, _ device: Device) throws -> [Report.Section] {
     let recommender = try Recommender(try folder.openModel(), device: device)
     func label(_ item: Int) -> String { dataset.itemName(item) ?? dataset.itemID(item) }
-    return LeaveOneOut(dataset).evaluatedUsers.prefix(3).map { user in
+    return SequenceSplit(dataset).evaluatedUsers(.test).prefix(3).map { user in
       let history = Array(dataset.history(user))
       let next = recommender.suggestions(after: history, top: 5).map { "next: \(label($0.item))" }
       return .list(

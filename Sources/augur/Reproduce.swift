@@ -33,12 +33,14 @@ struct Reproduce: ParsableCommand {
     let input = root + "/" + recipe.file
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try prepareDataset(
-      input: input, output: folder + "/data", options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs))
+      input: input, output: folder + "/data",
+      options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs, split: SplitOptions(.leaveOneOut)))
     let dataset = try Dataset(path: folder + "/data")
     let trainer = try train(recipe, dataset, folder + "/run")
     let model = try loadModel(RunFolder(folder + "/run"), device: try place.open())
-    let users = LeaveOneOut(dataset).evaluatedUsers
-    let report = RankingReport(positions: rankPositions(of: model, on: dataset, .test, users: users), cutoffs: [5, 10, 20])
+    let split = SequenceSplit(dataset)
+    let users = split.evaluatedUsers(.test)
+    let report = RankingReport(positions: rankPositions(of: model, on: split, .test, users: users), cutoffs: [5, 10, 20])
     try show(recipe, report, trainer, dataset, sha: try sha256(ofFile: input), seconds: (clock.now - start) / .seconds(1))
   }
 
@@ -58,7 +60,7 @@ struct Reproduce: ParsableCommand {
   private func show(
     _ recipe: Recipe, _ report: RankingReport, _ trainer: Trainer, _ dataset: Dataset, sha: String, seconds: Double
   ) throws {
-    let protocolLine = protocolText(.test, users: report.userCount, data: dataset)
+    let protocolLine = protocolText(.test, users: report.userCount, split: SequenceSplit(dataset))
     if json {
       var line = metricsJSON(report)
       var published: [String: Any] = Dictionary(uniqueKeysWithValues: recipe.published.map { ($0.metric, $0.value) })

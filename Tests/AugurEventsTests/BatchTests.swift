@@ -8,30 +8,30 @@ import Testing
 @Suite struct BatchTests {
   let folder = TestFolder()
 
-  private func split() throws -> LeaveOneOut {
+  private func split() throws -> SequenceSplit {
     var text = ""
     for user in 0..<37 {
       text += "u\(user)"
       for event in 0..<1 + user % 11 { text += " i\((user * 5 + event * event + event * 3) % 29)" }
       text += "\n"
     }
-    return LeaveOneOut(try folder.dataset(text, .sequences))
+    return SequenceSplit(try folder.dataset(text, .sequences))
   }
 
   @Test func leaveOneOut() throws {
-    let split = LeaveOneOut(try folder.dataset("a 1 2 3 4\nb 1 2\n", .sequences))
+    let split = SequenceSplit(try folder.dataset("a 1 2 3 4\nb 1 2\n", .sequences))
     func ids(_ indices: some Sequence<Int32>) -> [String] { indices.map { split.dataset.itemID(Int($0)) } }
     #expect(ids(split.trainingHistory(0)) == ["1", "2"] && ids(split.trainingHistory(1)) == ["1", "2"])
     let validation = try #require(split.example(0, .validation))
     #expect(ids(validation.history) == ["1", "2"] && ids([validation.target]) == ["3"])
     let test = try #require(split.example(0, .test))
     #expect(ids(test.history) == ["1", "2", "3"] && ids([test.target]) == ["4"])
-    #expect(split.example(1, .test) == nil && split.evaluatedUsers == [0])
+    #expect(split.example(1, .test) == nil && split.evaluatedUsers(.test) == [0])
   }
 
   @Test(arguments: [1, 4, 100]) func everyTransitionOnce(batchSize: Int) throws {
     let split = try split()
-    let batches = SequenceBatches(split, batchSize: batchSize, maxLength: 20, seed: 3)
+    let batches = SequenceBatches(split, BatchRules(size: batchSize, length: 20), seed: 3)
     for epoch in 0..<3 {
       var seen: [Int32: [(Int32, Int32)]] = [:]
       for index in 0..<batches.batchesPerEpoch {
@@ -57,30 +57,30 @@ import Testing
 
   @Test func pureFunctionOfItsPlace() throws {
     let split = try split()
-    let first = SequenceBatches(split, batchSize: 4, maxLength: 3, seed: 9)
+    let first = SequenceBatches(split, BatchRules(size: 4, length: 3), seed: 9)
     let places = (0..<3).flatMap { epoch in (0..<first.batchesPerEpoch).map { (epoch, $0) } }
     let all = places.map { first.batch(epoch: $0.0, index: $0.1) }
-    let second = SequenceBatches(split, batchSize: 4, maxLength: 3, seed: 9)
+    let second = SequenceBatches(split, BatchRules(size: 4, length: 3), seed: 9)
     for (place, batch) in zip(places, all).reversed() { #expect(second.batch(epoch: place.0, index: place.1) == batch) }
     #expect(all.prefix(first.batchesPerEpoch).reduce(0) { $0 + $1.inputs.count } == first.transitionsPerEpoch)
-    let other = SequenceBatches(split, batchSize: 4, maxLength: 3, seed: 10)
+    let other = SequenceBatches(split, BatchRules(size: 4, length: 3), seed: 10)
     #expect(other.batch(epoch: 0, index: 0) != all[0] && all[0].users != all[first.batchesPerEpoch].users)
     #expect(all.allSatisfy { $0.positions.allSatisfy { (0..<3).contains($0) } })
   }
 
   @Test func alignments() throws {
-    let split = LeaveOneOut(try folder.dataset("a 1 2 3 4 5\n", .sequences))
-    let right = SequenceBatches(split, batchSize: 1, maxLength: 5, seed: 0).batch(epoch: 0, index: 0)
-    let left = SequenceBatches(split, batchSize: 1, maxLength: 5, seed: 0, alignment: .left).batch(epoch: 0, index: 0)
+    let split = SequenceSplit(try folder.dataset("a 1 2 3 4 5\n", .sequences))
+    let right = SequenceBatches(split, BatchRules(size: 1, length: 5), seed: 0).batch(epoch: 0, index: 0)
+    let left = SequenceBatches(split, BatchRules(size: 1, length: 5, alignment: .left), seed: 0).batch(epoch: 0, index: 0)
     #expect(right.positions == [3, 4] && left.positions == [0, 1])
   }
 
   @Test func randomWindowsReachEveryTransition() throws {
     let history = (1...40).map(String.init)
-    let split = LeaveOneOut(try folder.dataset("a " + history.joined(separator: " ") + "\nb 1 2 3 4 5\n", .sequences))
+    let split = SequenceSplit(try folder.dataset("a " + history.joined(separator: " ") + "\nb 1 2 3 4 5\n", .sequences))
     let row = Array(split.trainingHistory(0))
     let next = Dictionary(uniqueKeysWithValues: zip(row, row.dropFirst()))
-    let batches = SequenceBatches(split, batchSize: 2, maxLength: 6, seed: 4, window: .random)
+    let batches = SequenceBatches(split, BatchRules(size: 2, length: 6, window: .random), seed: 4)
     var targets: Set<Int32> = []
     for epoch in 0..<200 {
       let batch = batches.batch(epoch: epoch, index: 0)
@@ -135,11 +135,11 @@ import Testing
   @Test func bestScoreIsFarAbovePopularity() throws {
     let path = "\(folder.path)/log.csv"
     let truth = try SyntheticLog(events: 20_000, users: 1000, items: 1000, seed: 1).write(to: path)
-    try prepareDataset(input: path, output: "\(folder.path)/data")
-    let split = LeaveOneOut(try Dataset(path: "\(folder.path)/data"))
+    try prepareDataset(input: path, output: "\(folder.path)/data", options: PrepareOptions(split: SplitOptions(.leaveOneOut)))
+    let split = SequenceSplit(try Dataset(path: "\(folder.path)/data"))
     let counts = split.trainingCounts()
     var hits = 0
-    for user in split.evaluatedUsers {
+    for user in split.evaluatedUsers(.test) {
       guard let (history, target) = split.example(user, .test) else { continue }
       let seen = Set(history)
       let better = counts.indices.count { counts[$0] > counts[Int(target)] && !seen.contains(Int32($0)) }

@@ -156,8 +156,8 @@ private let header = "user_id,item_id,timestamp\n"
 
   @Test func oneUserOneItem() throws {
     let data = try folder.dataset("u i\n", .pairs)
-    let split = LeaveOneOut(data)
-    #expect(split.evaluatedUsers.isEmpty && split.example(0, .test) == nil)
-    #expect(SequenceBatches(split, batchSize: 2, maxLength: 4, seed: 1).batchesPerEpoch == 0)
+    let split = SequenceSplit(data)
+    #expect(split.evaluatedUsers(.test).isEmpty && split.example(0, .test) == nil)
+    #expect(SequenceBatches(split, BatchRules(size: 2, length: 4), seed: 1).batchesPerEpoch == 0)
   }
 }

@@ -28,9 +28,11 @@ final class TestFolder: Sendable {
   var entries: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 
   /// A data set made of the text.
-  func dataset(_ text: String, _ format: LogFormat = .events, columns: LogColumns = LogColumns()) throws -> Dataset {
+  func dataset(
+    _ text: String, _ format: LogFormat = .events, columns: LogColumns = LogColumns(), split: SplitOptions = SplitOptions()
+  ) throws -> Dataset {
     let log = write("log.txt", text)
-    try prepareDataset(input: log, output: "\(path)/data", options: PrepareOptions(format: format, columns: columns))
+    try prepareDataset(input: log, output: "\(path)/data", options: PrepareOptions(format: format, columns: columns, split: split))
     return try Dataset(path: "\(path)/data")
   }
 }

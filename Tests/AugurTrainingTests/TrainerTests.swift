@@ -9,19 +9,6 @@ import AugurTraining
 import Foundation
 import Testing
 
-/// A folder of its own for each test, removed at the end.
-private final class Scratch {
-  let path = NSTemporaryDirectory() + "/augur-test-" + UUID().uuidString
-  init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func dataset(events: Int = 6000, items: Int = 120) throws -> Dataset {
-    try SyntheticLog(events: events, users: events / 15, items: items, seed: 3).write(to: path + "/log.csv")
-    try prepareDataset(input: path + "/log.csv", output: path + "/data")
-    return try Dataset(path: path + "/data")
-  }
-}
-
 private func makeTrainer(
   _ data: Dataset, _ output: String, model: String = "esasrec", epochs: Int = 3, resume: Bool = false, device: Device = .cpu,
   extra: [String: String] = [:]
@@ -52,12 +39,13 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     let data = try scratch.dataset(events: 30_000, items: 400)
     let trainer = try makeTrainer(data, scratch.path + "/run", model: model, epochs: 15)
     #expect(try trainer.run() == .finished)
-    let users = LeaveOneOut(data).evaluatedUsers
-    let (offsets, items) = LeaveOneOut(data).trainingHistories()
+    let split = SequenceSplit(data)
+    let users = split.evaluatedUsers(.test)
+    let (offsets, items) = split.trainingHistories()
     let popular = items.withUnsafeBufferPointer {
-      rankPositions(of: Popularity(Histories(offsets: offsets, items: $0, itemCount: data.itemCount)), on: data, .test, users: users)
+      rankPositions(of: Popularity(Histories(offsets: offsets, items: $0, itemCount: data.itemCount)), on: split, .test, users: users)
     }
-    let ours = RankingReport(positions: rankPositions(of: trainer.model, on: data, .test, users: users), cutoffs: [10])
+    let ours = RankingReport(positions: rankPositions(of: trainer.model, on: split, .test, users: users), cutoffs: [10])
     let theirs = RankingReport(positions: popular, cutoffs: [10])
     let (a, b) = (try #require(ours["NDCG@10"]).mean, try #require(theirs["NDCG@10"]).mean)
     #expect(a > 1.2 * b, "\(model) \(a), popularity \(b)")
@@ -69,10 +57,11 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     let data = try scratch.dataset()
     let trainer = try makeTrainer(data, scratch.path + "/run", epochs: 1)
     _ = try trainer.run()
-    let users = LeaveOneOut(data).evaluatedUsers
-    let whole = rankPositions(of: trainer.model, on: data, .test, users: users, batch: 1000)
+    let split = SequenceSplit(data)
+    let users = split.evaluatedUsers(.test)
+    let whole = rankPositions(of: trainer.model, on: split, .test, users: users, batch: 1000)
     for batch in [1, 7, 128] {
-      #expect(rankPositions(of: trainer.model, on: data, .test, users: users, batch: batch) == whole)
+      #expect(rankPositions(of: trainer.model, on: split, .test, users: users, batch: batch) == whole)
     }
   }
 
@@ -126,7 +115,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
 
   @Test func batchSizesAreKnownWithoutMakingTheBatches() throws {
     let scratch = try Scratch()
-    let batches = SequenceBatches(LeaveOneOut(try scratch.dataset()), batchSize: 64, maxLength: 9, seed: 4)
+    let batches = SequenceBatches(SequenceSplit(try scratch.dataset()), BatchRules(size: 64, length: 9), seed: 4)
     for epoch in 0..<3 {
       let made = (0..<batches.batchesPerEpoch).map { batches.batch(epoch: epoch, index: $0).inputs.count }
       #expect(batches.batchTokens(epoch: epoch) == made)

@@ -29,7 +29,7 @@ check() {
 }
 
 check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
-check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data"
+check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data" --split leave-one-out
 train="$augur train --data $dir/data --model esasrec --set epochs=3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
 check train $train --output "$dir/run"
 check evaluate "$augur" evaluate --run "$dir/run" --json
@@ -83,7 +83,7 @@ mistake "no such data set" "nodata" "$augur" train --data "$dir/nodata" --model 
 mistake "run exists" "resume" $train --output "$dir/run"
 mistake "resume with other knobs" "dropout" $train --output "$dir/run" --resume --set dropout=0.7
 check "another data set" "$augur" synth --events 4000 --users 250 --items 90 --seed 3 --output "$dir/other.csv"
-check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/other"
+check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/other" --split leave-one-out
 mistake "run of another data set" "not the data set" "$augur" evaluate --run "$dir/run" --data "$dir/other"
 mistake "unknown user" "nobody" "$augur" recommend --run "$dir/run" --user nobody
 mistake "unknown items" "history" "$augur" recommend --run "$dir/run" --history x,y
@@ -113,6 +113,8 @@ none() { "$@" --json >"$dir/lines" && [ "$(grep -c '"allocations":0' "$dir/lines
 check "a training step allocates nothing" none "$augur" bench train-step --items 200 --length 30 --dim 32 --batch 16 --steps 5
 check "sampled loss allocates nothing" none "$augur" bench train-step --items 200 --length 30 --batch 16 --loss sampled --negatives 50
 check "an answer allocates nothing" none "$augur" bench infer --items 500 --length 60 --requests 20
+# Batches made beside the steps must not make memory depend on timing: every history is longer than 3 events, so epochs are alike.
+check "an epoch allocates nothing" none "$augur" bench epoch --data "$dir/data" --length 3 --dim 16 --batch 25 --epochs 3
 # One core, by affinity and by the usual variable: it runs there, on one thread.
 one() { "$@" --json | grep -q '"threads":1'; }
 check "one core by affinity" one taskset -c 0 "$augur" bench train-step --items 50 --length 10 --batch 4 --steps 2
@@ -147,6 +149,25 @@ mistake "bench page of nothing" "noresults" "$augur" bench page "$dir/noresults"
 mistake "bench page of another file" "log.csv:1" "$augur" bench page "$dir/log.csv" --output "$dir/none"
 mistake "bench page without a summary" "no summary" "$augur" bench page "$dir/onlyops" --output "$dir/none"
 mistake "bench ingest without a file" "nofile" "$augur" bench ingest "$dir/nofile"
+
+# Splits: the default, each by name, and what they refuse.
+said() { "$@" >"$dir/out" 2>"$dir/said" && grep -q -- "$keys" "$dir/out" "$dir/said"; }
+keys='split: global time 70:15:15, training before 20' check "split by time" said "$augur" prepare --input "$dir/log.csv" --output "$dir/time"
+keys='each user.s events 8:1:1' check "split by user" said "$augur" prepare --input "$dir/log.csv" --output "$dir/byuser" --split user --split-ratio 8:1:1
+keys='users drawn 70:15:15 by seed 4' check "split at random" said "$augur" prepare --input "$dir/log.csv" --output "$dir/drawn" --split random --split-seed 4
+keys='the future of other users' check "leave-one-out warns" said "$augur" prepare --input "$dir/log.csv" --output "$dir/loo" --split leave-one-out
+printf 'a x\na y\na z\n' >"$dir/pairs.txt"
+keys='no times to split at' check "no times" said "$augur" prepare --input "$dir/pairs.txt" --format pairs --output "$dir/pairs"
+mistake "split by time without times" "no times" "$augur" prepare --input "$dir/pairs.txt" --format pairs --output "$dir/none" --split time
+mistake "split ratio" "70:15:15" "$augur" prepare --input "$dir/log.csv" --output "$dir/none" --split-ratio 70:30
+mistake "unknown split" "leave-one-out" "$augur" prepare --input "$dir/log.csv" --output "$dir/none" --split folds
+mistake "run of another split" "not the data set" "$augur" evaluate --run "$dir/run" --data "$dir/time"
+for split in time byuser drawn; do
+  check "train on $split" "$augur" train --data "$dir/$split" --model esasrec --output "$dir/run-$split" --set epochs=1 --set dim=16 \
+    --set batch-tokens=400 --set shuffle=blocks
+  keys='"protocol":".*\(70:15:15\|8:1:1\).*"unseen_targets":' check "evaluate on $split" has "$augur" evaluate --run "$dir/run-$split" --json
+done
+mistake "too few tokens a batch" "batch-tokens" $train --output "$dir/none" --set batch-tokens=19
 
 # A folder that a killed prepare left beside its output goes with the next one.
 mkdir "$dir/swept.tmp-999999999" && touch "$dir/swept.tmp-999999999/.sequences.safetensors.tmp-999999999-0"

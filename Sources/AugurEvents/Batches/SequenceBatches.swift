@@ -1,119 +1,242 @@
-// Jagged batches: T rows, offsets [B + 1], no padding. A batch is a pure function of (seed, epoch, index).
+// The training batches of a data set. A batch is a pure function of (seed, epoch, index).
 public import AugurTensors
+import Glibc
 import Synchronization
 
 /// Which part of a training history longer than L + 1 events an epoch reads: the newest, or one that ends anywhere.
 public enum HistoryWindow: String, Sendable, CaseIterable { case newest, random }
 
-/// A training batch, longest history first: row t predicts `targets[t]` from the inputs of its user up to t.
-public struct SequenceBatch: Sendable, Equatable {
-  public var users: [Int32] = []  // [B]
-  public var offsets: [Int32] = [0]  // [B + 1]
-  public var inputs: [Int32] = []  // [T]
-  public var targets: [Int32] = []  // [T]
-  public var positions: [Int32] = []  // [T], in 0..<L
+/// How histories become batches.
+public struct BatchRules: Sendable {
+  /// B, users of a batch; not used where `tokens` closes the batches.
+  public var size: Int
+  /// A batch ends before the user whose rows would exceed this number; 0: after B users.
+  public var tokens: Int
+  /// L, the most inputs of a user.
+  public var length: Int
+  public var alignment: PositionAlignment
+  public var window: HistoryWindow
+  public var shuffle: UserShuffle
 
-  public init() {}
+  public init(
+    size: Int, length: Int, tokens: Int = 0, alignment: PositionAlignment = .right, window: HistoryWindow = .newest,
+    shuffle: UserShuffle = .users
+  ) {
+    (self.size, self.length, self.tokens) = (size, length, tokens)
+    (self.alignment, self.window, self.shuffle) = (alignment, window, shuffle)
+  }
 }
 
 /// The training batches of every epoch. Users with fewer than 2 training events have nothing to predict and are left
 /// out.
 public final class SequenceBatches: Sendable {
-  public let split: LeaveOneOut
-  public let batchSize: Int
-  public let maxLength: Int
+  public let split: SequenceSplit
+  public let rules: BatchRules
   public let seed: UInt64
-  public let alignment: PositionAlignment
-  public let window: HistoryWindow
-  private let users: [Int32]
-  private let order = Mutex<(epoch: Int, users: [Int32])?>(nil)
+  private let counts: [Int32]  // training events of each user of the data set
+  private let source: EpochOrder.Source
+  private let orders = Mutex(Orders())
 
-  /// `maxLength` is L, the most inputs of a user. Precondition: both sizes positive, and B x L below 2^31.
-  public init(
-    _ split: LeaveOneOut, batchSize: Int, maxLength: Int, seed: UInt64, alignment: PositionAlignment = .right,
-    window: HistoryWindow = .newest
-  ) {
-    checkSizes(batchSize, maxLength)
-    (self.split, self.batchSize, self.maxLength) = (split, batchSize, maxLength)
-    (self.seed, self.alignment, self.window) = (seed, alignment, window)
-    users = (0..<Int32(split.dataset.userCount)).filter { split.trainingCount(Int($0)) >= 2 }
+  /// The epoch that is read, and the one that is made ready beside it.
+  private struct Orders {
+    var current: EpochOrder?
+    var next: EpochOrder?
+    var spare: [Int32] = []
+    /// Batches of the latest epochs.
+    var batchCounts: [(epoch: Int, count: Int)] = []
+    var announced: (epoch: Int, window: Int) = (-1, -1)
+  }
+
+  /// Precondition: B and L positive, B x L below 2^31, `tokens` 0 or in L..<2^31.
+  public convenience init(_ split: SequenceSplit, _ rules: BatchRules, seed: UInt64) {
+    self.init(split, rules, seed: seed, blocks: nil)
+  }
+
+  /// `blocks` are other sizes than those that fit the data.
+  init(_ split: SequenceSplit, _ rules: BatchRules, seed: UInt64, blocks: BlockSizes?) {
+    checkSizes(rules)
+    (self.split, self.rules, self.seed) = (split, rules, seed)
+    let counts = (0..<split.dataset.userCount).map { Int32(truncatingIfNeeded: split.trainingCount($0)) }
+    let users = counts.indices.lazy.filter { counts[$0] >= 2 }.map { Int32(truncatingIfNeeded: $0) }
+    let isByBlocks = rules.shuffle == .blocks
+    self.counts = counts
+    let trained = Array(users)
+    let events = isByBlocks ? trained.reduce(0) { $0 + Int(counts[Int($1)]) } : 0
+    source = EpochOrder.Source(
+      users: trained, rows: rules.tokens == 0 ? [] : counts.map { min($0 - 1, Int32(rules.length)) },
+      blocks: isByBlocks ? blocks ?? BlockSizes(users: trained.count, events: events) : nil, tokens: rules.tokens, seed: seed)
   }
 
   /// Users with something to learn from; 0 means that the data set is too small to train on.
-  public var trainingUserCount: Int { users.count }
-  public var batchesPerEpoch: Int { (users.count + batchSize - 1) / batchSize }
-  /// Transitions (T summed over an epoch's batches).
-  public var transitionsPerEpoch: Int {
-    users.reduce(0) { $0 + rowCount($1) }
+  public var trainingUserCount: Int { source.users.count }
+
+  /// Batches of the first epoch. Others have as many; where tokens close them, nearly as many.
+  public var batchesPerEpoch: Int { batchCount(ofEpoch: 0) }
+
+  /// Batches of an epoch.
+  public func batchCount(ofEpoch epoch: Int) -> Int {
+    guard rules.tokens > 0 else { return (source.users.count + rules.size - 1) / rules.size }
+    return orders.withLock { orders in
+      if let known = orders.batchCounts.last(where: { $0.epoch == epoch }) { return known.count }
+      bring(epoch, &orders)
+      return orders.current?.batchEnds.count ?? 0
+    }
   }
+
+  /// Transitions (T summed over an epoch's batches).
+  public var transitionsPerEpoch: Int { source.users.reduce(0) { $0 + rowCount($1) } }
 
   /// T of every batch of an epoch.
   public func batchTokens(epoch: Int) -> [Int] {
-    let shuffled = order(of: epoch)
-    return stride(from: 0, to: shuffled.count, by: batchSize).map { first in
-      shuffled[first..<min(shuffled.count, first + batchSize)].reduce(0) { $0 + rowCount($1) }
+    let count = batchCount(ofEpoch: epoch)
+    return orders.withLock { orders in
+      bring(epoch, &orders)
+      guard let order = orders.current else { return [] }
+      return (0..<count).map { index in order.users[range(of: index, order)].reduce(0) { $0 + rowCount($1) } }
     }
   }
 
-  /// T of the largest batch that a shuffle can make.
-  public var largestBatch: Int {
-    users.map(rowCount).sorted(by: >).prefix(batchSize).reduce(0, +)
+  /// T and B of the largest batches that a shuffle can make; they need not be of one batch.
+  public var largestBatch: (tokens: Int, users: Int) {
+    var ofLength = [Int](repeating: 0, count: rules.length + 1)
+    for user in source.users { ofLength[rowCount(user)] += 1 }
+    func most(_ lengths: some Sequence<Int>, users: Int, tokens: Int) -> (users: Int, tokens: Int) {
+      var (taken, rows) = (0, 0)
+      for length in lengths where length > 0 {
+        let fit = min(ofLength[length], users - taken, (tokens - rows) / length)
+        (taken, rows) = (taken + fit, rows + fit * length)
+      }
+      return (taken, rows)
+    }
+    guard rules.tokens > 0 else {
+      let most = most((0...rules.length).reversed(), users: rules.size, tokens: .max)
+      return (most.tokens, most.users)
+    }
+    return (min(rules.tokens, transitionsPerEpoch), most(0...rules.length, users: .max, tokens: rules.tokens).users)
   }
 
-  /// The batch at a place of the training run. Precondition: `epoch` >= 0, `index` in `0..<batchesPerEpoch`.
+  /// The batch at a place of the training run. Precondition: as `fill`.
   public func batch(epoch: Int, index: Int) -> SequenceBatch {
-    precondition(
-      epoch >= 0 && index >= 0 && index < batchesPerEpoch,
-      "SequenceBatches: expected a batch in 0..<\(batchesPerEpoch), got epoch \(epoch), index \(index)")
-    let shuffled = order(of: epoch)
-    let members = shuffled[index * batchSize..<min(users.count, (index + 1) * batchSize)]
-    let histories = members.map { (user: $0, history: trainingWindow(of: Int($0), epoch: epoch)) }
     var batch = SequenceBatch()
-    for row in longestFirst(histories.map(\.history.count)) {
-      let (user, history) = histories[row]
-      let count = history.count - 1
-      let first = alignment.first(count: count, length: maxLength)
-      batch.users.append(user)
-      batch.inputs.append(contentsOf: history.dropLast())
-      batch.targets.append(contentsOf: history.dropFirst())
-      batch.positions.append(contentsOf: Int32(first)..<Int32(first + count))
-      batch.offsets.append(Int32(batch.inputs.count))
-    }
+    fill(&batch, epoch: epoch, index: index)
     return batch
   }
 
-  private func rowCount(_ user: Int32) -> Int { min(split.trainingCount(Int(user)) - 1, maxLength) }
-
-  /// At most L + 1 events in a row of a user.
-  private func trainingWindow(of user: Int, epoch: Int) -> ArraySlice<Int32> {
-    let history = Array(split.trainingHistory(user))
-    let first = history.count - (maxLength + 1)
-    guard first > 0, window == .random else { return history.suffix(maxLength + 1) }
-    var random = RandomStream(seed: RandomStream.mix(seed &+ UInt64(epoch)), stream: UInt64(user))
-    return history[random.below(first + 1)...].prefix(maxLength + 1)
+  /// Puts the batch of a place into `batch`, whose memory is used again, and does a part of the next epoch's shuffle.
+  ///
+  /// Precondition: `epoch` >= 0, `index` in `0..<batchCount(ofEpoch: epoch)`.
+  public func fill(_ batch: inout SequenceBatch, epoch: Int, index: Int) {
+    let members = members(epoch: epoch, index: index)
+    // Longest first; equal lengths keep their order.
+    var keys: [UInt64] = []
+    keys.reserveCapacity(members.count)
+    for (place, user) in members.enumerated() {
+      keys.append(UInt64(rules.length - rowCount(user)) << 32 | UInt64(truncatingIfNeeded: place))
+    }
+    keys.sort()
+    batch.clear()
+    for key in keys {
+      let user = members[Int(key & 0xffff_ffff)]
+      let history = trainingWindow(of: user, epoch: epoch)
+      batch.append(user, history, first: rules.alignment.first(count: history.count - 1, length: rules.length))
+    }
   }
 
-  /// Fisher and Yates' shuffle with draws keyed by (seed, epoch); the last epoch asked for is kept.
-  private func order(of epoch: Int) -> [Int32] {
-    order.withLock { kept in
-      if let kept, kept.epoch == epoch { return kept.users }
-      var random = RandomStream(seed: seed, stream: UInt64(epoch))
-      var shuffled = users
-      for last in stride(from: shuffled.count - 1, to: 0, by: -1) { shuffled.swapAt(last, random.below(last + 1)) }
-      kept = (epoch, shuffled)
-      return shuffled
+  private func rowCount(_ user: Int32) -> Int { min(Int(counts[Int(user)]) - 1, rules.length) }
+
+  private func range(of index: Int, _ order: EpochOrder) -> Range<Int> {
+    guard rules.tokens > 0 else { return index * rules.size..<min(source.users.count, (index + 1) * rules.size) }
+    return (index == 0 ? 0 : order.batchEnds[index - 1])..<order.batchEnds[index]
+  }
+
+  private func members(epoch: Int, index: Int) -> [Int32] {
+    orders.withLock { orders in
+      bring(epoch, &orders)
+      guard let order = orders.current else { return [] }
+      let count = rules.tokens > 0 ? order.batchEnds.count : (source.users.count + rules.size - 1) / rules.size
+      precondition(
+        epoch >= 0 && index >= 0 && index < count,
+        "SequenceBatches: expected a batch in 0..<\(count), got epoch \(epoch), index \(index)")
+      let range = range(of: index, order)
+      let members = Array(order.users[range])
+      announce(range.lowerBound, order, &orders.announced)
+      // Half of the epoch's batches pay for the next shuffle.
+      if orders.next?.epoch != epoch + 1 {
+        orders.next = EpochOrder(source, epoch: epoch + 1, recycled: orders.spare)
+        orders.spare = []
+      }
+      orders.next?.advance((rules.tokens > 0 ? 4 : 2) * members.count + 64)
+      return members
+    }
+  }
+
+  /// Makes `epoch` the current one.
+  private func bring(_ epoch: Int, _ orders: inout Orders) {
+    guard orders.current?.epoch != epoch else { return }
+    let previous = orders.current
+    orders.current = nil
+    if orders.next?.epoch == epoch {
+      orders.current = orders.next
+      orders.next = nil
+      orders.spare = previous?.users ?? []
+    } else {
+      orders.current = EpochOrder(source, epoch: epoch)
+    }
+    orders.current?.complete()
+    if rules.tokens > 0 {
+      orders.batchCounts.append((epoch, orders.current?.batchEnds.count ?? 0))
+      // The first epoch's count is asked for at any time.
+      if orders.batchCounts.count > 8, let old = orders.batchCounts.firstIndex(where: { $0.epoch != 0 }) {
+        orders.batchCounts.remove(at: old)
+      }
+    }
+  }
+
+  /// At most L + 1 events in a row of a user.
+  private func trainingWindow(of user: Int32, epoch: Int) -> UnsafeBufferPointer<Int32> {
+    let count = Int(counts[Int(user)])
+    let history = split.dataset.storedHistory(Int(user))
+    var first = max(0, count - (rules.length + 1))
+    if first > 0, rules.window == .random {
+      var random = RandomStream(seed: RandomStream.mix(seed &+ UInt64(epoch)), stream: UInt64(user))
+      first = random.below(first + 1)
+    }
+    return UnsafeBufferPointer(rebasing: history[first..<min(count, first + rules.length + 1)])
+  }
+
+  /// Tells the system which blocks of the file come next, a window ahead: they are read while this one is trained on.
+  private func announce(_ place: Int, _ order: EpochOrder, _ announced: inout (epoch: Int, window: Int)) {
+    guard let sizes = source.blocks else { return }
+    let window = place / sizes.usersOfWindow
+    guard (order.epoch, window) != announced else { return }
+    let first = announced == (order.epoch, window - 1) ? window + 1 : window
+    announced = (order.epoch, window)
+    let blocks = min(order.blocks.count, first * sizes.blocksOfWindow)..<min(order.blocks.count, (window + 2) * sizes.blocksOfWindow)
+    for block in order.blocks[blocks] {
+      let begin = Int(block) * sizes.users
+      let end = min(source.users.count, begin + sizes.users)
+      split.dataset.readAhead(users: Int(source.users[begin])...Int(source.users[end - 1]))
     }
   }
 }
 
-private func checkSizes(_ batchSize: Int, _ maxLength: Int) {
-  let (rows, overflow) = batchSize.multipliedReportingOverflow(by: maxLength)
-  precondition(
-    batchSize > 0 && maxLength > 0 && !overflow && rows < Int(Int32.max),
-    "batches: expected positive B and L with B x L < 2^31, got B = \(batchSize), L = \(maxLength)")
+extension Dataset {
+  /// A hint: the items of these users are needed soon.
+  fileprivate func readAhead(users: ClosedRange<Int>) {
+    let (first, last) = (storedHistory(users.lowerBound), storedHistory(users.upperBound))
+    guard let start = first.baseAddress, let end = last.baseAddress else { return }
+    let page = sysconf(Int32(_SC_PAGESIZE))
+    let begin = Int(bitPattern: start) / page * page
+    madvise(UnsafeMutableRawPointer(bitPattern: begin), Int(bitPattern: end + last.count) - begin, MADV_WILLNEED)
+  }
 }
 
-/// Positions by falling length; equal lengths keep their order.
-private func longestFirst(_ lengths: [Int]) -> [Int] {
-  lengths.indices.sorted { (-lengths[$0], $0) < (-lengths[$1], $1) }
+private func checkSizes(_ rules: BatchRules) {
+  let (rows, overflow) = rules.size.multipliedReportingOverflow(by: rules.length)
+  precondition(
+    rules.size > 0 && rules.length > 0 && !overflow && rows < Int(Int32.max),
+    "batches: expected positive B and L with B x L < 2^31, got B = \(rules.size), L = \(rules.length)")
+  precondition(
+    rules.tokens == 0 || (rules.length..<Int(Int32.max)).contains(rules.tokens),
+    "batches: expected 0 tokens or L..<2^31, got \(rules.tokens) with L = \(rules.length)")
 }

@@ -54,7 +54,7 @@ public final class Dataset: Sendable {
       (self.numbers, self.labels, self.labelIDs) = (numbers, labels, labelIDs)
     } catch { throw EventsError(error, advice: "make the data set again with augur prepare") }
     let fingerprint = DatasetDescription.fingerprint(
-      users: users, items: itemCount, events: events, checksum: file.checksum ?? "")
+      users: users, items: itemCount, events: events, checksum: file.checksum ?? "", split: description.split)
     guard fingerprint == description.fingerprint else { throw damaged("does not belong to its dataset.json") }
     guard users > 0, itemCount > 0, itemCount <= Int(Int32.max), users <= Int(Int32.max), items.count == events,
       times == nil || times?.count == events, offsets.count - 1 == users, Self.rises(offsets, to: items.count),

@@ -2,12 +2,6 @@
 import AugurTensors
 import FoundationEssentials
 
-/// How a data set is divided into training, validation and test.
-public enum DatasetSplit: String, Codable, Sendable, CaseIterable {
-  /// Per user: the last item tests, the second last validates, the others train.
-  case leaveOneOut = "leave-one-out"
-}
-
 /// The contents of `dataset.json`.
 public struct DatasetDescription: Codable, Sendable, Equatable {
   public let format: String
@@ -24,7 +18,7 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
   public let rows: Int
   /// Rows left out, by reason.
   public let dropped: [String: Int]
-  /// Stands for the whole content of `sequences.safetensors`; equal for logs that differ in the order of rows only.
+  /// Stands for the whole content of `sequences.safetensors` and for the split; equal for logs that differ in the order of rows only.
   public let fingerprint: String
 
   static let formatName = "augur-dataset"
@@ -41,8 +35,8 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
     }
   }
 
-  static func fingerprint(users: Int, items: Int, events: Int, checksum: String) -> String {
-    "u\(users)-i\(items)-e\(events)-\(checksum)"
+  static func fingerprint(users: Int, items: Int, events: Int, checksum: String, split: DatasetSplit) -> String {
+    "u\(users)-i\(items)-e\(events)-\(checksum)-\(split.fingerprint)"
   }
 
   func write(to folder: String) throws(EventsError) {
@@ -80,8 +74,10 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
     guard head.version == currentVersion else {
       throw damaged("format version \(head.version), this program reads \(currentVersion)")
     }
-    do { return try JSONDecoder().decode(DatasetDescription.self, from: data) } catch {
+    guard let read = try? JSONDecoder().decode(DatasetDescription.self, from: data) else {
       throw damaged("a key is missing or has a wrong value")
     }
+    guard read.split.kind != .time || read.hasTimestamps else { throw damaged("a split by time of a log without times") }
+    return read
   }
 }

@@ -107,6 +107,11 @@ struct DatasetWriter {
     } catch { throw EventsError(error) }
   }
 
+  /// Shows the times of all events; once all columns are finished.
+  func visitTimes(_ body: (UnsafeBufferPointer<Int64>) -> Void) throws(EventsError) {
+    try times.read { bytes in bytes.withMemoryRebound(to: Int64.self, body) }
+  }
+
   private static func strings(_ order: [Int32], _ with: (Int, (UnsafeRawBufferPointer) -> Void) -> Void) -> ([Int64], [UInt8]) {
     var (offsets, bytes): ([Int64], [UInt8]) = ([0], [])
     offsets.reserveCapacity(order.count + 1)

@@ -6,7 +6,7 @@ import AugurTensors
 public struct PrepareOptions: Sendable {
   public var format: LogFormat
   public var columns: LogColumns
-  public var split: DatasetSplit
+  public var split: SplitOptions
   /// Threads of reading and sorting; the result does not depend on it.
   public var threads: Int?
   /// Adds the log to the data set that the output folder holds, which becomes what preparing both logs at once gives.
@@ -14,7 +14,7 @@ public struct PrepareOptions: Sendable {
   /// Bytes of memory to stay within, about; nil takes half of what the machine has free.
   public var memory: Int?
 
-  public init(format: LogFormat = .events, columns: LogColumns = LogColumns(), split: DatasetSplit = .leaveOneOut) {
+  public init(format: LogFormat = .events, columns: LogColumns = LogColumns(), split: SplitOptions = SplitOptions()) {
     (self.format, self.columns, self.split) = (format, columns, split)
   }
 }
@@ -39,11 +39,22 @@ public func prepareDataset(inputs: [String], output: String, options: PrepareOpt
   let folder = try target.makeTemporary()
   do throws(EventsError) {
     let description = try writeDataset(inputs, options, folder: folder, onto: options.append ? target.path : nil)
+    try refuseLeaks(in: folder, of: inputs[0])
     try target.publish()
     return description
   } catch {
     OutputFolder.remove(folder)
     throw error
+  }
+}
+
+/// The split of what was written, checked on the files themselves.
+private func refuseLeaks(in folder: String, of input: String) throws(EventsError) {
+  let leaks = sequenceLeaks(SequenceSplit(try Dataset(path: folder, verify: false)))
+  guard leaks.isEmpty else {
+    throw EventsError(
+      file: input, problem: "the split lets the future into training: \(leaks.joined(separator: "; "))",
+      advice: "choose another --split")
   }
 }
 
@@ -72,12 +83,13 @@ private func writeDataset(_ inputs: [String], _ options: PrepareOptions, folder:
     try writer.append(id, history)
   }
   let (checksum, items) = try writer.finish(gathering.dictionaries, names)
+  let split = try DatasetSplit(options.split, file: inputs[0], visit: reader.layout.hasTimes ? writer.visitTimes : nil)
   let description = DatasetDescription(
     format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: writer.users, items: items,
-    events: writer.events, split: options.split, hasTimestamps: reader.layout.hasTimes, hasItemNames: !names.isEmpty,
+    events: writer.events, split: split, hasTimestamps: reader.layout.hasTimes, hasItemNames: !names.isEmpty,
     attributes: reader.layout.attributes, rows: reader.rows + (before?.rows ?? 0),
     dropped: ["duplicate": duplicates + (before?.dropped["duplicate"] ?? 0)],
-    fingerprint: DatasetDescription.fingerprint(users: writer.users, items: items, events: writer.events, checksum: checksum))
+    fingerprint: DatasetDescription.fingerprint(users: writer.users, items: items, events: writer.events, checksum: checksum, split: split))
   try description.write(to: folder)
   return description
 }

@@ -2,7 +2,7 @@
 import Glibc
 
 /// One compressed format as a stream.
-protocol Decoder: AnyObject {
+protocol StreamDecoder: AnyObject {
   static var format: String { get }
   /// Whether everything so far belongs to whole frames (gzip: members): the stream may end here.
   var isBetweenFrames: Bool { get }
@@ -29,7 +29,7 @@ final class DecodedSource: ByteSource {
   let name: String
   var file: (descriptor: Int32, bytes: Int)? { nil }
   private let source: any ByteSource
-  private let decoder: any Decoder
+  private let decoder: any StreamDecoder
   private let format: String
   private let expansion: Int
   private let input: UnsafeMutableRawBufferPointer
@@ -40,7 +40,7 @@ final class DecodedSource: ByteSource {
   private var given = 0
 
   /// `expansion`: how many bytes a compressed byte may become, on average, in place of 200 or `AUGUR_MAX_EXPANSION`.
-  init(_ source: any ByteSource, expansion: Int? = nil, _ makeDecoder: () throws(DecodingProblem) -> any Decoder) throws(EventsError) {
+  init(_ source: any ByteSource, expansion: Int? = nil, _ makeDecoder: () throws(DecodingProblem) -> any StreamDecoder) throws(EventsError) {
     (self.source, name) = (source, source.name)
     if let expansion { self.expansion = expansion } else { self.expansion = try Self.expansionOfEnvironment() }
     do throws(DecodingProblem) { decoder = try makeDecoder() } catch { throw Self.failure(error, source.name, "", 0) }

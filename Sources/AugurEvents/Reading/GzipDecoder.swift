@@ -18,7 +18,7 @@ private struct ZStream {
   var reserved: UInt = 0
 }
 
-final class GzipDecoder: Decoder {
+final class GzipDecoder: StreamDecoder {
   static let format = "gzip"
   static let libraryNames = ["libz.so.1", "libz.so", "libz.dylib"]
 

@@ -1,6 +1,6 @@
 // zstd (RFC 8878) through libzstd, which is loaded at run time; our own declarations of five of its functions.
 
-final class ZstdDecoder: Decoder {
+final class ZstdDecoder: StreamDecoder {
   static let format = "zstd"
   static let libraryNames = ["libzstd.so.1", "libzstd.so", "libzstd.1.dylib", "libzstd.dylib"]
 

@@ -1,0 +1,97 @@
+// The leak detector of sequences: reads every event and trusts no arithmetic of the split.
+import Glibc
+
+/// What of a later part is known to an earlier one, a line each; empty where nothing is.
+///
+/// Found are: training events from the first cut on; known events from the cut of their target on, and targets before it
+/// (splits by time); events of a user out of time order, so that inputs lie after their target; a target that is an
+/// event of the same item and time as a known one; a target among the training events. Reads all times once and gives
+/// the pages of the mapped file back.
+public func sequenceLeaks(_ split: SequenceSplit) -> [String] {
+  var search = LeakSearch(split)
+  var (first, events) = (0, 0)
+  for user in 0..<split.dataset.userCount {
+    search.check(user)
+    events += split.dataset.eventCount(ofUser: user)
+    guard events > 1 << 20 || user == split.dataset.userCount - 1 else { continue }
+    split.dataset.releasePages(ofUsers: first...user)
+    (first, events) = (user + 1, 0)
+  }
+  return search.lines
+}
+
+private struct LeakSearch {
+  enum Leak: Int, CaseIterable { case trainingAfterCut, knownAfterCut, targetBeforeCut, unordered, repeated, trained }
+  private let split: SequenceSplit
+  private let cuts: (first: Int64, second: Int64)?
+  private var found: [(count: Int, user: Int, place: Int)]
+
+  init(_ split: SequenceSplit) {
+    self.split = split
+    found = Array(repeating: (0, 0, 0), count: Leak.allCases.count)
+    if case .time(_, let first, let second) = split.rule { cuts = (first, second) } else { cuts = nil }
+  }
+
+  mutating func check(_ user: Int) {
+    let training = split.trainingCount(user)
+    let targets = HeldOut.allCases.compactMap { part in split.targetPlace(user, part).map { (part, $0) } }
+    for (_, place) in targets where place < training { add(.trained, user, place) }
+    guard let slice = split.dataset.timestamps(user) else { return }
+    let items = split.dataset.storedHistory(user)
+    slice.withContiguousStorageIfAvailable { times in
+      for place in times.indices.dropFirst() where times[place] < times[place - 1] { add(.unordered, user, place) }
+      if let cuts { for place in 0..<training where times[place] >= cuts.first { add(.trainingAfterCut, user, place) } }
+      for (part, target) in targets {
+        if let cuts {
+          let cut = part == .validation ? cuts.first : cuts.second
+          if times[target] < cut { add(.targetBeforeCut, user, target) }
+          for place in 0..<target where times[place] >= cut { add(.knownAfterCut, user, place) }
+        }
+        // Two events of an item at one time may differ in their kind or price.
+        guard split.dataset.description.attributes.isEmpty else { continue }
+        var place = target - 1
+        while place >= 0, times[place] == times[target] {
+          if items[place] == items[target] { add(.repeated, user, target) }
+          place -= 1
+        }
+      }
+    }
+  }
+
+  private mutating func add(_ leak: Leak, _ user: Int, _ place: Int) {
+    let tally = found[leak.rawValue]
+    found[leak.rawValue] = tally.count == 0 ? (1, user, place) : (tally.count + 1, tally.user, tally.place)
+  }
+
+  var lines: [String] {
+    Leak.allCases.compactMap { leak in
+      let (count, user, place) = found[leak.rawValue]
+      guard count > 0 else { return nil }
+      let what =
+        switch leak {
+        case .trainingAfterCut: "training events from the first cut on"
+        case .knownAfterCut: "events known to a prediction from its cut on"
+        case .targetBeforeCut: "targets before their cut"
+        case .unordered: "events before an earlier one of their user"
+        case .repeated: "targets that are a known event again, with its item and time"
+        case .trained: "targets among the training events"
+        }
+      return "\(count) \(what), the first is event \(place + 1) of user '\(split.dataset.userID(user))'"
+    }
+  }
+}
+
+extension Dataset {
+  /// Takes the pages that hold nothing but events of these users out of the process; reading brings them back.
+  fileprivate func releasePages(ofUsers users: ClosedRange<Int>) {
+    func release<Element>(_ first: UnsafeBufferPointer<Element>?, _ last: UnsafeBufferPointer<Element>?) {
+      guard let first, let last, let start = first.baseAddress, let end = last.baseAddress else { return }
+      let page = sysconf(Int32(_SC_PAGESIZE))
+      let begin = (Int(bitPattern: start) + page - 1) / page * page
+      let length = Int(bitPattern: end + last.count) / page * page - begin
+      if length > 0 { madvise(UnsafeMutableRawPointer(bitPattern: begin), length, MADV_DONTNEED) }
+    }
+    release(storedHistory(users.lowerBound), storedHistory(users.upperBound))
+    release(timestamps(users.lowerBound)?.buffer, timestamps(users.upperBound)?.buffer)
+  }
+}
