@@ -37,13 +37,14 @@ final class DecodedSource: ByteSource {
   private var isAtEnd = false
   /// Compressed bytes taken, and bytes given.
   private var taken = 0
+  private var frameStart = 0
   private var given = 0
 
   /// `expansion`: how many bytes a compressed byte may become, on average, in place of 200 or `AUGUR_MAX_EXPANSION`.
   init(_ source: any ByteSource, expansion: Int? = nil, _ makeDecoder: () throws(DecodingProblem) -> any StreamDecoder) throws(EventsError) {
     (self.source, name) = (source, source.name)
     if let expansion { self.expansion = expansion } else { self.expansion = try Self.expansionOfEnvironment() }
-    do throws(DecodingProblem) { decoder = try makeDecoder() } catch { throw Self.failure(error, source.name, "", 0) }
+    do throws(DecodingProblem) { decoder = try makeDecoder() } catch { throw Self.failure(error, source.name, "", 0, 0) }
     format = type(of: decoder).format
     input = .allocate(byteCount: Self.inputBytes, alignment: 64)
   }
@@ -67,11 +68,12 @@ final class DecodedSource: ByteSource {
         isAtEnd = got == 0
       }
       if isAtEnd, ready.isEmpty, decoder.isBetweenFrames { break }
+      if decoder.isBetweenFrames { frameStart = taken }
       let step: (taken: Int, given: Int)
       do throws(DecodingProblem) {
         step = try decoder.decode(
           UnsafeRawBufferPointer(rebasing: input[ready]), into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
-      } catch { throw Self.failure(error, name, format, taken) }
+      } catch { throw Self.failure(error, name, format, taken, frameStart) }
       guard step.taken > 0 || step.given > 0 || !isAtEnd else {
         throw EventsError(
           file: name, problem: "the \(format) stream ends too early, at byte \(taken)", advice: "fetch the file again: its end is missing")
@@ -89,15 +91,17 @@ final class DecodedSource: ByteSource {
     return count
   }
 
-  private static func failure(_ problem: DecodingProblem, _ file: String, _ format: String, _ taken: Int) -> EventsError {
+  private static func failure(_ problem: DecodingProblem, _ file: String, _ format: String, _ taken: Int, _ frameStart: Int)
+    -> EventsError
+  {
     switch problem {
     case .libraryFails(let what, let advice): EventsError(file: file, problem: what, advice: advice)
     case .damaged(let what, let at):
       EventsError(file: file, problem: "the \(format) stream is damaged at byte \(taken + at) (\(what))", advice: "fetch the file again")
     case .garbage:
       EventsError(
-        file: file, problem: "bytes that are not \(format) from byte \(taken) on, behind the end of the stream",
-        advice: "cut them off with head -c \(taken), or fetch the file again")
+        file: file, problem: "bytes that are not \(format) from byte \(frameStart) on, behind the end of the stream",
+        advice: "cut them off with head -c \(frameStart), or fetch the file again")
     }
   }
 }

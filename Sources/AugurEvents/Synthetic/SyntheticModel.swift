@@ -1,18 +1,19 @@
 // The known structure behind a synthetic log: Markov successors, user tastes and popularity.
-//   P(j | c, u, seen) is proportional to, over unseen items j,
+//   P(j | c, u, seen, t) is proportional to, over items j that are unseen and sold at time t,
 //   pMarkov * sum_s w_s [successor_s(c) = j] + pTaste * sum_k theta_k [category_k(u) = category(j)] z(rank(j)) +
 // pGlobal * g(j)
 import AugurTensors
+import Glibc
 
 /// Draws from fixed weights in O(1) (Walker 1977, Vose 1991).
-struct AliasTable {
+struct AliasTable: Sendable {
   let probabilities: [Double]
   private var accept: [UInt64]
   private var alias: [Int32]
 
   /// Zipf: the weight of rank r is 1 / (r + 1)^exponent.
   init(zipf count: Int, exponent: Double) {
-    let logWeights = (0..<count).map { power(Double($0 + 1), -exponent) }
+    let logWeights = (0..<count).map { pow(Double($0 + 1), -exponent) }
     let total = logWeights.reduce(0, +)
     probabilities = logWeights.map { $0 / total }
     accept = [UInt64](repeating: .max, count: count)
@@ -37,7 +38,7 @@ struct AliasTable {
   }
 }
 
-struct SyntheticModel {
+struct SyntheticModel: Sendable {
   static let (pMarkov, pTaste, pGlobal) = (0.4, 0.5, 0.1)
   static let successorWeights = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04]
   static let tasteWeights = [0.6, 0.3, 0.1]
@@ -104,17 +105,19 @@ struct SyntheticModel {
     return weights.count - 1
   }
 
-  /// Unnormalised true probabilities of every item, [V].
-  func scores(after current: Int, taste: [Int]) -> [Double] {
-    var scores = global.probabilities.map { $0 * Self.pGlobal }
+  /// Unnormalised true probabilities of every item, [V], into an array that is kept.
+  func score(after current: Int, taste: [Int], into scores: inout [Double]) {
+    if scores.count != itemCount { scores = [Double](repeating: 0, count: itemCount) }
+    for item in scores.indices { scores[item] = global.probabilities[item] * Self.pGlobal }
     for (weight, chosen) in zip(Self.tasteWeights, taste) {
-      for (rank, item) in stride(from: chosen, to: itemCount, by: categoryCount).enumerated() {
+      var rank = 0
+      for item in stride(from: chosen, to: itemCount, by: categoryCount) {
         scores[item] += Self.pTaste * weight * category.probabilities[rank]
+        rank += 1
       }
     }
     for (slot, weight) in Self.successorWeights.enumerated() {
       scores[Int(successors[current * width + slot])] += Self.pMarkov * weight
     }
-    return scores
   }
 }
