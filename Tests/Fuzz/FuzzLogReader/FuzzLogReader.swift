@@ -2,16 +2,25 @@
 import AugurEvents
 import Glibc
 
-private let memoryFile = memfd_create("log", 0)
+/// The readers take files: one that exists for this process only, in memory where the system has a file system there.
+private let logFile: Int32 = {
+  for folder in ["/dev/shm", "/tmp"] {
+    let path = "\(folder)/augur-fuzz-\(getpid())"
+    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { continue }
+    unlink(path)
+    return descriptor
+  }
+  fatalError("FuzzLogReader: no folder for a temporary file")
+}()
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzLogReader(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   guard count > 0 else { return 0 }
   let formats = LogFormat.allCases
   let format = formats[Int(start[0]) % formats.count]
-  // The readers take files: a file in memory.
-  let path = "/proc/self/fd/\(memoryFile)"
-  guard ftruncate(memoryFile, 0) == 0, pwrite(memoryFile, start + 1, count - 1, 0) == count - 1 else { return 0 }
+  let path = "/proc/self/fd/\(logFile)"
+  guard ftruncate(logFile, 0) == 0, pwrite(logFile, start + 1, count - 1, 0) == count - 1 else { return 0 }
   do {
     let options = PrepareOptions(format: format)
     let events = try groupEvents(inputs: [path], options: options)
