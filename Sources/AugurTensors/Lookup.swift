@@ -93,6 +93,12 @@ package struct HostLookup {
 
   package init() {}
 
+  /// Takes a copy of `values` as the ids. An array that shares its memory could not use it again.
+  package mutating func copy(_ values: [Int32]) {
+    ids.removeAll(keepingCapacity: true)
+    values.withUnsafeBufferPointer { ids.append(contentsOf: $0) }
+  }
+
   /// Groups `ids` by value. Precondition: they lie in `0 ..< rowCount`.
   package mutating func group(rowCount: Int) {
     let n = ids.count

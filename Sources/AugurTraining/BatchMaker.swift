@@ -1,5 +1,5 @@
-// From a batch of sequences to what a model and its loss take on the device, in two halves: what the host can do beside a step that
-// runs, and the move to the device between two steps.
+// From a batch of sequences to what a model and its loss take on the device, in two halves: what the host can do beside
+// a step that runs, and the move to the device between two steps.
 import AugurCompute
 import AugurEvents
 import AugurLayers
@@ -37,8 +37,9 @@ struct BatchMaker: Sendable {
 
   /// Draws the negatives of `step` and groups equal ids. Neither the pool nor an arena is touched, so it can run beside a step.
   func complete(_ host: inout HostBatch, step: Int) {
-    (host.inputs.ids, host.positions.ids) = (host.sequences.inputs, host.sequences.positions)
-    host.targets.ids = host.sequences.targets
+    host.inputs.copy(host.sequences.inputs)
+    host.positions.copy(host.sequences.positions)
+    host.targets.copy(host.sequences.targets)
     host.inputs.group(rowCount: itemCount)
     host.positions.group(rowCount: knobs.integer("length"))
     host.targets.group(rowCount: itemCount)
@@ -49,7 +50,8 @@ struct BatchMaker: Sendable {
 
   /// Moves everything to the device: the only upload of a step.
   func upload(_ host: HostBatch) -> TrainingBatch {
-    let rows = Jagged(offsets: host.sequences.offsets, device: device)
+    // A copy: the feed writes into its own again while the step that runs still reads these.
+    let rows = Jagged(offsets: host.sequences.offsets.map { $0 }, device: device)
     var negatives: Negatives?
     if knobs.choice("loss") != "ce" {
       let sharing: Negatives.Sharing =

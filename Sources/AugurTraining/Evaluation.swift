@@ -59,7 +59,8 @@ public func rankPositions(of scorer: some Scorer, on split: SequenceSplit, _ par
 public func unseenTargetShare(_ split: SequenceSplit, _ part: HeldOut, users: [Int]) -> Double {
   guard !users.isEmpty else { return 0 }
   let counts = split.trainingCounts()
-  return Double(users.count { user in split.example(user, part).map { counts[Int($0.target)] == 0 } ?? false }) / Double(users.count)
+  let unseen = users.count { user in split.example(user, part).map { counts[Int($0.target)] == 0 } ?? false }
+  return Double(unseen) / Double(users.count)
 }
 
 /// The protocol of every number of this file, in words.

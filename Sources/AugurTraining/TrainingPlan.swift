@@ -9,8 +9,11 @@ public enum TrainingPlan {
   public static let knobs: [Hyperparameter] = [
     .integer("epochs", 100, in: 1...1_000_000, "passes over the training data at most"),
     .integer("batch", 128, in: 1...65_536, "B, users of one step"),
-    .integer("batch-tokens", 0, in: 0...2_000_000_000, "a batch ends before the user whose events would exceed this; 0: after `batch` users"),
-    .choice("shuffle", "users", of: UserShuffle.allCases.map(\.rawValue), "blocks: neighbours in the file stay near, for data sets beyond the memory"),
+    .integer(
+      "batch-tokens", 0, in: 0...2_000_000_000, "a batch ends before the user whose events would exceed this; 0: after `batch` users"),
+    .choice(
+      "shuffle", "users", of: UserShuffle.allCases.map(\.rawValue),
+      "blocks: neighbours in the file stay near, for data sets beyond the memory"),
     .choice("window", "newest", of: ["newest", "random"], "part of a history longer than `length` that an epoch reads"),
     .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
     .real("learning-rate", 0.001, in: 1e-9...10, "step size after warm-up"),

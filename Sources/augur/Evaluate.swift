@@ -64,7 +64,8 @@ func evaluateSystems(
   let split = SequenceSplit(data)
   let users = split.evaluatedUsers(part)
   guard !users.isEmpty else {
-    throw UserMistake("\(data.path): no user to evaluate on: none has \(split.targetRule(part)); prepare the log with another --split")
+    throw UserMistake(
+      "\(data.path): no user to evaluate on: none has \(split.targetRule(part)); prepare the log with another --split")
   }
   let cutoffs = [5, 10, 20]
   var systems = [(name, RankingReport(positions: rankPositions(of: model, on: split, part, users: users, batch: batch), cutoffs: cutoffs))]

@@ -65,7 +65,9 @@ struct Prepare: ParsableCommand {
 
   /// What a number measured on this split cannot promise.
   private func splitWarning(_ made: DatasetDescription) -> String? {
-    if split == nil, made.split == .leaveOneOut { return "the log has no times to split at: leave-one-out, by the order of the rows" }
+    if split == nil, made.split == .leaveOneOut {
+      return "the log has no times to split at: leave-one-out, by the order of the rows"
+    }
     guard made.split == .leaveOneOut else { return nil }
     return "leave-one-out lets the future of other users into training" + (made.hasTimestamps ? "; --split time does not" : "")
   }

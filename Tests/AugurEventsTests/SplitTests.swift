@@ -18,7 +18,9 @@ import Testing
     return try folder.dataset(text, split: split)
   }
 
-  private func ids(_ split: SequenceSplit, _ items: some Sequence<Int32>) -> [String] { items.map { split.dataset.itemID(Int($0)) } }
+  private func ids(_ split: SequenceSplit, _ items: some Sequence<Int32>) -> [String] {
+    items.map { split.dataset.itemID(Int($0)) }
+  }
 
   /// Each user as `training | known for validation > target | known for test > target`.
   private func picture(_ split: SequenceSplit) -> [String] {

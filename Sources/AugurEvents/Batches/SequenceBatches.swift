@@ -1,7 +1,7 @@
 // The training batches of a data set. A batch is a pure function of (seed, epoch, index).
+import AugurCompute
 public import AugurTensors
 import Glibc
-import Synchronization
 
 /// Which part of a training history longer than L + 1 events an epoch reads: the newest, or one that ends anywhere.
 public enum HistoryWindow: String, Sendable, CaseIterable { case newest, random }
@@ -35,7 +35,7 @@ public final class SequenceBatches: Sendable {
   public let seed: UInt64
   private let counts: [Int32]  // training events of each user of the data set
   private let source: EpochOrder.Source
-  private let orders = Mutex(Orders())
+  private let orders = Guarded(Orders())
 
   /// The epoch that is read, and the one that is made ready beside it.
   private struct Orders {
@@ -211,8 +211,8 @@ public final class SequenceBatches: Sendable {
     guard (order.epoch, window) != announced else { return }
     let first = announced == (order.epoch, window - 1) ? window + 1 : window
     announced = (order.epoch, window)
-    let blocks = min(order.blocks.count, first * sizes.blocksOfWindow)..<min(order.blocks.count, (window + 2) * sizes.blocksOfWindow)
-    for block in order.blocks[blocks] {
+    func end(_ window: Int) -> Int { min(order.blocks.count, window * sizes.blocksOfWindow) }
+    for block in order.blocks[end(first)..<end(window + 2)] {
       let begin = Int(block) * sizes.users
       let end = min(source.users.count, begin + sizes.users)
       split.dataset.readAhead(users: Int(source.users[begin])...Int(source.users[end - 1]))

@@ -10,8 +10,8 @@ public enum HeldOut: String, Sendable, CaseIterable {
 ///
 /// | split | training | validation target | test target |
 /// |---|---|---|---|
-/// | time | before the first cut | the first event from the first cut on, before the second | the first event from the second cut on |
-/// | user | the first 70 % of the user's events, rounded down | the event after those | the first after 85 % |
+/// | time | before the first cut | the first event between the cuts | the first from the second cut on |
+/// | user | the first 70 %, rounded down | the event after those | the first after 85 % |
 /// | leave-one-out | all but two; all of fewer than 3 | the second last of 3 or more | the last of 3 or more |
 /// | random | all events of training users | the last of 2 or more of validation users | the same of test users |
 ///
