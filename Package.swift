@@ -67,7 +67,7 @@ let package = Package(
     tests("ArchitectureTests", []),
     tests("AugurOpsTests", ["OpCases", "AugurOps", "AugurTensors", "AugurCompute"]),
     tests("AugurMetricsTests", ["AugurMetrics"]),
-    tests("AugurEventsTests", ["AugurEvents", "AugurTensors"]),
+    tests("AugurEventsTests", ["AugurEvents", "AugurTensors", "AugurCompute"]),
     tests("AugurModelsTests", ["AugurModels"]),
     tests("AugurServingTests", ["AugurServing", "AugurModels", "AugurLayers", "AugurCompute", "AugurTensors"]),
     tests("AugurTrainingTests", ["AugurTraining", "OpCases", "AugurOps", "AugurLayers", "AugurCompute", "AugurTensors"]),

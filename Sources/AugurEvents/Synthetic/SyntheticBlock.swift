@@ -27,11 +27,7 @@ final class SyntheticBlock {
     tally = SyntheticTally(days: world.options.days)
     let range = world.users(ofBlock: block)
     let users = range.map { SyntheticUser($0, seed: world.log.seed, options: world.options) }
-    let weights = users.map { user in
-      let life = user.life(days: world.options.days)
-      let mass = world.rhythm.mass(until: Double(life.upperBound + 1)) - world.rhythm.mass(until: Double(life.lowerBound))
-      return user.activity * mass + 1e-9
-    }
+    let weights = users.map { $0.activity * world.mass(of: $0.life(days: world.options.days)) + 1e-9 }
     var left = world.rows(before: range.upperBound) - world.rows(before: range.lowerBound)
     let most = Double(world.mostVisits - 1) * (1 + world.followUps)
     let shares = SyntheticWorld.shares(of: left - users.count, weights, most: most)
@@ -43,6 +39,7 @@ final class SyntheticBlock {
       let extra = Double(left - 1 - others) * (shareLeft > 0 ? shares[index] / shareLeft : 1)
       let target = others == 0 ? left : min(left - others, 1 + Int(extra + random.uniform()))
       left -= draw(user, target: target, atMost: left - others, exactly: others == 0, &random)
+      report(user, rate: shares[index] / (1 + world.followUps) / weights[index] * user.activity)
       shareLeft -= shares[index]
     }
   }
@@ -53,11 +50,11 @@ final class SyntheticBlock {
   private func draw(
     _ user: SyntheticUser, target: Int, atMost: Int, exactly: Bool, _ random: inout RandomStream
   ) -> Int {
+    visits.begin(user)
     let copies = dirtyCopies(target, &random)
     let burst = burstLength(user, target - copies, &random)
     let planned = Double(target - copies - burst) / (1 + world.followUps)
     let count = max(1, Int(planned.rounded()))
-    visits.begin(user, &random)
     visits.drawTimes(count, &random)
     let scored = world.isScored(user.number)
     for index in 0..<count { visits.visit(index, scored: scored && index == count - 1, &random, &tally) }
@@ -66,7 +63,8 @@ final class SyntheticBlock {
     visits.sort()
     let made = visits.rows.count + copies
     appendRows(copies: copies, &random)
-    report(user, visits: Double(count))
+    let life = user.life(days: world.options.days)
+    tally.expectVisits(Double(count) / max(world.mass(of: life), 1e-12), life, world.rhythm)
     return made
   }
 
@@ -120,12 +118,10 @@ final class SyntheticBlock {
 
   static let labelHeader = "user_id,at_risk,churned,churn_day,fraud,spend\n"
 
-  /// The user's lines in the tables, and the tasks that have one example a user.
-  private func report(_ user: SyntheticUser, visits count: Double) {
+  /// The user's lines in the tables, and the tasks that have one example a user. `rate` visits are expected for each unit of mass while
+  /// the user is alive, beside the one that every user makes.
+  private func report(_ user: SyntheticUser, rate: Double) {
     let (days, cut) = (Double(world.options.days), Double(world.cut))
-    let life = user.life(days: world.options.days)
-    let mass = world.rhythm.mass(until: Double(life.upperBound + 1)) - world.rhythm.mass(until: Double(life.lowerBound))
-    tally.expectVisits(count / max(mass, 1e-12), life, world.rhythm)
     let (churned, atRisk) = (user.churnDay < days, user.signup <= cut && user.churnDay > cut)
     if atRisk {
       let probability = 1 - exp(-user.hazard * (days - cut))
@@ -140,7 +136,9 @@ final class SyntheticBlock {
       tally.fraud.add(ScoreBins.bin(logit: logit), 1 / (1 + exp(-logit)), user.isFraud)
     }
     if atRisk, !user.isFraud {
-      let expected = count / max(mass, 1e-12) * world.massAfterCut(user.hazard)
+      let after = world.massAfterCut(user.hazard)
+      let before = world.rhythm.mass(until: cut * 86_400) - world.rhythm.mass(until: user.signup * 86_400)
+      let expected = rate * after + after / max(before + after, 1e-12)
       tally.value[user.segment].add(spend: visits.spendAfterCut / 100, expectedVisits: expected)
     }
     user.appendLine(to: &userLines)

@@ -99,7 +99,7 @@ struct SyntheticTally: Sendable {
   var conversion = ScoreBins(ScoreBins.probabilityBins)
   var churn = ScoreBins(ScoreBins.probabilityBins)
   var fraud = ScoreBins(ScoreBins.logitBins)
-  /// Conversions whose purchase stands in the log.
+  /// Conversions in time whose purchase stands in the log.
   var loggedConversions = 0
   /// Of the true next item, from 0, ties half.
   var ranks: [Double] = []

@@ -111,7 +111,7 @@ struct SyntheticTruthBuilder {
         protocolText:
           "every visit (view row, or any row with one row a visit) of users that are not fraudulent: is the item bought within 7 days"
           + " and before churn, also where the log ends sooner; the oracle knows user, price, promotion and hazard; rate is unbiased,"
-          + " rate_in_log counts purchases that stand in the log by its end",
+          + " rate_in_log counts only those whose purchase stands in the log by its end",
         examples: total.conversion.count, best: conversion),
       "churn": SyntheticTask(
         protocolText:

@@ -39,7 +39,7 @@ final class SyntheticVisits {
     sessionScale = mean > 1 ? 1 / log(1 - 1 / mean) : 0
   }
 
-  func begin(_ user: SyntheticUser, _ random: inout RandomStream) {
+  func begin(_ user: SyntheticUser) {
     for item in history { seen[item >> 6] = 0 }
     history.removeAll(keepingCapacity: true)
     rows.removeAll(keepingCapacity: true)
@@ -161,7 +161,7 @@ final class SyntheticVisits {
     guard !user.isFraud else { return }
     let probability = outcome.probability * reach
     tally.conversion.add(ScoreBins.bin(probability: probability), probability, outcome.isInTime)
-    if outcome.isLogged { tally.loggedConversions += 1 }
+    if outcome.isLogged, outcome.isInTime { tally.loggedConversions += 1 }
     let ever = outcome.probability * reachEver
     tally.value[user.segment].allVisits += 1
     tally.value[user.segment].expectedSpend += ever * cents / 100
@@ -187,9 +187,7 @@ final class SyntheticVisits {
     var index = rows.count
     while rows.count > atMost, index > 0 {
       index -= 1
-      guard rows[index].stage > 0 else { continue }
-      if rows[index].code == SyntheticRow.purchase, !user.isFraud { tally.loggedConversions -= 1 }
-      rows.remove(at: index)
+      if rows[index].stage > 0 { rows.remove(at: index) }
     }
   }
 

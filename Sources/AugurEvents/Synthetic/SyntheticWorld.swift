@@ -85,6 +85,10 @@ final class SyntheticWorld: Sendable {
   /// In days.
   func meanDelay(_ segment: Int) -> Double { options.delay * SyntheticUser.segmentDelay[segment] }
 
+  func mass(of life: ClosedRange<Int>) -> Double {
+    rhythm.mass(until: Double(life.upperBound + 1)) - rhythm.mass(until: Double(life.lowerBound))
+  }
+
   /// The mass of visits that a user alive at the cut is expected to see until the end of the log.
   func massAfterCut(_ hazard: Double) -> Double {
     let factor = exp(-hazard)
