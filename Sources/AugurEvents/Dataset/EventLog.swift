@@ -9,6 +9,7 @@ struct EventLog {
   var itemColumn: [Int32] = []
   /// Epoch milliseconds, empty for formats without time.
   var times: [Int64] = []
+  private var timeColumn = TimeColumn()
   private(set) var names = Vocabulary()
   /// Name of each item, -1 without one.
   private(set) var nameOfItem: [Int32] = []
@@ -40,15 +41,9 @@ struct EventLog {
 
   mutating func addTime(_ text: UnsafeRawBufferPointer, line: Int) throws(EventsError) {
     do throws(Timestamp.Failure) {
-      times.append(try Timestamp.milliseconds(text))
+      times.append(try timeColumn.milliseconds(text))
     } catch {
-      let (problem, advice) =
-        switch error {
-        case .empty: ("the timestamp is empty", "fill it in or drop the row")
-        case .malformed: ("\(excerpt(text)) is not a time", "use epoch seconds, epoch milliseconds or ISO 8601")
-        case .negative: ("timestamp \(excerpt(text)) is negative (before 1970)", "correct the row")
-        case .absurd: ("timestamp \(excerpt(text)) is after the year 2200", "use epoch seconds or milliseconds")
-        }
+      let (_, problem, advice) = error.explanation(text)
       throw EventsError(file: file, line: line, field: "timestamp", problem: problem, advice: advice)
     }
   }
