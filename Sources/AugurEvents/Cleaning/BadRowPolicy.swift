@@ -6,8 +6,8 @@ public enum BadRowLimit: Sendable, Equatable {
   /// Share of all rows, 0...1, judged at the end of the log, and when half of the first 100,000 rows are bad.
   case share(Double)
 
-  /// Without a quarantine file the first bad row stops the run. With one, bad rows are set aside as long as they are the smaller part:
-  /// when most rows are bad, the log or the options are wrong, not the rows.
+  /// Without a quarantine file the first bad row stops the run. With one, bad rows are set aside as long as they are the
+  /// smaller part: when most rows are bad, the log or the options are wrong, not the rows.
   public static func standard(hasQuarantine: Bool) -> BadRowLimit { hasQuarantine ? .share(0.5) : .rows(0) }
 
   /// Parses `N` or `P%`.
@@ -50,7 +50,8 @@ package struct BadRow {
   var error: EventsError { EventsError(file: file, line: line, field: field, problem: detail, advice: advice) }
 }
 
-/// Takes bad rows in file order, one thread at a time: counts them, writes them to the quarantine, and stops the run at the limit.
+/// Takes bad rows in file order, one thread at a time: counts them, writes them to the quarantine, and stops the run at the
+/// limit.
 package struct BadRowPolicy {
   package let limit: BadRowLimit
   private let quarantine: Quarantine?
@@ -69,7 +70,8 @@ package struct BadRowPolicy {
     if case .share(let share) = limit, report.rowsIn >= Self.sample, isAbove(max(share, 0.5)) { try stop() }
   }
 
-  /// `row` is the text, its line end aside. Throws at the limit: the row's own error where no bad row is allowed, else one that counts.
+  /// `row` is the text, its line end aside. Throws at the limit: the row's own error where no bad row is allowed, else one that
+  /// counts.
   package mutating func take(_ bad: BadRow, row: UnsafeRawBufferPointer) throws(EventsError) {
     report.reject(bad.problem, bad.error.description)
     if first == nil { first = bad }

@@ -1,5 +1,5 @@
-// What cleaning does to a log. Every rule is off or does what loses nothing but copies; `RuleNames.swift` names the rules for options and
-// files.
+// What cleaning does to a log. Every rule is off or does what loses nothing but copies; `RuleNames.swift` names the rules for
+// options and files.
 
 /// What becomes of a missing kind, category, price or quantity.
 public enum MissingPolicy: Sendable, Equatable {
@@ -42,11 +42,12 @@ public struct BurstRule: Sendable, Equatable {
   }
 }
 
-/// The rules of cleaning, in the order in which they are applied to a user: impossible values, missing values, exact duplicates, repeats
-/// within a window, bursts, the newest events; then over all users the core filter, and the clipping of prices.
+/// The rules of cleaning, in the order in which they are applied to a user: impossible values, missing values, exact
+/// duplicates, repeats within a window, bursts, the newest events; then over all users the core filter, and the clipping of
+/// prices.
 public struct CleaningRules: Sendable, Equatable {
-  /// Prices and quantities below these are impossible. 0 by default: things given away and views without a quantity are real, negative
-  /// ones are returns and corrections.
+  /// Prices and quantities below these are impossible. 0 by default: things given away and views without a quantity are real,
+  /// negative ones are returns and corrections.
   public var leastPrice: Float = 0
   public var leastQuantity: Float = 0
   /// Larger ones are impossible; by default only numbers that are not finite.
@@ -85,7 +86,8 @@ public struct CleaningRules: Sendable, Equatable {
   package func check(hasTimes: Bool, hasPrices: Bool, hasKinds: Bool) throws(EventsError) {
     func refuse(_ option: String, _ lack: String) -> EventsError {
       EventsError(
-        file: "--\(option)", problem: "needs \(lack), which the log does not have", advice: "leave it out, or name the column with --columns")
+        file: "--\(option)", problem: "needs \(lack), which the log does not have",
+        advice: "leave it out, or name the column with --columns")
     }
     if !hasTimes {
       if duplicateWindow > 0 { throw refuse("duplicate-window", "times") }

@@ -47,7 +47,9 @@ struct ClockRule: Sendable, Equatable {
       guard let west = scanner.time(hours: 24), scanner.take(",") else { return nil }
       offset = -west
     }
-    guard let begins = Self.change(&scanner), scanner.take(","), let ends = Self.change(&scanner), scanner.isAtEnd else { return nil }
+    guard let begins = Self.change(&scanner), scanner.take(","), let ends = Self.change(&scanner), scanner.isAtEnd else {
+      return nil
+    }
     summer = (offset, begins, ends)
   }
 

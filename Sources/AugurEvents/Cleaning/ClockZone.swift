@@ -21,15 +21,16 @@ package struct ClockZone: Sendable, Equatable {
 
   package static let folder = "/usr/share/zoneinfo"
 
-  /// Reads the zone `Europe/Berlin` from `folder`; `UTC` and offsets from -18:00 to +18:00 need no file. Throws one line that names `place`
-  /// when there is no such zone.
+  /// Reads the zone `Europe/Berlin` from `folder`; `UTC` and offsets from -18:00 to +18:00 need no file. Throws one line that
+  /// names `place` when there is no such zone.
   package init(named name: String, place: String = "--time-zone", folder: String = folder) throws(EventsError) {
     if let offset = Self.fixedOffset(name) {
       self.init(fixed: offset)
       return
     }
     let isName =
-      name.utf8.count <= 64 && !name.utf8.isEmpty && name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
+      name.utf8.count <= 64 && !name.utf8.isEmpty
+      && name.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
         !part.isEmpty && !part.hasPrefix(".")
           && part.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5a).contains($0 & 0xdf) || "_+-".utf8.contains($0) }
       }
@@ -41,7 +42,8 @@ package struct ClockZone: Sendable, Equatable {
     do throws(SafetensorsError) { file = try MappedFile(path: "\(folder)/\(name)") } catch {
       do throws(SafetensorsError) { _ = try MappedFile(path: "\(folder)/Etc/UTC") } catch {
         throw EventsError(
-          file: place, problem: "no time zones are installed in \(folder)", advice: "install tzdata, or give an offset such as +02:00")
+          file: place, problem: "no time zones are installed in \(folder)",
+          advice: "install tzdata, or give an offset such as +02:00")
       }
       throw refuse("unknown time zone \(excerpt(name.utf8))")
     }
@@ -90,7 +92,9 @@ package struct ClockZone: Sendable, Equatable {
       guard let second = TZifHeader(bytes, at: at) else { return nil }
       (at, width, header) = (at + TZifHeader.bytes, 8, second)
     }
-    guard header.typeCount >= 1, header.typeCount <= 256, header.changeCount <= 4096, at + header.bodyBytes(width: width) <= bytes.count else {
+    guard header.typeCount >= 1, header.typeCount <= 256, header.changeCount <= 4096,
+      at + header.bodyBytes(width: width) <= bytes.count
+    else {
       return nil
     }
     let types = at + header.changeCount * (width + 1)
@@ -102,7 +106,8 @@ package struct ClockZone: Sendable, Equatable {
     var (changes, offsets): ([Int64], [Int64]) = ([], [])
     for place in 0..<header.changeCount {
       let change = bigEndian(bytes, at + place * width, width)
-      guard let offset = offset(Int(bytes[at + header.changeCount * width + place])), changes.last.map({ $0 < change }) ?? true else {
+      guard let offset = offset(Int(bytes[at + header.changeCount * width + place])), changes.last.map({ $0 < change }) ?? true
+      else {
         return nil
       }
       changes.append(change)

@@ -1,4 +1,5 @@
-// Users with few events and rare items, left out until all that stay have enough: the k-core of a log (Seidman 1983), over passes.
+// Users with few events and rare items, left out until all that stay have enough: the k-core of a log (Seidman 1983), over
+// passes.
 
 /// Histories that can be streamed again and again, users by index from 0.
 package protocol HistoryPasses {
@@ -6,9 +7,9 @@ package protocol HistoryPasses {
   func forEachUser(_ body: (_ user: Int, _ items: Span<Int32>) throws(EventsError) -> Void) throws(EventsError)
 }
 
-/// Which users and items stay when every user keeps at least so many events with items that stay, and every item with users that stay.
-/// Events are counted, repeats included. The answer is unique: it depends neither on the order of users nor on that of the removals.
-/// Memory: four bytes an item and a bit a user.
+/// Which users and items stay when every user keeps at least so many events with items that stay, and every item with users
+/// that stay. Events are counted, repeats included. The answer is unique: it depends neither on the order of users nor on that
+/// of the removals. Memory: four bytes an item and a bit a user.
 package struct CoreFilter {
   private let minimumUserEvents: Int
   private let minimumItemEvents: UInt32

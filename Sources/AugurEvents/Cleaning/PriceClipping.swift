@@ -1,7 +1,7 @@
 // Prices clipped at quantiles of the training part, from a histogram of fixed size.
 
-/// A histogram over all finite floats whose cells are as wide as a 1024th of their value (2048th on average): counts add up, so the
-/// quantiles depend neither on the order of the values nor on how they were divided among sketches. 4 MiB.
+/// A histogram over all finite floats whose cells are as wide as a 1024th of their value (2048th on average): counts add up, so
+/// the quantiles depend neither on the order of the values nor on how they were divided among sketches. 4 MiB.
 package struct QuantileSketch: Sendable {
   /// Cells keep the sign, the exponent and 10 bits of the mantissa.
   private static let droppedBits: UInt32 = 13
@@ -32,8 +32,8 @@ package struct QuantileSketch: Sendable {
     (least, largest) = (min(least, other.least), max(largest, other.largest))
   }
 
-  /// The value that the fraction `q` of all values does not exceed (the ceil(q N)-th smallest), nil without values. It is the largest value
-  /// of its cell for positive values: at most a 1024th above the exact quantile, and never below it.
+  /// The value that the fraction `q` of all values does not exceed (the ceil(q N)-th smallest), nil without values. It is the
+  /// largest value of its cell for positive values: at most a 1024th above the exact quantile, and never below it.
   package func quantile(_ q: Double) -> Float? {
     guard count > 0, q.isFinite else { return nil }
     if q <= 0 { return least }

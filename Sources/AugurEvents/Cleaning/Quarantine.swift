@@ -1,12 +1,13 @@
 // The file of rejected rows: one line each, whatever they hold.
 import AugurTensors
 
-/// `file:line<TAB>reason<TAB>row` for every rejected row, in the order in which they are given. Bytes that would break a line or are no UTF-8
-/// are escaped (`\t`, `\n`, `\r`, `\xHH`, and `\\` for the backslash). A row longer than `longestRow` is cut, with its length noted. Above
-/// the size limit the rows are only counted, and the last line says so.
+/// `file:line<TAB>reason<TAB>row` for every rejected row, in the order in which they are given. Bytes that would break a line
+/// or are no UTF-8 are escaped (`\t`, `\n`, `\r`, `\xHH`, and `\\` for the backslash). A row longer than `longestRow` is cut,
+/// with its length noted. Above the size limit the rows are only counted, and the last line says so.
 ///
-/// The name holds a complete file or none: rows gather in a temporary file beside it. `finish` puts it in place; so does letting go of the
-/// quarantine, so that a run that fails leaves it: it says why. An empty file means that no row was rejected. Only a kill leaves nothing.
+/// The name holds a complete file or none: rows gather in a temporary file beside it. `finish` puts it in place; so does
+/// letting go of the quarantine, so that a run that fails leaves it: it says why. An empty file means that no row was rejected.
+/// Only a kill leaves nothing.
 package final class Quarantine {
   package static let standardLimit = 1 << 30
   static let longestRow = 4096

@@ -1,12 +1,13 @@
-// The rules of cleaning and sessions by name: the same names and texts on the command line, in a rules file and in the description of a
-// data set.
+// The rules of cleaning and sessions by name: the same names and texts on the command line, in a rules file and in the
+// description of a data set.
 import AugurTensors
 import FoundationEssentials
 
 extension CleaningRules {
   /// Names of options and keys, in the order in which messages list them.
   public static let names = [
-    "exact-duplicates", "duplicate-window", "missing", "impossible", "price-range", "quantity-range", "earliest-time", "latest-time",
+    "exact-duplicates", "duplicate-window", "missing", "impossible", "price-range", "quantity-range", "earliest-time",
+    "latest-time",
     "burst", "max-history", "min-events", "min-item-events", "core", "clip-price", "session-gap", "session-cap", "session-end",
     "session-midnight", "time-zone",
   ]
@@ -18,7 +19,8 @@ extension CleaningRules {
     case "exact-duplicates": dropsExactDuplicates = try text.word(["drop", "keep"]) == "drop"
     case "duplicate-window": duplicateWindow = try text.number(text.text, 0...1e9, "seconds")
     case "missing": try setMissing(text)
-    case "impossible": impossible = ImpossiblePolicy(rawValue: try text.word(ImpossiblePolicy.allCases.map(\.rawValue))) ?? .reject
+    case "impossible":
+      impossible = ImpossiblePolicy(rawValue: try text.word(ImpossiblePolicy.allCases.map(\.rawValue))) ?? .reject
     case "price-range": (leastPrice, largestPrice) = try text.range()
     case "quantity-range": (leastQuantity, largestQuantity) = try text.range()
     case "earliest-time": earliestTime = try text.time()
@@ -83,7 +85,8 @@ extension CleaningRules {
         leastPrice != standard.leastPrice || largestPrice != standard.largestPrice, bounds(leastPrice, largestPrice))
     case "quantity-range":
       return changed(
-        leastQuantity != standard.leastQuantity || largestQuantity != standard.largestQuantity, bounds(leastQuantity, largestQuantity))
+        leastQuantity != standard.leastQuantity || largestQuantity != standard.largestQuantity,
+        bounds(leastQuantity, largestQuantity))
     case "earliest-time": return earliestTime.map(thousandths)
     case "latest-time": return latestTime.map(thousandths)
     case "burst": return burst.map { "\($0.events)/\(short($0.seconds)):\($0.action.rawValue)" }
@@ -187,7 +190,8 @@ extension CleaningRules: Codable {
     let file: MappedFile
     do throws(SafetensorsError) { file = try MappedFile(path: path) } catch { throw EventsError(error) }
     guard file.bytes.count <= 1 << 20 else {
-      throw EventsError(file: path, problem: "\(file.bytes.count) bytes are too many for rules", advice: "is this the rules file?")
+      throw EventsError(
+        file: path, problem: "\(file.bytes.count) bytes are too many for rules", advice: "is this the rules file?")
     }
     do { self = try JSONDecoder().decode(CleaningRules.self, from: Data(file.bytes)) } catch let error as EventsError {
       throw EventsError(file: path, field: error.file, problem: error.problem, advice: error.advice)

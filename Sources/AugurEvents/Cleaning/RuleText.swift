@@ -29,7 +29,9 @@ struct RuleText {
   /// `LEAST:LARGEST`; either may be left out.
   private func bounds(_ least: Double, _ largest: Double, _ what: String) throws(EventsError) -> (Double, Double) {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-    guard parts.count == 2 else { throw failure("expected LEAST:LARGEST, got \(excerpt(text.utf8))", "either may be left out, as in 0:") }
+    guard parts.count == 2 else {
+      throw failure("expected LEAST:LARGEST, got \(excerpt(text.utf8))", "either may be left out, as in 0:")
+    }
     let low = parts[0].isEmpty ? least : try number(parts[0], least...largest, what)
     let high = parts[1].isEmpty ? largest : try number(parts[1], least...largest, what)
     guard low < high else { throw failure("\(excerpt(text.utf8)) leaves no value between", "write the smaller number first") }
@@ -59,7 +61,8 @@ struct RuleText {
     let parts = head.split(separator: "/", omittingEmptySubsequences: false)
     let actions = BurstRule.Action.allCases.map(\.rawValue)
     guard parts.count == 2, let action = tail.map({ BurstRule.Action(rawValue: String($0)) }) ?? .flag else {
-      throw failure("expected EVENTS/SECONDS[:ACTION], got \(excerpt(text.utf8))", "the actions are \(actions.joined(separator: ", "))")
+      throw failure(
+        "expected EVENTS/SECONDS[:ACTION], got \(excerpt(text.utf8))", "the actions are \(actions.joined(separator: ", "))")
     }
     return BurstRule(events: try whole(parts[0], 1...1 << 40), seconds: try number(parts[1], 0...1e9, "seconds"), action: action)
   }

@@ -29,7 +29,8 @@ package struct Sessionizer {
   /// The stretch of constant offset that was used last.
   private var stretch = ClockZone.Stretch(offset: 0, from: 0, until: 0)
 
-  /// `kindNames` are the kinds of the log by index. Throws for an unknown zone, and for a closing kind that the log does not have.
+  /// `kindNames` are the kinds of the log by index. Throws for an unknown zone, and for a closing kind that the log does not
+  /// have.
   package init(_ rules: SessionRules, kindNames: [String] = []) throws(EventsError) {
     func milliseconds(_ minutes: Double) -> Int64 { Int64((min(max(0, minutes), 1e12) * 60_000).rounded()) }
     gap = milliseconds(rules.gapMinutes)
@@ -40,15 +41,16 @@ package struct Sessionizer {
         let near = nearest(to: name, in: kindNames).map { "did you mean \($0)?" }
         let known = kindNames.prefix(16).map { excerpt($0.utf8) }.joined(separator: ", ")
         throw EventsError(
-          file: "--session-end", problem: "no event of kind \(excerpt(name.utf8)) in the log", advice: near ?? "the kinds are \(known)")
+          file: "--session-end", problem: "no event of kind \(excerpt(name.utf8)) in the log",
+          advice: near ?? "the kinds are \(known)")
       }
       return Int32(clamping: index)
     }
     zone = rules.cutsAtMidnight ? try ClockZone(named: rules.zoneName, place: "--time-zone") : nil
   }
 
-  /// Indices of the events that begin a session; the first is 0 unless there are no events. Events without times are one session, cut by
-  /// the cap of events alone.
+  /// Indices of the events that begin a session; the first is 0 unless there are no events. Events without times are one
+  /// session, cut by the cap of events alone.
   package mutating func starts(_ events: UserEvents) -> [Int] {
     var starts: [Int] = []
     findStarts(events, into: &starts)

@@ -1,7 +1,7 @@
 // The rules that see one user at a time.
 
-/// Applies the rules to users, one after another, and counts. A cleaner allocates nothing once it has seen the largest user, but for the
-/// sort of the duplicate window.
+/// Applies the rules to users, one after another, and counts. A cleaner allocates nothing once it has seen the largest user,
+/// but for the sort of the duplicate window.
 package struct UserCleaner {
   /// Indices of the words that fill missing kinds and categories.
   package struct Fills: Sendable {

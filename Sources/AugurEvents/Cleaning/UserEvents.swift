@@ -1,7 +1,8 @@
 // The events of one user as columns: what the merge delivers and the rules of cleaning change.
 
-/// N events of one user in canonical order: by time, then by the bytes of the item, then by kind and the other columns. Columns that the
-/// log does not have are empty. Made once and reused from user to user: nothing is allocated once the largest user was seen.
+/// N events of one user in canonical order: by time, then by the bytes of the item, then by kind and the other columns. Columns
+/// that the log does not have are empty. Made once and reused from user to user: nothing is allocated once the largest user was
+/// seen.
 package struct UserEvents: Equatable, Sendable {
   /// Stands for an empty kind or category.
   package static let missing: Int32 = -1

@@ -62,8 +62,8 @@ public enum TimeUnit: String, Sendable, CaseIterable, Codable {
   }
 }
 
-/// Reads the times of one column. Without an asked unit, the first good row decides between seconds, milliseconds and ISO 8601, and a
-/// later row of another unit is refused. Threads that read one log take copies of a column that has read its first row.
+/// Reads the times of one column. Without an asked unit, the first good row decides between seconds, milliseconds and ISO 8601,
+/// and a later row of another unit is refused. Threads that read one log take copies of a column that has read its first row.
 struct TimeColumn: Sendable, Equatable {
   /// Whether the user named the unit.
   let isAsked: Bool

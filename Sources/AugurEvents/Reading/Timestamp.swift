@@ -1,5 +1,5 @@
-// Times of a log as text: epoch counts, with or without a fraction, or ISO 8601; all become epoch milliseconds. `TimeColumn` holds the
-// unit of a column.
+// Times of a log as text: epoch counts, with or without a fraction, or ISO 8601; all become epoch milliseconds. `TimeColumn`
+// holds the unit of a column.
 
 enum Timestamp {
   /// The year 2200 in seconds; anything later is taken for a mistake.
@@ -84,8 +84,8 @@ enum Timestamp {
     return value
   }
 
-  /// `2024-05-31`, `2024-05-31 12:30`, `2024-05-31T12:30:15.250Z`, `... +02:00`, `...+0200`, `...+02`, `... UTC`; without a zone it is
-  /// UTC. Second 60 is taken where UTC may have a leap second, at 23:59:60, as the second after it.
+  /// `2024-05-31`, `2024-05-31 12:30`, `2024-05-31T12:30:15.250Z`, `... +02:00`, `...+0200`, `...+02`, `... UTC`; without a
+  /// zone it is UTC. Second 60 is taken where UTC may have a leap second, at 23:59:60, as the second after it.
   static func iso8601(_ text: UnsafeRawBufferPointer) throws(Failure) -> Int64 {
     let (year, month, day) = (try digits(text, 0, 4), try digits(text, 5, 2), try digits(text, 8, 2))
     guard has(text, "-", 4), has(text, "-", 7), isDay(year, month, day) else { throw .malformed }
