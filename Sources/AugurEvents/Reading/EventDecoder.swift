@@ -177,14 +177,7 @@ final class EventDecoder {
       do throws(Timestamp.Failure) {
         chunk.times[row] = try Timestamp.milliseconds(text)
       } catch {
-        let (problem, detail, advice): (RowProblem, String, String) =
-          switch error {
-          case .empty: (.missingTime, "the timestamp is empty", "fill it in or drop the row")
-          case .malformed: (.malformedTime, "\(excerpt(text)) is not a time", "use epoch seconds, epoch milliseconds or ISO 8601")
-          case .negative: (.impossibleTime, "timestamp \(excerpt(text)) is negative (before 1970)", "correct the row")
-          case .absurd:
-            (.impossibleTime, "timestamp \(excerpt(text)) is after the year 2200", "use epoch seconds or milliseconds")
-          }
+        let (problem, detail, advice) = error.explanation(text)
         fault(block, row, problem, "timestamp", detail, advice)
         chunk.times[row] = 0
       }
