@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [(1, 1, 1), (5, 5, 1), (40, 40, 3), (333, 7, 400), (20_000, 1500, 60), (3000, 1, 9000)])
+  @Test(arguments: [(1, 1, 1), (5, 5, 1), (40, 40, 3), (333, 7, 400), (20_000, 1500, 80), (3000, 1, 14_000)])
   func rowsAreExact(events: Int, users: Int, items: Int) throws {
     for world in [SyntheticOptions.nextItem, .shop] {
       for (days, dirty) in [(365, 0.0), (1, 0.3), (3650, 0)] {

@@ -30,6 +30,13 @@ check() {
 
 check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
 check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data" --split leave-one-out
+check "synth a shop" "$augur" synth --world shop --events 4000 --users 250 --items 90 --dirty 0.02 --order time --json --output "$dir/shop.csv"
+check "tables of a shop" test -s "$dir/shop.users.csv" -a -s "$dir/shop.items.csv" -a -s "$dir/shop.labels.csv" -a -s "$dir/shop.csv.truth.json"
+mistake "synth with an impossible rate" "--dirty" "$augur" synth --events 100 --users 5 --items 90 --dirty 0.9 --output "$dir/none.csv"
+mistake "synth into an absent folder" "absent" "$augur" synth --events 100 --users 5 --items 90 --order time --output "$dir/absent/none.csv"
+mistake "disk full while spilling" "synth" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --order time --output $dir/synth.csv"
+check "no log half-written" test ! -e "$dir/none.csv" -a ! -e "$dir/synth.csv" -a ! -e "$dir/synth.users.csv"
+check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data"
 train="$augur train --data $dir/data --model esasrec --set epochs=3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
 check train $train --output "$dir/run"
 check evaluate "$augur" evaluate --run "$dir/run" --json
