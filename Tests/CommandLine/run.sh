@@ -36,7 +36,6 @@ mistake "synth with an impossible rate" "--dirty" "$augur" synth --events 100 --
 mistake "synth into an absent folder" "absent" "$augur" synth --events 100 --users 5 --items 90 --order time --output "$dir/absent/none.csv"
 mistake "disk full while spilling" "synth" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --order time --output $dir/synth.csv"
 check "no log half-written" test ! -e "$dir/none.csv" -a ! -e "$dir/synth.csv" -a ! -e "$dir/synth.users.csv"
-check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data"
 train="$augur train --data $dir/data --model esasrec --set epochs=3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
 check train $train --output "$dir/run"
 check evaluate "$augur" evaluate --run "$dir/run" --json
