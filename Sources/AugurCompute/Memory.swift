@@ -36,7 +36,7 @@ package enum ResidentMemory {
 }
 
 /// MemAvailable, or what the control group has left where that is less.
-private func systemFreeBytes() -> Int {
+package func systemFreeBytes() -> Int {
   var free = Int.max
   for line in text("/proc/meminfo").split(separator: "\n") where line.hasPrefix("MemAvailable:") {
     if let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) { free = kibibytes << 10 }

@@ -54,7 +54,8 @@ struct Prepare: ParsableCommand {
     if json {
       printJSON([
         "users": made.users, "items": made.items, "events": made.events, "rows": made.rows, "dropped": made.dropped,
-        "fingerprint": made.fingerprint, "split": made.split.words, "seconds": number(seconds), "rows_per_second": number(Double(made.rows) / seconds, digits: 0),
+        "fingerprint": made.fingerprint, "split": made.split.words, "seconds": number(seconds),
+        "rows_per_second": number(Double(made.rows) / seconds, digits: 0), "peak_bytes": ResidentMemory.peakBytes,
       ])
     } else {
       print("\(output): \(made.users) users, \(made.items) items, \(made.events) events in \(decimal(seconds, places: 2)) s")

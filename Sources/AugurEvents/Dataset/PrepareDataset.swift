@@ -107,7 +107,7 @@ struct RunGathering {
 
   init(_ inputs: [String], _ options: PrepareOptions, folder: String, keep: EventAttributes = .all) throws(EventsError) {
     threads = options.threads ?? ThreadPool.shared.threads
-    memory = options.memory ?? max(256 << 20, availableMemory() / 2)
+    memory = options.memory ?? max(256 << 20, systemFreeBytes() / 2)
     self.folder = folder
     reader = try LogReader(inputs, format: options.format, columns: options.columns, keep: keep, threads: threads)
     dictionaries = EventDictionaries(layout: reader.layout, decoders: threads)
@@ -133,7 +133,13 @@ struct RunGathering {
       if next.isEmpty { return sorted() }
       chunks += next
       rows += next.reduce(0) { $0 + $1.rows }
-      if bytesInUse > memory { try setDown(sorted()) }
+      guard reader.decoders.allSatisfy({ $0.items.count < 1 << 30 && $0.users.count < 1 << 30 }) else {
+        throw EventsError(file: "--input", problem: "more than 2^30 different ids", advice: "split the log")
+      }
+      // Places within a run are 32 bits wide.
+      guard bytesInUse > memory || rows >= 1 << 31 else { continue }
+      guard !folder.isEmpty else { throw EventsError(file: "--input", problem: "more than 2^31 rows in memory", advice: "use augur prepare") }
+      try setDown(sorted())
     }
   }
 
