@@ -35,6 +35,8 @@ final class Block {
   var text = 0..<0
   /// Place of the block in the log.
   var number = 0
+  /// The line of its file on which it begins; known when the reader gives it.
+  var firstLine = 1
   var newlines = 0
   /// Where the row begins whose quote is still open at the end of the text.
   var openRow: Int?
@@ -58,8 +60,8 @@ final class Block {
     (text, newlines, openRow, isQuoted, isCutOff, chunk) = (0..<0, 0, nil, false, false, EventChunk())
   }
 
-  /// The line of a place in the text, where the block begins on line `first`.
-  func line(of place: Int, first: Int) -> Int {
-    first + bytes(text.lowerBound..<place).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
+  /// The line of a place in the text.
+  func line(of place: Int) -> Int {
+    firstLine + bytes(text.lowerBound..<place).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
   }
 }

@@ -3,9 +3,27 @@ import AugurCompute
 import AugurTensors
 import Glibc
 
+/// Which columns of a log are read, and how its rows are cut.
+enum ColumnChoice {
+  /// The columns of events: CSV, TSV or JSON lines, by name.
+  case events(LogColumns, EventAttributes)
+  /// `user item` a line, or with `many` `user item item ...`.
+  case spaced(many: Bool)
+  /// Every column that the header names, in its order, or in that of `like`, which must have the same names.
+  case table(like: [String]?)
+
+  init(_ format: LogFormat, _ columns: LogColumns, _ keep: EventAttributes) {
+    self = format == .events ? .events(columns, keep) : .spaced(many: format == .sequences)
+  }
+}
+
 final class LogInput {
   let name: String
+  /// Names of the columns of the field table where all are read, else empty.
+  let header: [String]
   let layout: EventLayout
+  /// Columns of the field table.
+  let columns: Int
   let indexer: RowIndexer
   /// Line on which the next block begins.
   var line: Int
@@ -20,7 +38,7 @@ final class LogInput {
   let expectation: String
 
   /// Reads the head of the input: byte-order mark and header.
-  init(_ path: String, format: LogFormat, columns: LogColumns, keep: EventAttributes) throws(EventsError) {
+  init(_ path: String, columns choice: ColumnChoice) throws(EventsError) {
     source = try openSource(path)
     name = source.name
     var head = [UInt8](repeating: 0, count: source.file == nil ? Block.nominal : min(source.file?.bytes ?? 0, Block.nominal))
@@ -32,16 +50,17 @@ final class LogInput {
       throw EventsError(file: name, line: 1, problem: "the file is UTF-16", advice: "convert it: iconv -f utf-16 -t utf8")
     }
     let start = head.starts(with: [0xef, 0xbb, 0xbf]) ? 3 : 0
-    switch format {
-    case .events:
-      let (end, lines, layout, indexer, count) = try Self.header(head, start, name, columns, keep)
-      (first, line, self.layout, self.indexer) = (end, lines, layout, indexer)
-      expectation = "expected \(count) fields as in the header"
-    case .pairs, .sequences:
-      (first, line) = (start, 1)
+    switch choice {
+    case .events, .table:
+      let head = try LogHead(head, from: start, file: name, columns: choice)
+      (first, line, layout, indexer, header, columns) = (head.end, head.line, head.layout, head.indexer, head.header, head.columns)
+      expectation = "expected \(head.fields) fields as in the header"
+    case .spaced(let many):
+      (first, line, header) = (start, 1, [])
       layout = EventLayout(hasTimes: false, attributes: [], hasNames: false)
-      indexer = .spaced(many: format == .sequences)
-      expectation = format == .pairs ? "expected 2 fields (user item)" : "expected a user and at least one item"
+      columns = layout.columns
+      indexer = .spaced(many: many)
+      expectation = many ? "expected a user and at least one item" : "expected 2 fields (user item)"
     }
     offset = first
     carry = source.file == nil ? Array(head[first...]) : []
@@ -59,41 +78,6 @@ final class LogInput {
         return count
       }
     } catch { throw error as? EventsError ?? EventsError(file: source.name, problem: "\(error)", advice: "") }
-  }
-
-  private static func header(_ head: [UInt8], _ start: Int, _ name: String, _ columns: LogColumns, _ keep: EventAttributes) throws(EventsError)
-    -> (end: Int, line: Int, EventLayout, RowIndexer, count: Int)
-  {
-    var found: (end: Int, line: Int, header: [String], delimiter: UInt8?) = (start, 1, [], nil)
-    try head.span.bytes.withUnsafeBytes { bytes throws(EventsError) in
-      let text = UnsafeRawBufferPointer(rebasing: bytes[start...])
-      if JSONLines.begins(text) {
-        found.header = try jsonKeys(of: text, file: name)
-        return
-      }
-      var reader = DelimitedReader(bytes: bytes, from: start, file: name)
-      let header = try readHeader(&reader)
-      found = (reader.at, reader.line, header, reader.delimiter)
-    }
-    let positions = try ColumnPositions(header: found.header, columns: columns, file: name)
-    let layout = EventLayout(
-      hasTimes: true, attributes: keep.attributes.filter { positions.attributes[$0] != nil }, hasNames: keep.names && positions.name != nil)
-    var slots = [Int32](repeating: -1, count: found.header.count)
-    let wanted = [positions.user, positions.item, positions.time] + layout.attributes.compactMap { positions.attributes[$0] }
-    let fields = wanted + (layout.hasNames ? [positions.name].compactMap { $0 } : [])
-    for (slot, field) in fields.enumerated() {
-      guard slots[field] < 0 else {
-        throw EventsError(
-          file: name, line: 1, field: found.header[field], problem: "one column stands for two things",
-          advice: "name another one with --columns")
-      }
-      slots[field] = Int32(slot)
-    }
-    let indexer: RowIndexer =
-      if let delimiter = found.delimiter {
-        .delimited(delimiter: delimiter, slots: slots)
-      } else { .jsonLines(keys: fields.map { Array(found.header[$0].utf8) }) }
-    return (found.end, found.line, layout, indexer, found.header.count)
   }
 
   /// Cuts the next blocks out of the input and indexes them with `work`, on all threads where the input is a plain file. Returns how many of

@@ -1,183 +1,31 @@
-// Logs as columns, block by block, in order, on all threads. Blocks are cut at newlines on the assumption that no quoted field crosses the
-// cut; where one does, its block ends in an open row, which is put before the next block and read again.
-import AugurCompute
-import AugurTensors
-
-/// Takes the rows that a log holds but that cannot be read; throws when there are too many.
-protocol RowRejection: AnyObject {
-  /// `text` is the row as it stands in the log.
-  func take(file: String, line: Int, _ row: RejectedRow, text: UnsafeRawBufferPointer) throws(EventsError)
-}
-
-/// Stops at the first row that cannot be read.
-final class StopAtBadRow: RowRejection {
-  func take(file: String, line: Int, _ row: RejectedRow, text: UnsafeRawBufferPointer) throws(EventsError) {
-    throw EventsError(file: file, line: line, field: row.field, problem: row.detail, advice: row.advice)
-  }
-}
+// Event logs as columns, block by block, in order.
 
 final class LogReader {
-  let layout: EventLayout
   let decoders: [EventDecoder]
   private(set) var rows = 0
-  private(set) var rejectedRows = 0
-  private let threads: Int
-  private let rejection: any RowRejection
-  private let format: LogFormat
-  private let columns: LogColumns
-  private var inputs: [String]  // not opened yet, the next one last
-  private var input: LogInput?
-  private var blocks: [Block] = []
-  private var blockCount = 0
-  /// A row with an open quote at the end of the last block.
-  private var open: [UInt8] = []
-
-  /// Blocks that are in memory at once.
-  private static let batch = 32
+  private let reader: BlockReader
+  var layout: EventLayout { reader.layout }
+  var rejectedRows: Int { reader.rejectedRows }
   /// Memory of the blocks, about.
-  static var bytes: Int { batch * (Block.nominal * 3 / 2) }
+  static var bytes: Int { BlockReader.bytes }
 
   init(
     _ inputs: [String], format: LogFormat, columns: LogColumns, keep: EventAttributes = .all, threads: Int,
     rejection: any RowRejection = StopAtBadRow()
   ) throws(EventsError) {
-    guard let first = inputs.first else { throw EventsError(file: "--input", problem: "no file", advice: "name a log") }
-    let input = try LogInput(first, format: format, columns: columns, keep: keep)
-    (self.format, self.columns, self.threads, self.rejection) = (format, columns, threads, rejection)
-    (self.input, self.inputs, self.keep) = (input, inputs.dropFirst().reversed(), keep)
-    layout = input.layout
-    decoders = (0..<threads).map { EventDecoder(layout: input.layout, number: $0) }
-    blocks = (0..<Self.batch).map { _ in Block(columns: input.layout.columns) }
+    let reader = try BlockReader(inputs, columns: ColumnChoice(format, columns, keep), threads: threads, rejection: rejection)
+    self.reader = reader
+    decoders = (0..<threads).map { EventDecoder(layout: reader.layout, number: $0) }
   }
-  private let keep: EventAttributes
 
   /// The next chunks in the order of the log; empty at its end. Throws on rows that the rejection does not take.
   func next() throws(EventsError) -> [EventChunk] {
-    while let input {
-      if input.isAtEnd, open.isEmpty {
-        self.input = nil
-        if let path = inputs.popLast() {
-          let next = try LogInput(path, format: format, columns: columns, keep: keep)
-          guard next.layout == layout else {
-            throw EventsError(file: path, problem: "has other columns than the first file", advice: "prepare logs of one kind together")
-          }
-          self.input = next
-        }
-        continue
-      }
-      let chunks = try nextBatch(input)
+    while true {
+      let blocks = try reader.next { block, thread in decoders[thread].decode(block) }
+      if blocks.isEmpty { return [] }
+      let chunks = blocks.map(\.chunk).filter { $0.rows > 0 }
+      rows += chunks.reduce(0) { $0 + $1.rows }
       if !chunks.isEmpty { return chunks }
-    }
-    return []
-  }
-
-  private func nextBatch(_ input: LogInput) throws(EventsError) -> [EventChunk] {
-    for (place, block) in blocks.enumerated() {
-      block.reset(columns: layout.columns)
-      block.number = blockCount + place
-    }
-    let filled = input.isAtEnd ? 0 : try input.fill(blocks, threads: threads) { block, thread in
-      index(block, input)
-      // A block with quotes may have begun inside a field: it waits until those before it are known.
-      if !block.isQuoted { decoders[thread].decode(block) }
-    }
-    blockCount += filled
-    var waiting = blocks[..<filled].filter(\.isQuoted)
-    for block in blocks[..<filled] where !open.isEmpty || block.openRow != nil {
-      if !open.isEmpty {
-        if !block.isQuoted { waiting.append(block) }
-        prependOpenRow(to: block, input)
-      }
-      takeOpenRow(of: block)
-    }
-    if filled == 0, !open.isEmpty {
-      // The end of the input: the row stays open for good.
-      let block = blocks[0]
-      prependOpenRow(to: block, input, asRow: false)
-      try commit(block, input)
-      return []
-    }
-    parallel(waiting.count, threads: threads) { task, thread in decoders[thread].decode(waiting[task]) }
-    for block in blocks[..<filled] { try commit(block, input) }
-    return blocks[..<filled].map(\.chunk).filter { $0.rows > 0 }
-  }
-
-  private func index(_ block: Block, _ input: LogInput) {
-    guard block.isCutOff else { return input.indexer.index(block) }
-    let bytes = block.bytes(0..<block.text.upperBound)
-    let end = block.text.upperBound
-    let row = bytes[block.text].lastIndex(of: DelimitedReader.newline).map { $0 + 1 } ?? block.text.lowerBound
-    block.text = block.text.lowerBound..<row
-    input.indexer.index(block)
-    block.table.reject(row..<end, .tooLong)
-  }
-
-  /// Puts the open row before the text of a block and reads the block again; with `asRow` false it is rejected as it is.
-  private func prependOpenRow(to block: Block, _ input: LogInput, asRow: Bool = true) {
-    let old = block.text
-    let text = block.memory
-    text.advanced(by: open.count).copyMemory(from: text + old.lowerBound, byteCount: old.count)
-    open.withUnsafeBytes { text.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(text), byteCount: $0.count) }
-    let (number, isCutOff) = (block.number, block.isCutOff)
-    block.reset(columns: layout.columns)
-    (block.number, block.isCutOff) = (number, isCutOff)
-    if asRow {
-      block.text = 0..<open.count + old.count
-      index(block, input)
-    } else {
-      rejectOpenRow(block, open.count)
-    }
-    open = []
-  }
-
-  private func rejectOpenRow(_ block: Block, _ count: Int) {
-    block.table.reject(0..<count, .malformedQuotes, found: -1)
-    block.newlines += block.bytes(0..<count).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
-  }
-
-  private func takeOpenRow(of block: Block) {
-    guard let row = block.openRow else { return }
-    let range = row..<block.text.upperBound
-    if range.count > Block.longestRow {
-      block.table.reject(range, .malformedQuotes, found: -1)
-      block.newlines += block.bytes(range).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
-    } else {
-      open = Array(block.bytes(range))
-    }
-    (block.text, block.openRow) = (block.text.lowerBound..<row, nil)
-  }
-
-  /// Counts the rows of a block and reports those that were rejected, in order.
-  private func commit(_ block: Block, _ input: LogInput) throws(EventsError) {
-    rows += block.chunk.rows
-    let malformed = block.table.rejected.map { rejected in
-      let range = Int(rejected.start)..<Int(rejected.end)
-      let (detail, advice) = Self.text(rejected, input, block.bytes(range))
-      return RejectedRow(range: range, problem: rejected.problem, field: nil, detail: detail, advice: advice)
-    }
-    for row in (malformed + block.rejected).sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
-      rejectedRows += 1
-      try rejection.take(
-        file: input.name, line: block.line(of: row.range.lowerBound, first: input.line), row, text: block.bytes(row.range))
-    }
-    input.line += block.newlines + (block.isCutOff ? 1 : 0)
-  }
-
-  private static func text(_ rejected: FieldTable.Rejected, _ input: LogInput, _ text: UnsafeRawBufferPointer) -> (String, String) {
-    switch rejected.problem {
-    case .fieldCount:
-      let advice =
-        if case .spaced = input.indexer {
-          "correct the line, or choose another --format (events, pairs, sequences)"
-        } else { "quote fields that hold the delimiter" }
-      return ("\(input.expectation), got \(rejected.found)", advice)
-    case .malformedQuotes where rejected.found < 0:
-      return ("a quote opens here and never closes", "close it, or double the quotes inside the field")
-    case .malformedQuotes: return ("text behind a closing quote: \(excerpt(text))", "double the quotes inside the field")
-    case .tooLong:
-      return ("a row of more than \(Block.longestRow) bytes, \(excerpt(text))", "is this a CSV, TSV or JSON lines log?")
-    case .malformedJSON: return ("\(excerpt(text)) is not a JSON object on one line", "write one object a line, each key once")
-    default: return (rejected.problem.rawValue, "correct the row")
     }
   }
 }

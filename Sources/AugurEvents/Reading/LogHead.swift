@@ -1,0 +1,75 @@
+// The head of a log with named columns: where its rows begin, which columns are read, and how rows are cut.
+
+struct LogHead {
+  /// Where the rows begin, and on which line.
+  private(set) var end: Int
+  private(set) var line = 1
+  let layout: EventLayout
+  let indexer: RowIndexer
+  /// Names of the columns of the field table where all are read, else empty.
+  private(set) var header: [String] = []
+  /// Columns of the field table, and fields of a row.
+  let columns: Int, fields: Int
+
+  /// `head` is the beginning of the log, `start` behind any byte-order mark.
+  init(_ head: [UInt8], from start: Int, file: String, columns choice: ColumnChoice) throws(EventsError) {
+    end = start
+    var found: (end: Int, line: Int, names: [String], delimiter: UInt8?) = (start, 1, [], nil)
+    try head.span.bytes.withUnsafeBytes { bytes throws(EventsError) in
+      let text = UnsafeRawBufferPointer(rebasing: bytes[start...])
+      if JSONLines.begins(text) {
+        found.names = try jsonKeys(of: text, file: file)
+        return
+      }
+      var reader = DelimitedReader(bytes: bytes, from: start, file: file)
+      let header = try readHeader(&reader)
+      found = (reader.at, reader.line, header, reader.delimiter)
+    }
+    (end, line, fields) = (found.end, found.line, found.names.count)
+    let wanted: [Int]
+    switch choice {
+    case .events(let columns, let keep): (layout, wanted) = try Self.events(found.names, columns, keep, file)
+    case .table(let like):
+      layout = EventLayout(hasTimes: false, attributes: [], hasNames: false)
+      wanted = try Self.places(of: like ?? found.names, in: found.names, file: file)
+      header = like ?? found.names
+    case .spaced: preconditionFailure("LogHead: a log without a header")
+    }
+    columns = wanted.count
+    if let delimiter = found.delimiter {
+      var slots = [Int32](repeating: -1, count: found.names.count)
+      for (slot, field) in wanted.enumerated() { slots[field] = Int32(slot) }
+      indexer = .delimited(delimiter: delimiter, slots: slots)
+    } else {
+      indexer = .jsonLines(keys: wanted.map { Array(found.names[$0].utf8) })
+    }
+  }
+
+  private static func events(_ header: [String], _ columns: LogColumns, _ keep: EventAttributes, _ file: String) throws(EventsError)
+    -> (EventLayout, [Int])
+  {
+    let positions = try ColumnPositions(header: header, columns: columns, file: file)
+    let layout = EventLayout(
+      hasTimes: true, attributes: keep.attributes.filter { positions.attributes[$0] != nil }, hasNames: keep.names && positions.name != nil)
+    let wanted = [positions.user, positions.item, positions.time] + layout.attributes.compactMap { positions.attributes[$0] }
+    let fields = wanted + (layout.hasNames ? [positions.name].compactMap { $0 } : [])
+    for (slot, field) in fields.enumerated() where fields[..<slot].contains(field) {
+      throw EventsError(
+        file: file, line: 1, field: header[field], problem: "one column stands for two things", advice: "name another one with --columns")
+    }
+    return (layout, fields)
+  }
+
+  /// Where the columns of one header are in another, each once.
+  private static func places(of names: [String], in header: [String], file: String) throws(EventsError) -> [Int] {
+    if names == header { return Array(names.indices) }
+    let places = names.compactMap { header.firstIndex(of: $0) }
+    guard Set(places).count == header.count, names.count == header.count else {
+      let stranger = header.first { !names.contains($0) }
+      throw EventsError(
+        file: file, line: 1, field: stranger, problem: "has other columns than the first file",
+        advice: "read logs of one kind together; the first has \(names.prefix(12).map { excerpt($0.utf8) }.joined(separator: ", "))")
+    }
+    return places
+  }
+}
