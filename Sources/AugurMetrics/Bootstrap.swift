@@ -51,9 +51,7 @@ public struct Bootstrap: Sendable {
     var counts = counts.mutableSpan
     let userCount = UInt64(users.count)
     for _ in users.indices {
-      // The high word of a 64 x 64 product: uniform on 0 ..< userCount up to 2^-64 · userCount.
-      let user = Int(truncatingIfNeeded: random.next().multipliedFullWidth(by: userCount).high)
-      counts[Int(users[user])] &+= 1
+      counts[Int(users[random.index(below: userCount)])] &+= 1
     }
   }
 
@@ -118,4 +116,7 @@ struct SplitMix64 {
     z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
     return z ^ (z >> 31)
   }
+
+  /// Uniform on 0 ..< bound up to 2^-64 · bound: the high word of a 64 x 64 product.
+  mutating func index(below bound: UInt64) -> Int { Int(truncatingIfNeeded: next().multipliedFullWidth(by: bound).high) }
 }

@@ -27,16 +27,7 @@ public enum NDCG: RankingMetric {
   ///
   /// Ours and not the C library's, so that a printed metric has the same bits on every machine.
   static func log2(_ n: Int) -> Double {
-    var exponent = Double(n).exponent
-    var significand = Double(n).significand
-    if significand > 1.4142135623730951 {
-      significand /= 2
-      exponent += 1
-    }
-    let s = (significand - 1) / (significand + 1)
-    let square = s * s
-    var sum = 0.0
-    for odd in stride(from: 25.0, through: 1, by: -2) { sum = sum * square + 1 / odd }
-    return Double(exponent) + 2.8853900817779268 * s * sum
+    let (exponent, s) = logarithmArgument(Double(n))
+    return exponent + 2.8853900817779268 * s * artanhSeries(s)
   }
 }

@@ -57,6 +57,11 @@ public enum MetricsError: Error, Equatable, CustomStringConvertible {
   case unknownMetric(name: String, suggestion: String?, known: [String])
   case badCutoff(name: String, example: String)
   case userCountsDiffer(first: Int, second: Int)
+  /// A metric without a cutoff that does not exist.
+  case unknownName(name: String, suggestion: String?, known: [String])
+  case countsDiffer(what: String, expected: Int, count: Int)
+  /// A value of a row, counted from 0, that does not fit.
+  case badValue(what: String, row: Int, value: Double, expected: String)
 
   public var description: String {
     switch self {
@@ -67,6 +72,13 @@ public enum MetricsError: Error, Equatable, CustomStringConvertible {
       return "metric '\(name)' needs a cutoff of 1 or more after '@', such as '\(example)'"
     case .userCountsDiffer(let first, let second):
       return "a paired comparison needs the same users in the same order, got \(first) and \(second) users"
+    case .unknownName(let name, let suggestion, let known):
+      let hint = suggestion.map { "did you mean '\($0)'?" } ?? "write one of these:"
+      return "unknown metric '\(name)': \(hint) (known: \(known.joined(separator: ", ")))"
+    case .countsDiffer(let what, let expected, let count):
+      return "expected one for each row, \(expected) \(what), got \(count)"
+    case .badValue(let what, let row, let value, let expected):
+      return "\(what) of row \(row) (counted from 0): expected \(expected), got \(value); correct it or leave the row out"
     }
   }
 }
