@@ -80,15 +80,46 @@ static inline ck_int slot_of(uint64_t code, ck_int mask) {
   return (ck_int)((uint64_t)product ^ (uint64_t)(product >> 64)) & mask;
 }
 
-ck_int ck_code_indices(int32_t *indices, const uint64_t *codes, ck_int rows, const uint64_t *keys, const int32_t *values, ck_int mask) {
-  ck_int missing = 0;
-  for (ck_int r = 0; r < rows; r++) {
-    const uint64_t code = codes[r];
-    ck_int slot = slot_of(code, mask);
-    while (keys[slot] != code && keys[slot] != 0) slot = (slot + 1) & mask;
-    const int found = code != 0 && keys[slot] == code;
-    indices[r] = found ? values[slot] : -1;
-    missing += !found;
+ck_int ck_code_place(uint64_t code) {
+  if (code == 0) return CK_NO_PLACE;
+  const int shift = __builtin_ctzll(code) & ~3;  // below the last digit
+  const uint64_t ones = 0x1111111111111111ull;
+  uint64_t x = (code >> shift) - (ones >> shift);
+  if (shift < 32 || (code >> 60 == 1 && shift < 60)) return CK_NO_PLACE;
+  x = (x & 0x0f0f0f0f) + 10 * (x >> 4 & 0x0f0f0f0f);
+  x = (x & 0x00ff00ff) + 100 * (x >> 8 & 0x00ff00ff);
+  return (ck_int)((x & 0xffff) + 10000 * (x >> 16));
+}
+
+static inline int32_t probe(uint64_t code, ck_int slot, const uint64_t *keys, const int32_t *values, ck_int mask) {
+  while (keys[slot] != code && keys[slot] != 0) slot = (slot + 1) & mask;
+  return code != 0 && keys[slot] == code ? values[slot] : -1;
+}
+
+ck_int ck_code_indices(int32_t *indices, const uint64_t *codes, ck_int rows, const uint64_t *keys, const int32_t *values, ck_int mask,
+                       const int32_t *dense, ck_int places) {
+  enum { batch = 64 };
+  ck_int missing = 0, others[batch], slots[batch];
+  for (ck_int first = 0; first < rows; first += batch) {
+    const ck_int end = first + batch < rows ? first + batch : rows;
+    ck_int waiting = 0;
+    for (ck_int r = first; r < end; r++) {
+      const ck_int place = ck_code_place(codes[r]);
+      if (place < places) {
+        indices[r] = dense[place];
+        missing += indices[r] < 0;
+      } else {
+        // The lines of all that are hashed are on their way before the first is looked at.
+        const ck_int slot = slot_of(codes[r], mask);
+        __builtin_prefetch(keys + slot);
+        __builtin_prefetch(values + slot);
+        others[waiting] = r, slots[waiting++] = slot;
+      }
+    }
+    for (ck_int i = 0; i < waiting; i++) {
+      indices[others[i]] = probe(codes[others[i]], slots[i], keys, values, mask);
+      missing += indices[others[i]] < 0;
+    }
   }
   return missing;
 }

@@ -1,5 +1,6 @@
 // Rows of delimited text (RFC 4180 quotes) as byte ranges of the wanted fields. Delimiters, newlines and quotes are found 64 bytes at a
 // time as bit masks (after Langdale and Lemire 2019, "Parsing gigabytes of JSON per second"); quotes leave the masks for a plain loop.
+// Text without quotes, malformed rows and blank lines is cut by the places of its marks alone, which repeat with every row.
 #ifndef CK_BODY
 #define CK_FILE "../Rows/Delimited.c"
 #if defined(__x86_64__)
@@ -98,13 +99,75 @@ static ck_int CK(quoted_row)(ck_delimited *r, ck_int row, ck_int *fields) {
   }
 }
 
+enum { CK(strip) = 4096 };
+
+// Writes the places of the set bits, counted from `base`; 64 places may be written. Returns where the next one goes.
+CK_INLINE uint32_t *CK(put_places)(uint32_t *to, uint64_t bits, uint32_t base) {
+#if CK_LANES == 16
+  const __m512i ones = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (uint32_t part = 0; part < 64; part += 16) {
+    const __mmask16 mask = (__mmask16)(bits >> part);
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(ones, _mm512_set1_epi32((int)(base + part)))));
+    to += __builtin_popcount(mask);
+  }
+#else
+  for (; bits; bits &= bits - 1) *to++ = base + (uint32_t)__builtin_ctzll(bits);
+#endif
+  return to;
+}
+
+// Cuts the whole rows of the next strip of text; returns where they end, or -1 where they are not all plain.
+static ck_int CK(plain_rows)(ck_delimited *r, ck_int at) {
+  uint32_t places[1 + CK(strip) + 64], *const marks = places + 1, *end = marks;
+  const ck_int stop = r->end - at < CK(strip) ? r->end : at + CK(strip), columns = r->columns;
+  const uint8_t *t = r->text;
+  uint64_t newlines = 0, quotes = 0;
+  places[0] = (uint32_t)at - 1;
+  for (ck_int base = at; base < stop; base += 64) {
+    const CK(marks) m = CK(marks_at)(t + base, stop - base, r->delimiter);
+    newlines += (uint64_t)__builtin_popcountll(m.newlines);
+    quotes |= m.quotes;
+    end = CK(put_places)(end, m.delimiters | m.newlines, (uint32_t)base);
+  }
+  // Every fields-th mark is a newline, and there are no others: so each row has its fields.
+  const ck_int step = r->fields;
+  ck_int rows = (ck_int)newlines, found = 0;
+  if (quotes || rows == 0 || end - marks < rows * step) return -1;
+  for (ck_int row = 0; row < rows; row++) found += t[marks[row * step + step - 1]] == '\n';
+  if (found != rows) return -1;
+  if (rows > r->capacity - r->rows) rows = r->capacity - r->rows;
+  uint32_t *starts = r->starts + r->rows * columns, *ends = r->ends + r->rows * columns;
+  for (ck_int field = 0; field <= r->last; field++) {
+    const ck_int slot = r->slots[field];
+    if (slot < 0) continue;
+    const uint32_t *mark = marks + field;
+    for (ck_int row = 0; row < rows; row++, mark += step) {
+      starts[row * columns + slot] = mark[-1] + 1;
+      ends[row * columns + slot] = mark[0];
+    }
+  }
+  if (r->last == step - 1) {
+    starts += r->slots[r->last], ends += r->slots[r->last];
+    for (ck_int row = 0; row < rows; row++) ends[row * columns] -= ends[row * columns] > starts[row * columns] && t[ends[row * columns] - 1] == '\r';
+  }
+  for (ck_int row = 0; row < rows; row++) r->row_starts[r->rows + row] = marks[row * step - 1] + 1;
+  r->rows += rows, r->lines += rows;
+  return rows ? marks[rows * step - 1] + 1 : at;
+}
+
 static void CK(ck_delimited_rows)(ck_delimited *rows) {
   ck_delimited local = *rows, *r = &local;  // a copy that stays in registers
   const uint8_t *t = r->text;
   const ck_int last = r->last;  // the wanted field farthest to the right
-  ck_int at = r->begin, base = r->begin;
-  CK(marks) m = CK(marks_at)(t + base, r->end - base, r->delimiter);
+  ck_int at = r->begin;
   r->problem = CK_ROW_NONE, r->quoted = 0, r->rows = 0;
+  // Of one field, a blank line would be a row.
+  for (ck_int next = r->fields > 1 ? at : -1; next >= 0 && next < r->end && r->rows < r->capacity;) {
+    next = CK(plain_rows)(r, at);
+    if (next >= 0) at = next;
+  }
+  ck_int base = at;
+  CK(marks) m = CK(marks_at)(t + base, r->end - base, r->delimiter);
   while (at < r->end && r->rows < r->capacity) {
     const ck_int row = at;
     uint32_t *starts = r->starts + r->rows * r->columns, *ends = r->ends + r->rows * r->columns;

@@ -89,8 +89,13 @@ ck_int ck_epochs(int64_t *times, const uint8_t *text, const uint32_t *starts, co
 // CK_NOT_DECIMAL for anything else; returns how many of those.
 enum { CK_NOT_DECIMAL = 0x7fc00001 };
 ck_int ck_decimals(float *values, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows);
-// indices[r] = value of codes[r] in the table (keys of 0 are empty, mask + 1 slots), -1 where it has none; returns how many of those.
-ck_int ck_code_indices(int32_t *indices, const uint64_t *codes, ck_int rows, const uint64_t *keys, const int32_t *values, ck_int mask);
+// The number that a code of at most 8 digits is, without a zero in front; CK_NO_PLACE for any other code.
+enum { CK_NO_PLACE = 1 << 30 };
+ck_int ck_code_place(uint64_t code);
+// indices[r] = value of codes[r], -1 where it has none; returns how many of those. Codes whose place is below `places` have it at
+// dense[place], all others in the hash table (keys of 0 are empty, mask + 1 slots). places <= CK_NO_PLACE.
+ck_int ck_code_indices(int32_t *indices, const uint64_t *codes, ck_int rows, const uint64_t *keys, const int32_t *values, ck_int mask,
+                       const int32_t *dense, ck_int places);
 // Adds a code that the table does not have; a slot must be free.
 void ck_code_insert(uint64_t *keys, int32_t *values, ck_int mask, uint64_t code, int32_t value);
 
@@ -114,9 +119,10 @@ void ck_event_deal(uint32_t *places, uint64_t *keys, uint32_t *payload, const ui
 // where it is given, and returns how many there are.
 ck_int ck_event_users(uint32_t *starts, const uint64_t *keys, ck_int begin, ck_int end, const ck_event_key *key);
 void ck_event_times(int64_t *times, const uint64_t *keys, ck_int begin, ck_int end, const ck_event_key *key);
-// Sorts keys[n] with payload[n, width], stable. scratch_payload[n, width]; scratch_index[2 n], not used where width is 1.
+// Sorts keys[n] with payload[n, width], stable; the lowest time_bits of a key are the time, those above it the user.
+// scratch_keys[n]; scratch_payload[n, width]; scratch_index[2 n], not used where width is 1.
 void ck_event_sort(uint64_t *keys, uint32_t *payload, ck_int width, ck_int n, uint64_t *scratch_keys, uint32_t *scratch_payload,
-                   uint32_t *scratch_index);
+                   uint32_t *scratch_index, int time_bits);
 
 // --- Matmul (the only caller of OpenBLAS) -------------------------------------------------------------------------------
 enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4 };

@@ -35,6 +35,14 @@ package enum ResidentMemory {
   }
 }
 
+/// Asks for pages of 2 MiB for memory that is not touched yet: a fault for each of them, not for each 4 KiB.
+package func adviseLargePages(_ memory: UnsafeMutableRawBufferPointer) {
+  guard let base = memory.baseAddress, memory.count >= 4 << 20 else { return }
+  let start = (UInt(bitPattern: base) + 4095) & ~4095
+  let length = (UInt(bitPattern: base) + UInt(memory.count) - start) & ~4095
+  madvise(UnsafeMutableRawPointer(bitPattern: start), Int(length), MADV_HUGEPAGE)
+}
+
 /// MemAvailable, or what the control group has left where that is less.
 package func systemFreeBytes() -> Int {
   var free = Int.max

@@ -1,7 +1,8 @@
 // The three text formats: what is read, and every bad input with the line its user sees.
-import AugurEvents
 import Foundation
 import Testing
+
+@testable import AugurEvents
 
 private let header = "user_id,item_id,timestamp\n"
 
@@ -55,6 +56,27 @@ private let header = "user_id,item_id,timestamp\n"
     #expect(items(data, "u,\"1") == ["i\n1"])
     #expect(data.itemIndex(ofRawID: "i\n1").map(data.itemName) == "A, \"B\"\nC")
     #expect(data.itemIndex(ofRawID: "x").flatMap(data.itemName) == nil)
+  }
+
+  /// The second part of the row begins a block that has no field in quotes of its own, or ends behind it.
+  @Test(arguments: [1, 2], [1, 250]) func quotedFieldsReachIntoTheNextBlock(threads: Int, lines: Int) throws {
+    let rows = (0..<140_000).map { "t,u1,i\($0 % 7),\(100 + $0)" }
+    let name = Array(repeating: "first, second", count: lines + 1).joined(separator: "\n")
+    var options = PrepareOptions()
+    options.threads = threads
+    for place in stride(from: 0, to: 40, by: 5) {
+      // The header and rows up to the cut, which falls at `place` of the row in quotes.
+      var head = "title,user_id,item_id,timestamp\n"
+      let end = head.utf8.count + Block.nominal - place
+      for row in rows where head.utf8.count + row.utf8.count + 1 < end - 20 { head += row + "\n" }
+      head += "t,u2," + String(repeating: "y", count: end - head.utf8.count - 8) + ",1\n"
+      let text = head + "\"\(name)\",u3,x,5\n" + rows.joined(separator: "\n")
+      let log = folder.write("log.csv", Array(text.utf8))
+      let made = try prepareDataset(input: log, output: "\(folder.path)/data", options: options)
+      let data = try Dataset(path: "\(folder.path)/data", verify: true)
+      #expect(made.rows == text.utf8.reduce(0) { $0 + ($1 == 10 ? 1 : 0) } - lines)
+      #expect(data.itemIndex(ofRawID: "x").map(data.itemName) == name)
+    }
   }
 
   @Test func tabsSemicolonsAliasesAndNamedColumns() throws {

@@ -30,7 +30,7 @@ struct EventDictionaries {
 
   private static func extend(_ table: inout IDTable, _ map: inout [UInt32], with other: IDTable) {
     for index in map.count..<other.count {
-      map.append(other.withID(index) { UInt32(bitPattern: table.index(adding: $0)) })
+      map.append(UInt32(bitPattern: table.index(adding: index, of: other)))
     }
   }
 

@@ -7,6 +7,8 @@ struct IDTable {
 
   private var keys = [UInt64](repeating: 0, count: 1024)
   private var values = [Int32](repeating: -1, count: 1024)
+  /// The index of each small number that is an id, -1 for none: most catalogues count their items from 1.
+  private var dense: [Int32] = []
   /// [count], a digit code or a marked index of `texts`.
   private var places: [UInt64] = []
   private var texts = Vocabulary()
@@ -15,23 +17,39 @@ struct IDTable {
 
   var count: Int { places.count }
   /// Memory in use, about.
-  var bytes: Int { 12 * keys.count + 8 * places.count + 24 * indexOfText.count + 2 * textBytes }
+  var bytes: Int { 12 * keys.count + 4 * dense.count + 8 * places.count + 24 * indexOfText.count + 2 * textBytes }
 
   /// indices[r] of `codes`, -1 where the table has none; returns how many of those.
   func lookUp(_ codes: UnsafeBufferPointer<UInt64>, _ indices: UnsafeMutableBufferPointer<Int32>) -> Int {
-    ck_code_indices(indices.baseAddress, codes.baseAddress, codes.count, keys, values, keys.count - 1)
+    ck_code_indices(indices.baseAddress, codes.baseAddress, codes.count, keys, values, keys.count - 1, dense, dense.count)
   }
 
   /// The index of a digit string's code (not 0), added when it is new.
   mutating func index(addingCode code: UInt64) -> Int32 {
     var found: Int32 = -1
-    _ = ck_code_indices(&found, [code], 1, keys, values, keys.count - 1)
+    _ = withUnsafePointer(to: code) { ck_code_indices(&found, $0, 1, keys, values, keys.count - 1, dense, dense.count) }
     if found >= 0 { return found }
     let index = Int32(truncatingIfNeeded: places.count)
     places.append(code)
     ck_code_insert(&keys, &values, keys.count - 1, code, index)
     if places.count * 2 > keys.count { grow() }
+    setDense(code, index)
     return index
+  }
+
+  private mutating func setDense(_ code: UInt64, _ index: Int32) {
+    let place = ck_code_place(code)
+    if place < dense.count {
+      dense[place] = index
+    } else if place < min(1 << 24, 4 * places.count + 65_536) {
+      var count = 1024
+      while count <= place { count *= 2 }
+      dense = [Int32](repeating: -1, count: count)
+      for (index, code) in places.enumerated() where !Self.isText(code) {
+        let place = ck_code_place(code)
+        if place < count { dense[place] = Int32(truncatingIfNeeded: index) }
+      }
+    }
   }
 
   /// The index of an id that is not a digit string; nil when it is new.
@@ -48,6 +66,12 @@ struct IDTable {
     indexOfText.append(index)
     textBytes += id.count
     return index
+  }
+
+  /// The index of an id that another table has, added when it is new.
+  mutating func index(adding index: Int, of other: IDTable) -> Int32 {
+    let place = other.places[index]
+    return Self.isText(place) ? other.withID(index) { self.index(adding: $0) } : self.index(addingCode: place)
   }
 
   /// Calls `body` with the bytes of an id.

@@ -41,9 +41,14 @@ struct SortedEvents {
   }
 
   private static func span(_ chunks: [EventChunk]) -> ck_event_span {
-    var span = ck_event_span(least_code: .max, largest_code: 0, code_bits: 0, first_time: .max, last_time: .min, sub_seconds: 0)
-    for chunk in chunks { ck_event_range(&span, chunk.users, chunk.times, chunk.rows) }
-    return span
+    chunks.reduce(into: EventChunk.emptySpan) { span, chunk in
+      span.least_code = min(span.least_code, chunk.span.least_code)
+      span.largest_code = max(span.largest_code, chunk.span.largest_code)
+      span.code_bits |= chunk.span.code_bits
+      span.first_time = min(span.first_time, chunk.span.first_time)
+      span.last_time = max(span.last_time, chunk.span.last_time)
+      span.sub_seconds |= chunk.span.sub_seconds
+    }
   }
 
   private static func bits(_ value: UInt64) -> Int { 64 - value.leadingZeroBitCount }
@@ -89,6 +94,7 @@ struct SortedEvents {
     for (place, index) in order.enumerated() { rank[Int(index)] = UInt64(place) }
     for place in chunks.indices {
       for row in chunks[place].users.indices { chunks[place].users[row] = rank[Int(chunks[place].users[row])] }
+      chunks[place].measure()
     }
     return (table, order)
   }
@@ -96,7 +102,10 @@ struct SortedEvents {
   private static func rankTimes(_ chunks: inout [EventChunk]) -> [Int64] {
     let distinct = Set(chunks.flatMap(\.times)).sorted()
     let rank = Dictionary(uniqueKeysWithValues: distinct.enumerated().map { ($1, Int64($0)) })
-    for place in chunks.indices { chunks[place].times = chunks[place].times.map { rank[$0] ?? 0 } }
+    for place in chunks.indices {
+      chunks[place].times = chunks[place].times.map { rank[$0] ?? 0 }
+      chunks[place].measure()
+    }
     return distinct
   }
 
@@ -119,8 +128,8 @@ struct SortedEvents {
       for group in 0..<groups { (places[group * partitions + partition], next) = (next, next + places[group * partitions + partition]) }
     }
     begins[partitions] = Int(next)
-    keys = [UInt64](unsafeUninitializedCapacity: rows) { _, count in count = rows }
-    payload = [UInt32](unsafeUninitializedCapacity: rows * width) { _, count in count = rows * width }
+    keys = uninitialized(rows)
+    payload = uninitialized(rows * width)
     keys.withUnsafeMutableBufferPointer { keys in
       payload.withUnsafeMutableBufferPointer { payload in
         places.withUnsafeMutableBufferPointer { places in
@@ -137,13 +146,15 @@ struct SortedEvents {
               }
             }
           }
-          Self.sort(keys, payload, width, begins, threads)
+          Self.sort(keys, payload, width, begins, timeBits: key.time_bits, threads)
         }
       }
     }
   }
 
-  private static func sort(_ keys: Shared<UInt64>, _ payload: Shared<UInt32>, _ width: Int, _ begins: [Int], _ threads: Int) {
+  private static func sort(
+    _ keys: Shared<UInt64>, _ payload: Shared<UInt32>, _ width: Int, _ begins: [Int], timeBits: Int32, _ threads: Int
+  ) {
     let largest = zip(begins, begins.dropFirst()).reduce(0) { max($0, $1.1 - $1.0) }
     // A thread's scratch: keys, payload and, for wider payloads, two index arrays.
     var (keyScratch, wordScratch) = ([UInt64](), [UInt32]())
@@ -159,7 +170,7 @@ struct SortedEvents {
           let scratch = wordScratch.base + thread * words
           ck_event_sort(
             keys.base + begin, payload.base + begin * width, width, count, keyScratch.base + thread * largest, scratch,
-            scratch + largest * width)
+            scratch + largest * width, timeBits)
         }
       }
     }
@@ -209,13 +220,22 @@ struct SortedEvents {
   func times() -> [Int64] {
     if timeOfRank != nil { return keys.indices.map(time) }
     let (keys, key) = (keys, key)
-    return [Int64](unsafeUninitializedCapacity: keys.count) { times, count in
-      count = keys.count
+    var times: [Int64] = uninitialized(keys.count)
+    times.withUnsafeMutableBufferPointer { times in
       let target = Shared(times)
       parallel(keys.count, grain: 1 << 18) { begin, end in
         withUnsafePointer(to: key) { ck_event_times(target.base, keys, begin, end, $0) }
       }
     }
+    return times
+  }
+}
+
+/// An array whose elements are still to be written, on large pages where it is large.
+func uninitialized<Element: BitwiseCopyable>(_ count: Int) -> [Element] {
+  [Element](unsafeUninitializedCapacity: count) { buffer, written in
+    adviseLargePages(UnsafeMutableRawBufferPointer(buffer))
+    written = count
   }
 }
 
@@ -225,6 +245,7 @@ struct Shared<Element>: @unchecked Sendable {
   init(_ buffer: UnsafeMutableBufferPointer<Element>) {
     base = buffer.baseAddress ?? UnsafeMutablePointer(bitPattern: MemoryLayout<Element>.alignment)!
   }
+  init(_ pointer: UnsafeMutablePointer<Element>) { base = pointer }
 }
 
 extension EventChunk {

@@ -10,7 +10,19 @@ struct EventChunk {
   var times: [Int64] = []  // [R], epoch milliseconds, or the place in the log where it has no times
   /// [W, R]: item index, then event kind index, category index, price bits and quantity bits where the log has them.
   var words: [[UInt32]] = []
+  /// Bounds of users and times, as they were last measured.
+  private(set) var span = EventChunk.emptySpan
   var rows: Int { users.count }
+
+  static var emptySpan: ck_event_span {
+    ck_event_span(least_code: .max, largest_code: 0, code_bits: 0, first_time: .max, last_time: .min, sub_seconds: 0)
+  }
+
+  /// Measures the bounds; after every change of users or times.
+  mutating func measure() {
+    span = Self.emptySpan
+    ck_event_range(&span, users, times, rows)
+  }
 }
 
 /// A row that is not taken: where it lies in the text of its block, and why.
@@ -31,8 +43,10 @@ final class Block {
   static let room = 2 * longestRow + nominal
 
   /// [2 room + padding]: the text, and behind it what quotes and escapes unpack to.
-  let memory = UnsafeMutableRawPointer.allocate(byteCount: 2 * room + 4096, alignment: 64)
+  private(set) var memory = UnsafeMutableRawPointer.allocate(byteCount: 2 * room + 4096, alignment: 64)
   var text = 0..<0
+  /// Where it was cut out of a plain file, nominally.
+  var fileStart = 0
   /// Place of the block in the log.
   var number = 0
   /// The line of its file on which it begins; known when the reader gives it.
@@ -41,6 +55,10 @@ final class Block {
   /// Where the row begins whose quote is still open at the end of the text.
   var openRow: Int?
   var isQuoted = false
+  /// Rows that the text holds, where the memory holds another text by now.
+  private(set) var lostRows: Int?
+  /// Rows that were cut into fields.
+  var rows: Int { lostRows ?? table.rows }
   /// The text ends within a row that is too long to read.
   var isCutOff = false
   var table: FieldTable
@@ -51,13 +69,31 @@ final class Block {
 
   deinit { memory.deallocate() }
 
+  /// Reads into the memory of `other`, which the core's cache holds, and gives it its own.
+  func borrowMemory(of other: Block) {
+    exchangeMemory(with: other)
+    table.removeAll()
+  }
+
+  /// Gives the memory back, unless the text may be looked at once more when the blocks before it are known.
+  func returnMemory(to other: Block) {
+    guard !isQuoted, !isCutOff, openRow == nil, rejected.isEmpty, table.rejected.isEmpty else { return }
+    lostRows = table.rows
+    exchangeMemory(with: other)
+  }
+
+  private func exchangeMemory(with other: Block) {
+    swap(&memory, &other.memory)
+    swap(&table, &other.table)
+  }
+
   func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory + range.lowerBound, count: range.count) }
 
   func reset(columns: Int) {
     if table.columns != columns { table = FieldTable(columns: columns) }
     table.removeAll()
     rejected.removeAll()
-    (text, newlines, openRow, isQuoted, isCutOff, chunk) = (0..<0, 0, nil, false, false, EventChunk())
+    (text, newlines, openRow, isQuoted, lostRows, isCutOff, chunk) = (0..<0, 0, nil, false, nil, false, EventChunk())
   }
 
   /// The line of a place in the text.

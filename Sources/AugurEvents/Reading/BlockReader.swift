@@ -37,6 +37,8 @@ final class BlockReader {
   private var inputs: [String]  // not opened yet, the next one last
   private var input: LogInput?
   private var blocks: [Block] = []
+  /// A block's memory for each thread, where texts are of no use once they are decoded.
+  private let hot: [Block]
   private var blockCount = 0
   /// A row with an open quote at the end of the last block.
   private var open: [UInt8] = []
@@ -53,6 +55,7 @@ final class BlockReader {
     (header, layout, columns, file) = (input.header, input.layout, input.columns, input.name)
     if case .table = choice { (self.choice, isEarly) = (.table(like: input.header), false) } else { (self.choice, isEarly) = (choice, true) }
     blocks = (0..<Self.batch).map { _ in Block(columns: input.columns) }
+    hot = isEarly ? (0..<threads).map { _ in Block(columns: input.columns) } : []
   }
 
   /// The next blocks in the order of the log, all of one file, each gone through `decode` with the number of its thread; empty at the end.
@@ -83,7 +86,7 @@ final class BlockReader {
       block.reset(columns: columns)
       block.number = blockCount + place
     }
-    let filled = input.isAtEnd ? 0 : try input.fill(blocks, threads: threads) { block, thread in
+    let filled = input.isAtEnd ? 0 : try input.fill(blocks, hot: hot, threads: threads) { block, thread in
       index(block, input)
       // A block with quotes may have begun inside a field: it waits until those before it are known.
       if isEarly, !block.isQuoted { decode(block, thread) }
@@ -93,6 +96,7 @@ final class BlockReader {
     for block in blocks[..<filled] where !open.isEmpty || block.openRow != nil {
       if !open.isEmpty {
         if isEarly, !block.isQuoted { waiting.append(block) }
+        try input.restoreText(of: block)
         prependOpenRow(to: block, input)
       }
       takeOpenRow(of: block)
@@ -156,7 +160,7 @@ final class BlockReader {
 
   /// Counts the rows of a block and reports those that were rejected, in order.
   private func commit(_ block: Block, _ input: LogInput) throws(EventsError) {
-    rows += block.table.rows
+    rows += block.rows
     textBytes += block.text.count
     block.firstLine = input.line
     let malformed = block.table.rejected.map { rejected in

@@ -63,6 +63,7 @@ final class EventDecoder {
     }
     if layout.hasNames { decodeNames(block, rows, chunk.words[0]) }
     if !faults.isEmpty { dropFaults(block, &chunk) }
+    chunk.measure()
     block.chunk = chunk
   }
 

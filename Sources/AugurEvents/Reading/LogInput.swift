@@ -81,16 +81,20 @@ final class LogInput {
   }
 
   /// Cuts the next blocks out of the input and indexes them with `work`, on all threads where the input is a plain file. Returns how many of
-  /// `blocks` were filled, in order.
-  func fill(_ blocks: [Block], threads: Int, _ work: (Block, Int) -> Void) throws(EventsError) -> Int {
+  /// `blocks` were filled, in order. Each thread reads into the memory of its block of `hot`, where there are
+  /// any, and keeps it where the text is not needed again.
+  func fill(_ blocks: [Block], hot: [Block], threads: Int, _ work: (Block, Int) -> Void) throws(EventsError) -> Int {
     let failure = FirstFailure()
     if let file = source.file {
       let count = min(blocks.count, max(0, (file.bytes - offset + Block.nominal - 1) / Block.nominal))
       let start = offset
       parallel(count, threads: threads) { task, thread in
         do throws(EventsError) {
-          try cut(file, from: start + task * Block.nominal, into: blocks[task])
-          work(blocks[task], thread)
+          let block = blocks[task]
+          if !hot.isEmpty { block.borrowMemory(of: hot[thread]) }
+          try cut(file, from: start + task * Block.nominal, into: block)
+          work(block, thread)
+          if !hot.isEmpty { block.returnMemory(to: hot[thread]) }
         } catch { failure.note(error, place: task) }
       }
       offset = start + count * Block.nominal
@@ -107,10 +111,17 @@ final class LogInput {
     return count
   }
 
+  /// Reads the text of a block again.
+  func restoreText(of block: Block) throws(EventsError) {
+    guard block.lostRows != nil, let file = source.file else { return }
+    try cut(file, from: block.fileStart, into: block)
+  }
+
   /// The rows of a plain file that begin at or behind `start`, up to the first that begins behind the nominal size.
   private func cut(_ file: (descriptor: Int32, bytes: Int), from start: Int, into block: Block) throws(EventsError) {
     // One byte before: a row that begins exactly here is ours when a newline lies before it.
     let begin = start == first ? start : start - 1
+    block.fileStart = start
     var want = min(file.bytes - begin, Block.nominal + 4096)
     var have = 0
     func more() throws(EventsError) {
