@@ -59,6 +59,24 @@ import Testing
     #expect(abs(reciprocal - (try #require(shop.truth.best["MRR"]))) < 0.003)
   }
 
+  /// The items that score at least as much as a bound are those of the dense scores, and have their scores to the bit.
+  @Test func rivalsAreThoseOfTheDenseScores() {
+    let model = SyntheticModel(items: 700, seed: 9)
+    var scores: [Double] = []
+    for (current, taste) in [(3, [1, 5, 9]), (650, [13, 13, 2]), (0, [0, 0, 0])] {
+      model.score(after: current, taste: taste, into: &scores)
+      #expect(scores.indices.allSatisfy { model.score(of: $0, after: current, taste: taste) == scores[$0] })
+      for bound in [0, scores[699], scores[20], scores[3], scores.max() ?? 0, 2] {
+        var found: [Int] = []
+        model.items(scoring: bound, after: current, taste: taste) { item, score in
+          #expect(score == scores[item])
+          found.append(item)
+        }
+        #expect(found.sorted() == scores.indices.filter { scores[$0] >= bound })
+      }
+    }
+  }
+
   /// Churn minus accumulated hazard is a martingale: it is near 0 in every segment, and what happens stays inside lives.
   @Test func livesOfUsersAndItems() throws {
     let options = options { ($0.churn, $0.turnover, $0.funnel) = (0.004, 0.4, .steps) }

@@ -55,6 +55,7 @@ struct SyntheticCatalogue: Sendable {
     }
     let span = Double(options.days) * 86_400
     items = [SyntheticItem](unsafeUninitializedCapacity: count) { buffer, written in
+      adviseLargePages(UnsafeMutableRawBufferPointer(buffer))
       nonisolated(unsafe) let base = buffer.baseAddress
       parallel(count, grain: 4096) { begin, end in
         for item in begin..<end {
@@ -110,6 +111,8 @@ struct SyntheticCatalogue: Sendable {
     if entry.launch > 0 { append(Int(entry.launch) / 86_400, to: &text) }
     text.append(UInt8(ascii: ","))
     if entry.retire < .max { append(Int(entry.retire) / 86_400, to: &text) }
-    text.append(contentsOf: ",\(SyntheticNames.name(item: item, category: item % categoryCount))\n".utf8)
+    text.append(UInt8(ascii: ","))
+    SyntheticNames.appendName(item: item, category: item % categoryCount, to: &text)
+    text.append(UInt8(ascii: "\n"))
   }
 }

@@ -137,13 +137,19 @@ private final class SyntheticWriter {
   }
 
   private func writeItems() {
-    var text: [UInt8] = []
-    for item in 0..<world.log.items {
-      world.catalogue.appendLine(item, to: &text)
-      if text.count > 1 << 20 || item == world.log.items - 1 {
-        items.write(text)
-        text.removeAll(keepingCapacity: true)
+    let (catalogue, count, piece) = (world.catalogue, world.log.items, 8192)
+    var texts = [[UInt8]](repeating: [], count: 16)
+    for first in stride(from: 0, to: count, by: texts.count * piece) {
+      texts.withUnsafeMutableBufferPointer { texts in
+        let target = Shared(texts)
+        parallel(texts.count) { task in
+          target.base[task].removeAll(keepingCapacity: true)
+          for item in min(count, first + task * piece)..<min(count, first + (task + 1) * piece) {
+            catalogue.appendLine(item, to: &target.base[task])
+          }
+        }
       }
+      for text in texts { items.write(text) }
     }
   }
 }

@@ -2,28 +2,31 @@
 //   P(j | c, u, seen, t) is proportional to, over items j that are unseen and sold at time t,
 //   pMarkov * sum_s w_s [successor_s(c) = j] + pTaste * sum_k theta_k [category_k(u) = category(j)] z(rank(j)) +
 // pGlobal * g(j)
+import AugurCompute
 import AugurTensors
 import Glibc
 
 /// Draws from fixed weights in O(1) (Walker 1977, Vose 1991).
 struct AliasTable: Sendable {
   let probabilities: [Double]
-  private var accept: [UInt64]
-  private var alias: [Int32]
+  private var slots: [Slot]
+  private struct Slot {
+    var accept: UInt64
+    var alias: Int32
+  }
 
   /// Zipf: the weight of rank r is 1 / (r + 1)^exponent.
   init(zipf count: Int, exponent: Double) {
-    let logWeights = (0..<count).map { pow(Double($0 + 1), -exponent) }
-    let total = logWeights.reduce(0, +)
-    probabilities = logWeights.map { $0 / total }
-    accept = [UInt64](repeating: .max, count: count)
-    alias = [Int32](0..<Int32(count))
+    let weights = (0..<count).map { pow(Double($0 + 1), -exponent) }
+    let total = weights.reduce(0, +)
+    probabilities = weights.map { $0 / total }
+    slots = uninitialized(count)
+    for slot in 0..<count { slots[slot] = Slot(accept: .max, alias: Int32(slot)) }
     var scaled = probabilities.map { $0 * Double(count) }
     var small = scaled.indices.filter { scaled[$0] < 1 }
     var large = scaled.indices.filter { scaled[$0] >= 1 }
     while let low = small.popLast(), let high = large.last {
-      accept[low] = UInt64(scaled[low] * 0x1p63) << 1
-      alias[low] = Int32(high)
+      slots[low] = Slot(accept: UInt64(scaled[low] * 0x1p63) << 1, alias: Int32(high))
       scaled[high] -= 1 - scaled[low]
       if scaled[high] < 1 {
         large.removeLast()
@@ -33,8 +36,9 @@ struct AliasTable: Sendable {
   }
 
   func draw(_ random: inout RandomStream) -> Int {
-    let slot = random.below(accept.count)
-    return random.next() <= accept[slot] ? slot : Int(alias[slot])
+    let place = random.below(slots.count)
+    let slot = slots[place]
+    return random.next() <= slot.accept ? place : Int(slot.alias)
   }
 }
 
@@ -55,23 +59,46 @@ struct SyntheticModel: Sendable {
   init(items: Int, seed: UInt64) {
     (itemCount, self.seed) = (items, seed)
     categoryCount = max(1, min(1000, items / 50))
-    global = AliasTable(zipf: items, exponent: Self.globalExponent)
     category = AliasTable(zipf: (items + categoryCount - 1) / categoryCount, exponent: Self.categoryExponent)
-    var random = RandomStream(seed: seed, stream: 1)
-    var table: [Int32] = []
-    table.reserveCapacity(items * Self.successorWeights.count)
-    for item in 0..<items {
-      let start = table.count
-      while table.count < start + Self.successorWeights.count {
-        // Half of the successors are of the item's own category.
-        let near = random.below(2) == 0
-        let rank = random.below((items - item % categoryCount + categoryCount - 1) / categoryCount)
-        let candidate = Int32(near ? rank * categoryCount + item % categoryCount : random.below(items))
-        let fresh = candidate != item && !table[start...].contains(candidate)
-        if fresh || items <= Self.successorWeights.count + 1 { table.append(candidate) }
+    var (tables, successors): ([AliasTable], [Int32]) = ([], [])
+    let categories = categoryCount
+    withUnsafeMutablePointer(to: &tables) { tables in
+      withUnsafeMutablePointer(to: &successors) { successors in
+        let (tables, successors) = (Shared(tables), Shared(successors))
+        parallel(2) { task in
+          if task == 0 {
+            tables.base.pointee = [AliasTable(zipf: items, exponent: Self.globalExponent)]
+          } else {
+            successors.base.pointee = Self.successors(items, categories, seed)
+          }
+        }
       }
     }
-    successors = table
+    (global, self.successors) = (tables[0], successors)
+  }
+
+  /// [V, 6]: half of the successors are of the item's own category.
+  private static func successors(_ items: Int, _ categories: Int, _ seed: UInt64) -> [Int32] {
+    var random = RandomStream(seed: seed, stream: 1)
+    let width = successorWeights.count
+    var table: [Int32] = uninitialized(items * width)
+    table.withUnsafeMutableBufferPointer { table in
+      for item in 0..<items {
+        let (category, start) = (item % categories, item * width)
+        let ofCategory = (items - category + categories - 1) / categories
+        var end = start
+        while end < start + width {
+          let near = random.below(2) == 0
+          let rank = random.below(ofCategory)
+          let candidate = Int32(near ? rank * categories + category : random.below(items))
+          let fresh = candidate != item && !table[start..<end].contains(candidate)
+          guard fresh || items <= width + 1 else { continue }
+          table[end] = candidate
+          end += 1
+        }
+      }
+    }
+    return table
   }
 
   /// The categories a user likes, in falling weight.
@@ -118,6 +145,38 @@ struct SyntheticModel: Sendable {
     }
     for (slot, weight) in Self.successorWeights.enumerated() {
       scores[Int(successors[current * width + slot])] += Self.pMarkov * weight
+    }
+  }
+
+  /// One entry of `score(after:taste:into:)`.
+  func score(of item: Int, after current: Int, taste: [Int]) -> Double {
+    var score = global.probabilities[item] * Self.pGlobal
+    for (weight, chosen) in zip(Self.tasteWeights, taste) where item % categoryCount == chosen {
+      score += Self.pTaste * weight * category.probabilities[item / categoryCount]
+    }
+    for (slot, weight) in Self.successorWeights.enumerated() where Int(successors[current * width + slot]) == item {
+      score += Self.pMarkov * weight
+    }
+    return score
+  }
+
+  /// Calls `body` once with each item whose score is `bound` or more, in no particular order. Most items have only their popularity, which
+  /// falls with their number: the first ones, and those that the user's taste or the current item raises, are looked at.
+  func items(scoring bound: Double, after current: Int, taste: [Int], _ body: (_ item: Int, _ score: Double) -> Void) {
+    var (popular, end) = (0, itemCount)
+    while popular < end {
+      let middle = (popular + end) / 2
+      if global.probabilities[middle] * Self.pGlobal >= bound { popular = middle + 1 } else { end = middle }
+    }
+    let next = Set(successors[current * width..<(current + 1) * width].map { Int($0) })
+    for item in 0..<popular where !taste.contains(item % categoryCount) && !next.contains(item) {
+      body(item, global.probabilities[item] * Self.pGlobal)
+    }
+    var raised = Array(next.filter { !taste.contains($0 % categoryCount) })
+    for chosen in Set(taste) { raised += stride(from: chosen, to: itemCount, by: categoryCount) }
+    for item in raised {
+      let score = score(of: item, after: current, taste: taste)
+      if score >= bound { body(item, score) }
     }
   }
 }

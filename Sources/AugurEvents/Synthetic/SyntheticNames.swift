@@ -20,10 +20,13 @@ enum SyntheticNames {
   /// Colour in the low 4 bits, material in the next.
   static func hash(_ item: Int) -> UInt64 { RandomStream.mix(UInt64(item) &+ 0x6e61_6d65) }
 
-  static func name(item: Int, category: Int) -> String {
+  static func appendName(item: Int, category: Int, to text: inout [UInt8]) {
     let hash = hash(item)
-    let number = String(item + 1)
-    let padded = String(repeating: "0", count: max(0, 4 - number.utf8.count)) + number
-    return "\(colours[Int(hash & 15)]) \(materials[Int(hash >> 4 & 15)]) \(nouns[category % nouns.count]) \(padded)"
+    for word in [colours[Int(hash & 15)], materials[Int(hash >> 4 & 15)], nouns[category % nouns.count]] {
+      text.append(contentsOf: word.utf8)
+      text.append(UInt8(ascii: " "))
+    }
+    for bound in [1000, 100, 10] where item + 1 < bound { text.append(UInt8(ascii: "0")) }
+    append(item + 1, to: &text)
   }
 }

@@ -27,7 +27,6 @@ final class SyntheticVisits {
   private var seen: [UInt64]
   private var times: [UInt32] = []
   private var sizes: [Int] = []
-  private var scores: [Double] = []
   private let sessionScale: Double  // 1 / log(1 - 1 / mean); 0 for single visits
 
   init(_ world: SyntheticWorld) {
@@ -226,14 +225,11 @@ final class SyntheticVisits {
 
   /// Rank of the item under the true distribution among what is new and sold, from 0, ties counted half.
   private func rank(of item: Int, after current: Int, at time: UInt32) -> Double {
-    world.model.score(after: current, taste: taste, into: &scores)
-    let score = scores[item]
+    let score = world.model.score(of: item, after: current, taste: taste)
     var (above, equal) = (0, -1)
-    scores.withUnsafeBufferPointer { scores in
-      for other in scores.indices where scores[other] >= score {
-        if isSeen(other) || !world.catalogue.isSold(other, at: time) { continue }
-        if scores[other] > score { above += 1 } else { equal += 1 }
-      }
+    world.model.items(scoring: score, after: current, taste: taste) { other, rival in
+      if isSeen(other) || !world.catalogue.isSold(other, at: time) { return }
+      if rival > score { above += 1 } else { equal += 1 }
     }
     return Double(above) + Double(equal) / 2
   }
