@@ -24,7 +24,8 @@ public struct EpochRecord: Codable, Sendable, Equatable {
 public struct StepRecord: Sendable {
   public let epoch: Int, batch: Int, batches: Int, step: Int
   public let loss: Double
-  public let tokensPerSecond: Double
+  /// Of this epoch so far, as in its `EpochRecord`.
+  public let tokensPerSecond: Double, waitShare: Double
 }
 
 public enum TrainingEvent: Sendable {
@@ -116,12 +117,12 @@ public final class Trainer {
       progress.tokens += batch.tokens
       progress.batch += 1
       progress.step += 1
-      let rate = Double(progress.tokens - firstTokens) / max(1e-9, (clock.now - start).seconds)
+      let elapsed = max(1e-9, (clock.now - start).seconds)
       report(
         .step(
           StepRecord(
             epoch: progress.epoch + 1, batch: progress.batch, batches: count, step: progress.step, loss: loss,
-            tokensPerSecond: rate)))
+            tokensPerSecond: Double(progress.tokens - firstTokens) / elapsed, waitShare: waited.seconds / elapsed)))
       if shouldStop() {
         try save()
         return false

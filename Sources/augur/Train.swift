@@ -27,7 +27,8 @@ struct Train: ParsableCommand {
   @Flag(help: "Predict peak memory and time from a few steps on the data and stop; writes nothing, needs no --output.")
   var plan = false
   @Flag(help: "One JSON object an epoch.") var json = false
-  @Flag(help: "With --json, one object a step too: its number and loss.") var eachStep = false
+  @Flag(help: "With --json, one object a step too: its number, its loss, and the share of the epoch so far spent waiting for batches.")
+  var eachStep = false
 
   func run() throws {
     let entry = try ModelEntry.named(model)
@@ -147,7 +148,9 @@ func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = 
   let end = try trainer.run(shouldStop: { interrupts.load(ordering: .relaxed) > 0 }) { event in
     switch event {
     case .step(let step):
-      if eachStep, json { printJSON(["step": step.step, "loss": number(step.loss, digits: 9)]) }
+      if eachStep, json {
+        printJSON(["step": step.step, "loss": number(step.loss, digits: 9), "wait_share": number(step.waitShare, digits: 4)])
+      }
       guard isTerminal, clock.now - lastLine > .milliseconds(200) else { return }
       lastLine = clock.now
       writeError(
