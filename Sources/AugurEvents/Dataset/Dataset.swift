@@ -63,10 +63,10 @@ public final class Dataset: Sendable {
     guard numbers.values.allSatisfy({ $0.count == events }), labels.values.allSatisfy({ $0.count == events }),
       labels.allSatisfy({ entry in
         let count = labelIDs[entry.key]?.count ?? 0
-        return entry.value.allSatisfy { $0 >= 0 && $0 < count }
+        return entry.value.allSatisfyReleasing { $0 >= 0 && $0 < count }
       })
     else { throw damaged("the columns of attributes do not fit together") }
-    guard items.allSatisfy({ $0 >= 0 && $0 < itemCount }) else { throw damaged("an item index is out of range") }
+    guard items.allSatisfyReleasing({ $0 >= 0 && $0 < itemCount }) else { throw damaged("an item index is out of range") }
   }
 
   /// The items of a user, oldest first. Precondition: `user` in `0..<userCount`.

@@ -1,5 +1,4 @@
 // The leak detector of sequences: reads every event and trusts no arithmetic of the split.
-import Glibc
 
 /// What of a later part is known to an earlier one, a line each; empty where nothing is.
 ///
@@ -86,10 +85,7 @@ extension Dataset {
   fileprivate func releasePages(ofUsers users: ClosedRange<Int>) {
     func release<Element>(_ first: UnsafeBufferPointer<Element>?, _ last: UnsafeBufferPointer<Element>?) {
       guard let first, let last, let start = first.baseAddress, let end = last.baseAddress else { return }
-      let page = sysconf(Int32(_SC_PAGESIZE))
-      let begin = (Int(bitPattern: start) + page - 1) / page * page
-      let length = Int(bitPattern: end + last.count) / page * page - begin
-      if length > 0 { madvise(UnsafeMutableRawPointer(bitPattern: begin), length, MADV_DONTNEED) }
+      AugurEvents.releasePages(UnsafeRawBufferPointer(UnsafeBufferPointer(start: start, count: end - start + last.count)))
     }
     release(storedHistory(users.lowerBound), storedHistory(users.upperBound))
     release(timestamps(users.lowerBound)?.buffer, timestamps(users.upperBound)?.buffer)
