@@ -1,78 +1,7 @@
-// Digit strings as order-preserving 64-bit codes, epochs, and the hash tables that turn codes into indices.
+// The tables that turn codes of digit strings into indices, and decimal numbers.
 #include "CKernels.h"
 
 #include <string.h>
-
-static inline uint64_t load8(const uint8_t *p) {
-  uint64_t x;
-  memcpy(&x, p, sizeof x);
-  return x;
-}
-
-static inline uint64_t first_bytes(uint64_t n) { return n >= 8 ? ~0ull : (1ull << (8 * n)) - 1; }
-
-// Whether the bytes of x that `keep` covers are digits.
-static inline int are_digits(uint64_t x, uint64_t keep) {
-  const uint64_t high = 0xf0f0f0f0f0f0f0f0ull, zeros = 0x3030303030303030ull;
-  return (((x & high) ^ zeros) & keep) == 0 && ((((x + 0x0606060606060606ull) & high) ^ zeros) & keep) == 0;
-}
-
-// Eight digits as eight nibbles of digit + 1, the first in the highest; bytes outside `keep` are 0.
-static inline uint64_t nibbles(uint64_t x, uint64_t keep) {
-  uint64_t y = __builtin_bswap64(((x & 0x0f0f0f0f0f0f0f0full) + 0x0101010101010101ull) & keep);
-  y = (y | y >> 4) & 0x00ff00ff00ff00ffull;
-  y = (y | y >> 8) & 0x0000ffff0000ffffull;
-  return (y | y >> 16) & 0xffffffffull;
-}
-
-ck_int ck_digit_codes(uint64_t *codes, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows) {
-  ck_int others = 0;
-  for (ck_int r = 0; r < rows; r++) {
-    const uint8_t *p = text + starts[r * stride];
-    const uint64_t n = ends[r * stride] - starts[r * stride], keep = first_bytes(n);
-    const uint64_t x = load8(p);
-    uint64_t code = nibbles(x, keep) << 32;
-    int good = n - 1 < 16 && are_digits(x, keep);
-    if (n > 8) {
-      const uint64_t y = load8(p + 8), rest = first_bytes(n - 8);
-      code |= nibbles(y, rest);
-      good = good && are_digits(y, rest);
-    }
-    codes[r] = good ? code : 0;
-    others += !good;
-  }
-  return others;
-}
-
-// The value of n <= 8 digits.
-static inline uint64_t digits_value(uint64_t x, uint64_t n) {
-  uint64_t y = (x & 0x0f0f0f0f0f0f0f0full) << (8 * (8 - n));
-  y = y * 2561 >> 8 & 0x00ff00ff00ff00ffull;
-  y = y * 6553601 >> 16 & 0x0000ffff0000ffffull;
-  return y * 42949672960001ull >> 32;
-}
-
-ck_int ck_epochs(int64_t *times, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows,
-                 int64_t latest_second) {
-  ck_int others = 0;
-  for (ck_int r = 0; r < rows; r++) {
-    const uint8_t *p = text + starts[r * stride];
-    const uint64_t n = ends[r * stride] - starts[r * stride];
-    int64_t time = -1;
-    if (n - 9 < 6) {  // 9 to 14 digits
-      const uint64_t x = load8(p), y = load8(p + 8), m = n - 8, keep = first_bytes(m);
-      static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
-      if (are_digits(x, ~0ull) && are_digits(y, keep)) {
-        const int64_t value = (int64_t)(digits_value(x, 8) * tens[m] + digits_value(y, m));
-        if (value <= latest_second) time = value * 1000;
-        else if (value >= 100000000000 && value <= latest_second * 1000) time = value;
-      }
-    }
-    times[r] = time;
-    others += time < 0;
-  }
-  return others;
-}
 
 // Both halves of the product: codes of short ids end in zeros, and so does its low half.
 static inline ck_int slot_of(uint64_t code, ck_int mask) {

@@ -15,6 +15,7 @@ typedef ptrdiff_t ck_int;
 // AUGUR_ISA=baseline|avx2|avx512.
 int ck_isa(void);
 void ck_pause(void);  // what a spinning thread does between looks
+static inline void ck_prefetch(const void *p) { __builtin_prefetch(p); }
 const char *ck_isa_name(void);
 int ck_cpu_count(void);  // CPUs that the affinity mask allows
 const char *ck_blas_core(void);

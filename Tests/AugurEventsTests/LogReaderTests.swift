@@ -1,4 +1,5 @@
 // The three text formats: what is read, and every bad input with the line its user sees.
+import AugurTensors
 import Foundation
 import Testing
 
@@ -77,6 +78,32 @@ private let header = "user_id,item_id,timestamp\n"
       #expect(made.rows == text.utf8.reduce(0) { $0 + ($1 == 10 ? 1 : 0) } - lines)
       #expect(data.itemIndex(ofRawID: "x").map(data.itemName) == name)
     }
+  }
+
+  /// Rows are decoded eight at a time where all eight are plain: every length, and texts between them, in every place of the eight.
+  @Test(arguments: [1, 1000]) func idsAndTimesOfEveryLength(unit: Int64) throws {
+    var random = RandomStream(seed: UInt64(unit))
+    let digits = (1...20).map { length in String((0..<length).map { _ in "0123456789".randomElement(using: &random) ?? "0" }) }
+    let ids = digits + ["0", "00", "7a", "a7", "12345678x", "1234567/", "123456789:", "é1", "1.5", "-3"]
+    var wanted: Set<String> = []
+    var text = header
+    for row in 0..<4000 {
+      // Long stretches of plain rows, and stretches of anything.
+      let isPlain = row / 100 % 2 == 0
+      let pool = isPlain ? digits[..<(row / 200 % 2 == 0 ? 8 : 16)] : ids[...]
+      let (user, item) = (pool.randomElement(using: &random) ?? "", pool.randomElement(using: &random) ?? "")
+      let time = Int64.random(in: 100_000_000...7_000_000_000, using: &random) * unit + (unit == 1 ? 0 : Int64(row % 1000))
+      text += "\(user),\(item),\(time)\n"
+      wanted.insert("\(user) \(item) \(unit == 1 ? time * 1000 : time)")
+    }
+    let data = try folder.dataset(text)
+    var found: Set<String> = []
+    for user in 0..<data.userCount {
+      for (item, time) in zip(data.history(user), try #require(data.timestamps(user))) {
+        found.insert("\(data.userID(user)) \(data.itemID(Int(item))) \(time)")
+      }
+    }
+    #expect(found == wanted)
   }
 
   @Test func tabsSemicolonsAliasesAndNamedColumns() throws {

@@ -57,7 +57,7 @@ final class SyntheticBlock {
     let count = max(1, Int(planned.rounded()))
     visits.drawTimes(count, &random)
     let scored = world.isScored(user.number)
-    for index in 0..<count { visits.visit(index, scored: scored && index == count - 1, &random, &tally) }
+    visits.visitAll(scored: scored, &random, &tally)
     if burst > 0 { visits.burst(burst, &random) }
     visits.fit(atMost: atMost - copies, exactly: exactly, &random, &tally)
     visits.sort()

@@ -1,6 +1,7 @@
 // What is sold: price, brand, life and promotions of every item.
 import AugurCompute
 import AugurTensors
+import CKernels
 import Glibc
 
 /// One item; its category is its number modulo the categories, its rank in the category the quotient.
@@ -83,6 +84,11 @@ struct SyntheticCatalogue: Sendable {
 
   func promotionFactor(ofCategory category: Int, _ promotion: Int) -> Float {
     promotionFactors[category * Self.discounts.count + promotion]
+  }
+
+  /// A hint that the price of an item is needed soon.
+  @inline(__always) func prefetchPrice(of item: Int) {
+    items.withUnsafeBufferPointer { ck_prefetch($0.baseAddress.map { $0 + item }) }
   }
 
   /// What the item costs at a second of the log.

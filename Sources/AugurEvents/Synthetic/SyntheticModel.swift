@@ -4,6 +4,7 @@
 // pGlobal * g(j)
 import AugurCompute
 import AugurTensors
+import CKernels
 import Glibc
 
 /// Draws from fixed weights in O(1) (Walker 1977, Vose 1991).
@@ -105,6 +106,11 @@ struct SyntheticModel: Sendable {
   func taste(of user: Int) -> [Int] {
     var random = RandomStream(seed: seed ^ 0x7461_7374_65, stream: UInt64(user))
     return Self.tasteWeights.map { _ in random.below(categoryCount) }
+  }
+
+  /// A hint that the successors of an item are needed soon.
+  func prefetchSuccessors(of item: Int) {
+    successors.withUnsafeBufferPointer { ck_prefetch($0.baseAddress.map { $0 + item * width }) }
   }
 
   /// A draw from the unrestricted mixture; nil where it has no item (no current item, or a rank behind the category).

@@ -62,7 +62,8 @@ final class SyntheticText {
       base = .allocate(capacity: capacity)
     }
     var cursor = base
-    for row in rows {
+    for (place, row) in rows.enumerated() {
+      if place + 16 < rows.count { catalogue.prefetchPrice(of: Int(rows[place + 16].item)) }
       let start = cursor
       put(row, &cursor)
       if row.code >= 8 { spoil(row, from: start, &cursor) }

@@ -85,9 +85,15 @@ final class SyntheticVisits {
 
   // MARK: Visits
 
-  func visit(_ index: Int, scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+  /// The visits at all of the times; of the last one the rank is kept where it is `scored`.
+  func visitAll(scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+    for index in times.indices { visit(index, scored: scored && index == times.count - 1, &random, &tally) }
+  }
+
+  private func visit(_ index: Int, scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
     let time = times[index]
     let item = nextItem(at: time, &random)
+    world.model.prefetchSuccessors(of: item)
     if scored, history.count >= 2, let current { tally.ranks.append(rank(of: item, after: current, at: time)) }
     current = item
     history.append(item)
