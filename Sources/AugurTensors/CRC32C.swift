@@ -1,7 +1,13 @@
 // CRC-32C (Castagnoli), the checksum of tensors and headers.
+import AugurCompute
 
-/// CRC-32C (Castagnoli) of `bytes`, continuing from an earlier value; slicing by 16.
+/// CRC-32C (Castagnoli) of `bytes`, continuing from an earlier value.
 public func crc32c(_ bytes: UnsafeRawBufferPointer, continuing earlier: UInt32 = 0) -> UInt32 {
+  processorCRC32C(bytes, continuing: earlier) ?? tableCRC32C(bytes, continuing: earlier)
+}
+
+/// The same without the processor's instruction; slicing by 16.
+func tableCRC32C(_ bytes: UnsafeRawBufferPointer, continuing earlier: UInt32 = 0) -> UInt32 {
   var crc = ~earlier
   crcTable.withUnsafeBufferPointer { table in
     func slices(_ word: UInt64, _ first: Int) -> UInt32 {

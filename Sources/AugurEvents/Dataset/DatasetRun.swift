@@ -78,17 +78,36 @@ final class DatasetRun: UserStream {
     for (slot, word) in words.enumerated() {
       column.removeAll(keepingCapacity: true)
       try word.reader.append(count, to: &column)
-      for event in 0..<count {
-        guard let map = word.map else {
-          history.words[first + event * width + slot] = column[event]
-          continue
-        }
-        guard Int(column[event]) < map.count else { throw word.reader.damaged("an index is out of range") }
-        history.words[first + event * width + slot] = map[Int(column[event])]
+      let isKnown = history.words.withUnsafeMutableBufferPointer { words in
+        column.withUnsafeBufferPointer { Self.scatter($0, into: words, from: first + slot, every: width, through: word.map) }
       }
+      guard isKnown else { throw word.reader.damaged("an index is out of range") }
     }
     place += Int64(count)
     try readHead()
+  }
+
+  /// Writes a column to every `step`-th place from `first` on, its indices changed by `map`; false where one is out of range.
+  private static func scatter(
+    _ column: UnsafeBufferPointer<UInt32>, into words: UnsafeMutableBufferPointer<UInt32>, from first: Int, every step: Int,
+    through map: [UInt32]?
+  ) -> Bool {
+    var place = first
+    guard let map else {
+      for word in column {
+        words[place] = word
+        place += step
+      }
+      return true
+    }
+    return map.withUnsafeBufferPointer { map in
+      for word in column {
+        guard word < map.count else { return false }
+        words[place] = map[Int(word)]
+        place += step
+      }
+      return true
+    }
   }
 
   private func readHead() throws(EventsError) {
@@ -152,7 +171,8 @@ private final class ColumnReader {
       if end - at < size { try refill() }
       let ready = min(rest, (end - at) / size)
       buffer.withUnsafeBytes { bytes in
-        for place in 0..<ready { array.append(bytes.loadUnaligned(fromByteOffset: at + place * size, as: E.self)) }
+        // Whole elements are taken from the front, so that each lies at a multiple of its size.
+        UnsafeRawBufferPointer(rebasing: bytes[at..<at + ready * size]).withMemoryRebound(to: E.self) { array.append(contentsOf: $0) }
       }
       (at, rest) = (at + ready * size, rest - ready)
     }

@@ -7,7 +7,6 @@ struct DatasetWriter {
   private let offsets: Spool, times: Spool, userOffsets: Spool, userBytes: Spool
   /// W, as `EventChunk.words`.
   private let words: [Spool]
-  private var column: [UInt32] = []
   private var itemCounts: [Int]
   private(set) var users = 0
   private(set) var events = 0
@@ -38,15 +37,9 @@ struct DatasetWriter {
     try userBytes.append(id)
     if layout.hasTimes { try times.append(history.times) }
     for place in 0..<layout.width {
-      if layout.width == 1 {
-        try words[0].append(history.words)
-      } else {
-        column.removeAll(keepingCapacity: true)
-        for event in 0..<history.count { column.append(history.words[event * layout.width + place]) }
-        try words[place].append(column)
-      }
+      try words[place].append(history.words, from: place, every: layout.width)
     }
-    for event in 0..<history.count { itemCounts[Int(history.words[event * layout.width])] += 1 }
+    for place in stride(from: 0, to: history.words.count, by: layout.width) { itemCounts[Int(history.words[place])] += 1 }
   }
 
   /// Items by falling count and then by bytes; those without events are left out.

@@ -9,7 +9,7 @@ final class Spool {
   private var isKept = false
   private let path: String
   private let limit: Int
-  private var buffer: [UInt8] = []
+  private let buffer = ByteBuffer()
   private var descriptor: Int32 = -1
   private static let chunk = 1 << 20
 
@@ -25,22 +25,38 @@ final class Spool {
 
   @inline(__always)
   func append<E: FixedWidthInteger>(_ value: E) throws(EventsError) {
-    withUnsafeBytes(of: value.littleEndian) { buffer.append(contentsOf: $0) }
+    buffer.reserve(MemoryLayout<E>.size).storeBytes(of: value.littleEndian, as: E.self)
     if buffer.count >= limit { try spill() }
   }
 
   func append(_ bytes: UnsafeRawBufferPointer) throws(EventsError) {
-    buffer.append(contentsOf: bytes)
+    if let base = bytes.baseAddress { buffer.reserve(bytes.count).copyMemory(from: base, byteCount: bytes.count) }
     if buffer.count >= limit { try spill() }
   }
 
   func append(_ words: some RandomAccessCollection<UInt32>) throws(EventsError) {
-    words.withContiguousStorageIfAvailable { buffer.append(contentsOf: UnsafeRawBufferPointer($0)) }
+    words.withContiguousStorageIfAvailable { words in
+      if let base = words.baseAddress { buffer.reserve(4 * words.count).copyMemory(from: base, byteCount: 4 * words.count) }
+    }
     if buffer.count >= limit { try spill() }
   }
 
   func append<E>(_ array: [E]) throws(EventsError) {
-    array.withUnsafeBytes { buffer.append(contentsOf: $0) }
+    array.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { buffer.reserve(bytes.count).copyMemory(from: base, byteCount: bytes.count) }
+    }
+    if buffer.count >= limit { try spill() }
+  }
+
+  /// Every `step`-th word from word `first` on.
+  func append(_ words: [UInt32], from first: Int, every step: Int) throws(EventsError) {
+    words.withUnsafeBufferPointer { words in
+      var to = buffer.reserve(4 * ((words.count - first + step - 1) / step)).assumingMemoryBound(to: UInt32.self)
+      for place in stride(from: first, to: words.count, by: step) {
+        to.pointee = words[place]
+        to += 1
+      }
+    }
     if buffer.count >= limit { try spill() }
   }
 
@@ -49,13 +65,10 @@ final class Spool {
       descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else { throw failure("cannot make a temporary file", errno) }
     }
-    var full: [UInt8] = []
-    swap(&full, &buffer)
-    checksum = full.withUnsafeBytes { crc32c($0, continuing: checksum) }
-    try full.span.bytes.withUnsafeBytes { bytes throws(EventsError) in try write(bytes, at: count) }
-    count += full.count
-    full.removeAll(keepingCapacity: true)
-    swap(&full, &buffer)
+    checksum = crc32c(buffer.bytes, continuing: checksum)
+    try write(buffer.bytes, at: count)
+    count += buffer.count
+    buffer.removeAll()
   }
 
   private func write(_ bytes: UnsafeRawBufferPointer, at place: Int) throws(EventsError) {
@@ -73,19 +86,16 @@ final class Spool {
     isKept = onDisk
     if descriptor >= 0 || onDisk {
       try spill()
-      buffer = []
+      buffer.free()
     } else {
-      checksum = buffer.withUnsafeBytes { crc32c($0) }
+      checksum = crc32c(buffer.bytes)
       count = buffer.count
     }
   }
 
   /// Calls `body` with all bytes, piece by piece, each a multiple of 8 bytes long but the last.
   func read(_ body: (UnsafeRawBufferPointer) throws(EventsError) -> Void) throws(EventsError) {
-    guard descriptor >= 0 else {
-      let all = buffer
-      return try all.span.bytes.withUnsafeBytes(body)
-    }
+    guard descriptor >= 0 else { return try body(buffer.bytes) }
     var piece = [UInt8](repeating: 0, count: min(count, Self.chunk))
     var place = 0
     while place < count {
@@ -104,8 +114,8 @@ final class Spool {
       bytes.withMemoryRebound(to: Int32.self) { words in for place in words.indices { words[place] = change(words[place]) } }
     }
     guard descriptor >= 0 else {
-      buffer.withUnsafeMutableBytes(apply)
-      checksum = buffer.withUnsafeBytes { crc32c($0) }
+      apply(buffer.mutableBytes)
+      checksum = crc32c(buffer.bytes)
       return
     }
     var piece = [UInt8](repeating: 0, count: min(count, Self.chunk))
@@ -152,5 +162,40 @@ final class Spool {
   private func failure(_ what: String, _ code: Int32) -> EventsError {
     let advice = code == ENOSPC || code == EDQUOT || code == EFBIG ? "free space and try again" : "check the folder and its rights"
     return EventsError(file: path, problem: "\(what): \(errorText(code))", advice: advice)
+  }
+}
+
+/// Bytes that grow at the end; plain memory, because an array in a class is counted and checked at every touch.
+private final class ByteBuffer {
+  private var memory = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 16)
+  private var capacity = 64
+  private(set) var count = 0
+
+  deinit { memory.deallocate() }
+
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: count) }
+  var mutableBytes: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: memory, count: count) }
+
+  /// Adds `size` bytes that the caller writes, at any alignment.
+  @inline(__always) func reserve(_ size: Int) -> UnsafeMutableRawPointer {
+    if count + size > capacity { grow(to: count + size) }
+    count += size
+    return memory + (count - size)
+  }
+
+  func removeAll() { count = 0 }
+
+  /// Gives the memory back.
+  func free() {
+    memory.deallocate()
+    (memory, capacity, count) = (.allocate(byteCount: 64, alignment: 16), 64, 0)
+  }
+
+  private func grow(to size: Int) {
+    capacity = max(2 * capacity, size)
+    let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    larger.copyMemory(from: memory, byteCount: count)
+    memory.deallocate()
+    memory = larger
   }
 }

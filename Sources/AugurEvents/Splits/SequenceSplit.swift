@@ -132,13 +132,14 @@ public struct SequenceSplit: Sendable {
 
   /// The number of events before a moment, by bisection.
   private func place(of cut: Int64, in times: DatasetSlice<Int64>?) -> Int {
-    guard let times else { return 0 }
-    var (low, high) = (0, times.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if times[middle] < cut { low = middle + 1 } else { high = middle }
-    }
-    return low
+    times?.withContiguousStorageIfAvailable { times in
+      var (low, high) = (0, times.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if times[middle] < cut { low = middle + 1 } else { high = middle }
+      }
+      return low
+    } ?? 0
   }
 
   /// Keyed by the user's id, not by its index: users that come later change nobody's part. Nil is training.
