@@ -16,6 +16,8 @@ typedef ptrdiff_t ck_int;
 int ck_isa(void);
 void ck_pause(void);  // what a spinning thread does between looks
 static inline void ck_prefetch(const void *p) { __builtin_prefetch(p); }
+// A hint that bytes of a file may begin their way to the disk, so that making them durable waits for less.
+void ck_start_writeback(int descriptor, ck_int first, ck_int bytes);
 // *crc = CRC-32C (Castagnoli) of `count` more bytes behind those that *crc is of, 0 for none; returns 0, and does nothing, where the
 // processor has no instruction for it.
 int ck_crc32c(uint32_t *crc, const void *bytes, ck_int count);

@@ -1,4 +1,5 @@
 // Files that are read by mapping them, and written so that their name always holds a complete one.
+import AugurCompute
 import Glibc
 
 /// A regular file mapped read-only. Replace such files by rename, never in place: a shrinking map is a bus error.
@@ -46,6 +47,9 @@ package struct DurableFile: ~Copyable {
   private var temporary = ""
   private var descriptor: Int32 = -1
   private var written = 0
+  /// Bytes that are on their way to the disk.
+  private var started = 0
+  private static let piece = 8 << 20
 
   package init(path: String) throws(SafetensorsError) {
     self.path = path
@@ -70,6 +74,9 @@ package struct DurableFile: ~Copyable {
       rest = rest.dropFirst(count)
       written += count
     }
+    guard written - started >= Self.piece else { return }
+    startWriteback(descriptor, from: started, bytes: written - started)
+    started = written
   }
 
   package mutating func write(_ bytes: [UInt8]) throws(SafetensorsError) {

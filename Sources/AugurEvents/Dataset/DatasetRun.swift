@@ -12,9 +12,9 @@ final class DatasetRun: UserStream {
   private var usersLeft: Int
   private var (offset, idOffset): (Int64, Int64) = (0, 0)
   private var place: Int64 = 0
-  private var id: [UInt8] = []
+  private let id = UnsafeMutableRawPointer.allocate(byteCount: Vocabulary.longestID, alignment: 16)
+  private var idBytes = 0
   private var count = 0
-  private var column: [UInt32] = []
   private(set) var prefix: UInt64 = 0
   private(set) var isAtEnd = false
 
@@ -64,11 +64,18 @@ final class DatasetRun: UserStream {
     return zip(offsets, offsets.dropFirst()).map { index(UnsafeRawBufferPointer(rebasing: bytes[Int($0)..<Int($1)])) }
   }
 
-  func withID<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { id.withUnsafeBytes(body) }
+  deinit { id.deallocate() }
+
+  func withID<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { body(UnsafeRawBufferPointer(start: id, count: idBytes)) }
 
   func take(into history: inout UserHistory) throws(EventsError) {
     if let times {
-      try times.append(count, to: &history.times)
+      var rest = count
+      while rest > 0 {
+        let part = try times.take(rest, as: Int64.self)
+        history.times.append(contentsOf: part)
+        rest -= part.count
+      }
     } else {
       // Before all new events, whose places begin at 0.
       for event in 0..<count { history.times.append(Int64.min + place + Int64(event)) }
@@ -76,12 +83,15 @@ final class DatasetRun: UserStream {
     let first = history.words.count
     history.words.append(contentsOf: repeatElement(0, count: count * width))
     for (slot, word) in words.enumerated() {
-      column.removeAll(keepingCapacity: true)
-      try word.reader.append(count, to: &column)
-      let isKnown = history.words.withUnsafeMutableBufferPointer { words in
-        column.withUnsafeBufferPointer { Self.scatter($0, into: words, from: first + slot, every: width, through: word.map) }
+      var done = 0
+      while done < count {
+        let part = try word.reader.take(count - done, as: UInt32.self)
+        let isKnown = history.words.withUnsafeMutableBufferPointer { words in
+          Self.scatter(part, into: words, from: first + done * width + slot, every: width, through: word.map)
+        }
+        guard isKnown else { throw word.reader.damaged("an index is out of range") }
+        done += part.count
       }
-      guard isKnown else { throw word.reader.damaged("an index is out of range") }
     }
     place += Int64(count)
     try readHead()
@@ -122,9 +132,13 @@ final class DatasetRun: UserStream {
       throw offsets.damaged("offsets do not rise")
     }
     count = Int(end - offset)
-    id.removeAll(keepingCapacity: true)
-    try ids.append(Int(idEnd - idOffset), to: &id)
-    prefix = id.withUnsafeBytes(bytePrefix)
+    idBytes = 0
+    while idBytes < Int(idEnd - idOffset) {
+      let part = UnsafeRawBufferPointer(try ids.take(Int(idEnd - idOffset) - idBytes, as: UInt8.self))
+      if let base = part.baseAddress { (id + idBytes).copyMemory(from: base, byteCount: part.count) }
+      idBytes += part.count
+    }
+    prefix = withID(bytePrefix)
     (offset, idOffset) = (end, idEnd)
   }
 }
@@ -134,7 +148,7 @@ private final class ColumnReader {
   private let path: String
   private let name: String
   private let descriptor: Int32
-  private var buffer: [UInt8]
+  private let buffer: UnsafeMutableRawBufferPointer
   private var (at, end) = (0, 0)
   private var next: Int  // place in the file
   private let last: Int
@@ -145,14 +159,17 @@ private final class ColumnReader {
     let range = try file.range(name)
     (path, self.name, next, last) = (file.path, name, range.lowerBound, range.upperBound)
     expected = file.checksum(of: name)
-    buffer = [UInt8](repeating: 0, count: max(16, min(bytes, range.count)))
+    buffer = .allocate(byteCount: max(16, min(bytes, range.count)), alignment: 16)
     descriptor = open(file.path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw SafetensorsError(path: path, kind: .unreadable, problem: "cannot open: \(errorText(errno))")
     }
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    buffer.deallocate()
+    close(descriptor)
+  }
 
   func damaged(_ problem: String) -> EventsError {
     EventsError(file: path, problem: "tensor '\(name)': \(problem)", advice: "make the data set again with augur prepare")
@@ -161,33 +178,29 @@ private final class ColumnReader {
   func next<E: FixedWidthInteger>(as type: E.Type) throws(EventsError) -> E {
     if end - at < MemoryLayout<E>.size { try refill() }
     defer { at += MemoryLayout<E>.size }
-    return buffer.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: E.self) }
+    return buffer.loadUnaligned(fromByteOffset: at, as: E.self)
   }
 
-  func append<E: FixedWidthInteger>(_ count: Int, to array: inout [E]) throws(EventsError) {
+  /// The next elements, at least one and at most `most`, which is not 0; they hold until the next call.
+  func take<E: FixedWidthInteger>(_ most: Int, as type: E.Type) throws(EventsError) -> UnsafeBufferPointer<E> {
     let size = MemoryLayout<E>.size
-    var rest = count
-    while rest > 0 {
-      if end - at < size { try refill() }
-      let ready = min(rest, (end - at) / size)
-      buffer.withUnsafeBytes { bytes in
-        // Whole elements are taken from the front, so that each lies at a multiple of its size.
-        UnsafeRawBufferPointer(rebasing: bytes[at..<at + ready * size]).withMemoryRebound(to: E.self) { array.append(contentsOf: $0) }
-      }
-      (at, rest) = (at + ready * size, rest - ready)
-    }
+    if end - at < size { try refill() }
+    let count = min(most, (end - at) / size)
+    defer { at += count * size }
+    // Whole elements are taken from the front, so that each lies at a multiple of its size.
+    return UnsafeBufferPointer(start: buffer.baseAddress.map { ($0 + at).assumingMemoryBound(to: E.self) }, count: count)
   }
 
   private func refill() throws(EventsError) {
     let rest = end - at
-    buffer.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[at..<end])) }
+    buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[at..<end]))
     (at, end) = (0, rest)
     var got = 0
     repeat {
-      got = buffer.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress.map { $0 + end }, min($0.count - end, last - next), off_t(next)) }
+      got = pread(descriptor, buffer.baseAddress.map { $0 + end }, min(buffer.count - end, last - next), off_t(next))
     } while got < 0 && errno == EINTR
     guard got > 0 else { throw damaged(got == 0 ? "it ends too early" : errorText(errno)) }
-    checksum = buffer.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[end..<end + got]), continuing: checksum) }
+    checksum = crc32c(UnsafeRawBufferPointer(rebasing: buffer[end..<end + got]), continuing: checksum)
     (end, next) = (end + got, next + got)
     guard end >= 8 || next == last else { return try refill() }
   }

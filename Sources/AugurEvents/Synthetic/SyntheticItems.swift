@@ -18,12 +18,14 @@ struct SyntheticItem: Sendable {
 ///   price = m_c exp(0.4 z), response = (price / m_c)^-e_c
 ///   a promoted category-week sells at 10, 20, 30 or 40 % less; its visits convert 1.2 (1 - discount)^-e_c times as often
 ///   an item of limited life appears in the first 60 % of the span, or retires in the last 60 %
-struct SyntheticCatalogue: Sendable {
+final class SyntheticCatalogue: Sendable {
   static let spread = 0.4
   static let promotionLift = 1.2
   static let discounts = [0, 10, 20, 30, 40]  // per cent; 0 is no promotion
 
   let items: [SyntheticItem]
+  /// A bit for each item of limited life: the cache holds it where it cannot hold the items.
+  private let limited: [UInt64]
   let categoryCount: Int
   /// Median price of each category, in cents.
   let typicalCents: [Double]
@@ -75,10 +77,13 @@ struct SyntheticCatalogue: Sendable {
       }
       written = count
     }
+    var limited = [UInt64](repeating: 0, count: (count + 63) / 64)
+    for item in 0..<count where items[item].launch > 0 || items[item].retire < .max { limited[item >> 6] |= 1 << UInt64(item & 63) }
+    self.limited = limited
   }
 
   /// Index into `discounts` at a second of the log.
-  func promotion(ofCategory category: Int, at time: UInt32) -> Int {
+  @inline(__always) func promotion(ofCategory category: Int, at time: UInt32) -> Int {
     Int(promotions[category * weeks + Int(time) / 604_800])
   }
 
@@ -92,13 +97,13 @@ struct SyntheticCatalogue: Sendable {
   }
 
   /// What the item costs at a second of the log.
-  func cents(_ item: Int, at time: UInt32) -> Int {
+  @inline(__always) func cents(_ item: Int, at time: UInt32) -> Int {
     let promotion = promotion(ofCategory: item % categoryCount, at: time)
     return Int(items[item].cents) * (100 - Self.discounts[promotion]) / 100
   }
 
   @inline(__always) func isSold(_ item: Int, at time: UInt32) -> Bool {
-    items[item].launch <= time && time < items[item].retire
+    limited[item >> 6] >> UInt64(item & 63) & 1 == 0 || (items[item].launch <= time && time < items[item].retire)
   }
 
   static let header = "item_id,category_id,brand,base_price,launch_day,retire_day,item_name\n"

@@ -10,7 +10,7 @@ import Glibc
 /// Draws from fixed weights in O(1) (Walker 1977, Vose 1991).
 struct AliasTable: Sendable {
   let probabilities: [Double]
-  private var slots: [Slot]
+  private let slots: [Slot]
   private struct Slot {
     var accept: UInt64
     var alias: Int32
@@ -21,7 +21,7 @@ struct AliasTable: Sendable {
     let weights = (0..<count).map { pow(Double($0 + 1), -exponent) }
     let total = weights.reduce(0, +)
     probabilities = weights.map { $0 / total }
-    slots = uninitialized(count)
+    var slots: [Slot] = uninitialized(count)
     for slot in 0..<count { slots[slot] = Slot(accept: .max, alias: Int32(slot)) }
     var scaled = probabilities.map { $0 * Double(count) }
     var small = scaled.indices.filter { scaled[$0] < 1 }
@@ -34,16 +34,18 @@ struct AliasTable: Sendable {
         small.append(high)
       }
     }
+    self.slots = slots
   }
 
-  func draw(_ random: inout RandomStream) -> Int {
+  @inline(__always) func draw(_ random: inout RandomStream) -> Int {
     let place = random.below(slots.count)
     let slot = slots[place]
     return random.next() <= slot.accept ? place : Int(slot.alias)
   }
 }
 
-struct SyntheticModel: Sendable {
+/// A class, so that no thread counts its tables when it draws.
+final class SyntheticModel: Sendable {
   static let (pMarkov, pTaste, pGlobal) = (0.4, 0.5, 0.1)
   static let successorWeights = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04]
   static let tasteWeights = [0.6, 0.3, 0.1]
@@ -109,12 +111,12 @@ struct SyntheticModel: Sendable {
   }
 
   /// A hint that the successors of an item are needed soon.
-  func prefetchSuccessors(of item: Int) {
+  @inline(__always) func prefetchSuccessors(of item: Int) {
     successors.withUnsafeBufferPointer { ck_prefetch($0.baseAddress.map { $0 + item * width }) }
   }
 
   /// A draw from the unrestricted mixture; nil where it has no item (no current item, or a rank behind the category).
-  func draw(after current: Int?, taste: [Int], _ random: inout RandomStream) -> Int? {
+  @inline(__always) func draw(after current: Int?, taste: [Int], _ random: inout RandomStream) -> Int? {
     let part = random.uniform()
     if part < Self.pMarkov {
       guard let current else { return nil }

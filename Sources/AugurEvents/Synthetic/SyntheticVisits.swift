@@ -25,6 +25,8 @@ final class SyntheticVisits {
   private var current: Int?
   private var history: [Int] = []
   private var seen: [UInt64]
+  /// By the low 12 bits of an item, in the nearest cache: without its bit there, it is not seen.
+  private var sieve = [UInt64](repeating: 0, count: 64)
   private var times: [UInt32] = []
   private var sizes: [Int] = []
   private let sessionScale: Double  // 1 / log(1 - 1 / mean); 0 for single visits
@@ -39,7 +41,10 @@ final class SyntheticVisits {
   }
 
   func begin(_ user: SyntheticUser) {
-    for item in history { seen[item >> 6] = 0 }
+    for item in history {
+      seen[item >> 6] = 0
+      sieve[item >> 6 & 63] = 0
+    }
     history.removeAll(keepingCapacity: true)
     rows.removeAll(keepingCapacity: true)
     self.user = user
@@ -98,6 +103,7 @@ final class SyntheticVisits {
     current = item
     history.append(item)
     seen[item >> 6] |= 1 << UInt64(item & 63)
+    sieve[item >> 6 & 63] |= 1 << UInt64(item & 63)
     let category = item % world.catalogue.categoryCount
     let promotion = world.catalogue.promotion(ofCategory: category, at: time)
     let factor = world.catalogue.items[item].response * world.catalogue.promotionFactor(ofCategory: category, promotion)
@@ -211,7 +217,10 @@ final class SyntheticVisits {
 
   // MARK: Items
 
-  private func isSeen(_ item: Int) -> Bool { seen[item >> 6] >> UInt64(item & 63) & 1 == 1 }
+  private func isSeen(_ item: Int) -> Bool {
+    let bit = UInt64(1) << UInt64(item & 63)
+    return sieve[item >> 6 & 63] & bit != 0 && seen[item >> 6] & bit != 0
+  }
 
   /// Draws until the item is new and sold, which is the mixture restricted to such items.
   private func nextItem(at time: UInt32, _ random: inout RandomStream) -> Int {
