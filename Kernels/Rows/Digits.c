@@ -49,14 +49,13 @@ static inline uint64_t digit_code(const uint8_t *p, uint64_t n) {
   return good ? code : 0;
 }
 
-static inline int64_t epoch(const uint8_t *p, uint64_t n, int64_t latest_second) {
+static inline int64_t epoch(const uint8_t *p, uint64_t n, int64_t least, int64_t largest, int64_t scale) {
   static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
   if (n - 9 >= 6) return -1;  // 9 to 14 digits
   const uint64_t x = load8(p), y = load8(p + 8), m = n - 8;
   if (!are_digits(x, ~0ull) || !are_digits(y, first_bytes(m))) return -1;
   const int64_t value = (int64_t)(digits_value(x, 8) * tens[m] + digits_value(y, m));
-  if (value <= latest_second) return value * 1000;
-  return value >= 100000000000 && value <= latest_second * 1000 ? value : -1;
+  return value >= least && value <= largest ? value * scale : -1;
 }
 
 #include "../Common/isa.h"
@@ -66,8 +65,8 @@ CK_DISPATCH(ck_int, ck_digit_codes,
             (codes, text, starts, ends, stride, rows))
 CK_DISPATCH(ck_int, ck_epochs,
             (int64_t *times, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows,
-             int64_t latest_second),
-            (times, text, starts, ends, stride, rows, latest_second))
+             int64_t least, int64_t largest, int64_t scale),
+            (times, text, starts, ends, stride, rows, least, largest, scale))
 
 #else
 
@@ -128,7 +127,7 @@ CK_INLINE __m512i CK(value_of)(__m512i digits) {
   return _mm512_add_epi64(_mm512_mul_epu32(fours, _mm512_set1_epi64(10000)), _mm512_srli_epi64(fours, 32));
 }
 
-CK_INLINE int CK(epochs_of)(int64_t *times, const uint8_t *text, CK(fields) f, int64_t latest_second) {
+CK_INLINE int CK(epochs_of)(int64_t *times, const uint8_t *text, CK(fields) f, int64_t least, int64_t largest, int64_t scale) {
   if (_mm512_cmpgt_epu64_mask(_mm512_sub_epi64(f.lengths, _mm512_set1_epi64(9)), _mm512_set1_epi64(5))) return 0;
   __mmask64 others = 0;
   __m512i keep;
@@ -137,12 +136,10 @@ CK_INLINE int CK(epochs_of)(int64_t *times, const uint8_t *text, CK(fields) f, i
   const __m512i tens = _mm512_permutexvar_epi64(count, _mm512_setr_epi64(1, 10, 100, 1000, 10000, 100000, 1000000, 0));
   const __m512i behind = _mm512_slli_epi64(_mm512_sub_epi64(_mm512_set1_epi64(8), count), 3);
   const __m512i value = _mm512_add_epi64(_mm512_mul_epu32(CK(value_of)(head), tens), CK(value_of)(_mm512_sllv_epi64(tail, behind)));
-  const __m512i latest = _mm512_set1_epi64(latest_second), thousand = _mm512_set1_epi64(1000);
-  const __mmask8 seconds = _mm512_cmple_epi64_mask(value, latest);
-  const __mmask8 milliseconds = _mm512_cmpge_epi64_mask(value, _mm512_set1_epi64(100000000000)) &
-                                _mm512_cmple_epi64_mask(value, _mm512_mullo_epi64(latest, thousand));
-  if (others || (seconds | milliseconds) != 0xff) return 0;
-  _mm512_storeu_si512(times, _mm512_mask_mullo_epi64(value, seconds, value, thousand));
+  const __mmask8 good =
+      _mm512_cmpge_epi64_mask(value, _mm512_set1_epi64(least)) & _mm512_cmple_epi64_mask(value, _mm512_set1_epi64(largest));
+  if (others || good != 0xff) return 0;
+  _mm512_storeu_si512(times, _mm512_mullo_epi64(value, _mm512_set1_epi64(scale)));
   return 1;
 }
 #endif
@@ -165,16 +162,18 @@ static ck_int CK(ck_digit_codes)(uint64_t *codes, const uint8_t *text, const uin
 }
 
 static ck_int CK(ck_epochs)(int64_t *times, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows,
-                            int64_t latest_second) {
+                            int64_t least, int64_t largest, int64_t scale) {
   ck_int others = 0;
   for (ck_int first = 0; first < rows; first += 8) {
     const ck_int end = first + 8 < rows ? first + 8 : rows;
 #if CK_LANES == 16
     if (first + 8 <= rows &&
-        CK(epochs_of)(times + first, text, CK(fields_at)(starts + first * stride, ends + first * stride, stride), latest_second)) continue;
+        CK(epochs_of)(times + first, text, CK(fields_at)(starts + first * stride, ends + first * stride, stride), least, largest, scale)) {
+      continue;
+    }
 #endif
     for (ck_int r = first; r < end; r++) {
-      times[r] = epoch(text + starts[r * stride], ends[r * stride] - starts[r * stride], latest_second);
+      times[r] = epoch(text + starts[r * stride], ends[r * stride] - starts[r * stride], least, largest, scale);
       others += times[r] < 0;
     }
   }

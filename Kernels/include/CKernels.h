@@ -87,10 +87,10 @@ void ck_delimited_rows(ck_delimited *rows);
 // codes[r] = the digit string as nibbles of digit + 1 from the highest down: ordered as the bytes are. 0 for anything but 1 to 16
 // digits; returns how many of those. 16 bytes behind a field may be read.
 ck_int ck_digit_codes(uint64_t *codes, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows);
-// times[r] = epoch milliseconds of 9 to 14 digits: seconds up to latest_second, milliseconds from 100000000000; -1 for anything else;
-// returns how many of those.
+// times[r] = scale times a whole number of 9 to 14 digits in least...largest; -1 for anything else; returns how many of those. 16
+// bytes behind a field may be read.
 ck_int ck_epochs(int64_t *times, const uint8_t *text, const uint32_t *starts, const uint32_t *ends, ck_int stride, ck_int rows,
-                 int64_t latest_second);
+                 int64_t least, int64_t largest, int64_t scale);
 // values[r] = a decimal number of at most 18 digits, with sign and fraction; NaN of an empty field; the NaN with the bits
 // CK_NOT_DECIMAL for anything else; returns how many of those.
 enum { CK_NOT_DECIMAL = 0x7fc00001 };

@@ -29,6 +29,7 @@ struct Prepare: ParsableCommand {
   @Flag(help: "Add the log to the data set at OUTPUT, such as a new day; the result is that of preparing all at once.") var append = false
   @Option(help: "Threads that read and sort; the data set does not depend on it.") var threads: Int?
   @Option(help: "Memory to stay within, such as 512MiB or 4GiB; half of what is free without it.") var memory: MemorySize?
+  @OptionGroup(title: "Cleaning") var cleaning: CleaningOptions
   @Flag(help: "One JSON object.") var json = false
 
   func run() throws {
@@ -40,6 +41,9 @@ struct Prepare: ParsableCommand {
     }
     var options = PrepareOptions(format: format, columns: mapped, split: SplitOptions(split, ratio: ratio, seed: splitSeed))
     options.append = append
+    let settings = try cleaning.settings()
+    (options.rules, options.timeUnit) = (settings.rules, settings.timeUnit)
+    (options.badRows, options.quarantine) = (settings.badRows, settings.quarantine)
     if let threads {
       guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
       ThreadPool.shared.threads = threads
@@ -48,20 +52,29 @@ struct Prepare: ParsableCommand {
       guard memory.bytes >= 128 << 20 else { throw UserMistake("--memory: expected at least 128MiB") }
       options.memory = memory.bytes
     }
-    let made = try prepareDataset(inputs: input, output: output, options: options)
+    let (made, report) = try prepared(options, reportTo: settings.report)
     if let warning = splitWarning(made) { writeError("augur: \(warning)\n") }
     let seconds = (clock.now - start) / .seconds(1)
     if json {
       printJSON([
-        "users": made.users, "items": made.items, "events": made.events, "rows": made.rows, "dropped": made.dropped,
-        "fingerprint": made.fingerprint, "split": made.split.words, "seconds": number(seconds),
-        "rows_per_second": number(Double(made.rows) / seconds, digits: 0), "peak_bytes": ResidentMemory.peakBytes,
+        "users": made.users, "items": made.items, "events": made.events, "sessions": made.sessions, "rows": made.rows,
+        "rejected": made.rejected, "dropped": made.dropped, "fingerprint": made.fingerprint, "split": made.split.words,
+        "seconds": number(seconds), "rows_per_second": number(Double(report.rowsIn) / seconds, digits: 0),
+        "peak_bytes": ResidentMemory.peakBytes,
       ])
     } else {
-      print("\(output): \(made.users) users, \(made.items) items, \(made.events) events in \(decimal(seconds, places: 2)) s")
+      print(
+        "\(output): \(made.users) users, \(made.items) items, \(made.events) events, \(made.sessions) sessions "
+          + "in \(decimal(seconds, places: 2)) s")
       print("split: \(made.split.words)")
-      for (reason, count) in made.dropped.sorted(by: { $0.key < $1.key }) where count > 0 { print("dropped \(count): \(reason)") }
+      if report.isWorthTelling { print(report.text(), terminator: "") }
     }
+  }
+
+  private func prepared(_ options: PrepareOptions, reportTo path: String?) throws -> (DatasetDescription, CleaningReport) {
+    let made: PreparedDataset = try prepareDataset(inputs: input, output: output, options: options)
+    if let path { try writeReport(made.report, to: path) }
+    return (made.description, made.report)
   }
 
   /// What a number measured on this split cannot promise.

@@ -123,7 +123,7 @@ import Testing
       folder.read("a.csv") == folder.read("b.csv") && folder.read("a.csv.truth.json") == folder.read("b.csv.truth.json")
     )
     let made = try prepareDataset(input: first, output: "\(folder.path)/data")
-    #expect((made.events, made.users, made.dropped) == (5000, 300, ["duplicate": 0]))
+    #expect((made.events, made.users, made.dropped) == (5000, 300, [:]))
     let data = try Dataset(path: "\(folder.path)/data")
     for user in 0..<data.userCount { #expect(Set(data.history(user)).count == data.history(user).count) }
     #expect(data.itemName(0)?.split(separator: " ").count == 4)

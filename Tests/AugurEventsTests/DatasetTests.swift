@@ -50,7 +50,7 @@ import Testing
       "data/dataset.json", String(decoding: json, as: UTF8.self).replacingOccurrences(of: "u2-", with: "u3-"))
     #expect(reopen()?.problem.contains("does not belong") == true)
     let text = String(decoding: json, as: UTF8.self).replacingOccurrences(
-      of: "\"version\" : 2", with: "\"version\" : 9")
+      of: "\"version\" : 3", with: "\"version\" : 9")
     _ = folder.write("data/dataset.json", text)
     #expect(reopen()?.problem.contains("format version 9") == true)
     _ = folder.write("data/dataset.json", json)

@@ -65,7 +65,10 @@ import Testing
   @Test func attributesComeBack() throws {
     let log = folder.write(
       "log.csv", "user_id,item_id,timestamp,event,price,qty,category\nu,a,1,view,2.5,,x\nu,b,2,buy,NaN,3,\nu,a,1,cart,-1e2,1,x\n")
-    try prepareDataset(input: log, output: "\(folder.path)/data")
+    var options = PrepareOptions()
+    options.rules.impossible = .keep
+    let made = try prepareDataset(inputs: [log], output: "\(folder.path)/data", options: options)
+    #expect(made.report[.impossiblePrice].flagged == 1)
     let data = try Dataset(path: "\(folder.path)/data")
     let kinds = try #require(data.labels(0, .kind)).map { data.label(.kind, Int($0)) }
     #expect(kinds == ["cart", "view", "buy"])  // equal times by item, then kind

@@ -198,8 +198,8 @@ import Testing
     let split = old.description.split
     try DatasetDescription(
       format: old.description.format, version: old.description.version, users: old.userCount, items: old.itemCount, events: old.eventCount,
-      split: split, hasTimestamps: true, hasItemNames: false, attributes: [], rows: 0, dropped: [:],
-      fingerprint: DatasetDescription.fingerprint(
+      sessions: old.description.sessions, split: split, hasTimestamps: true, hasItemNames: false, attributes: [], rows: 0,
+      rejected: [:], dropped: [:], rules: CleaningRules(), fingerprint: DatasetDescription.fingerprint(
         users: old.userCount, items: old.itemCount, events: old.eventCount, checksum: checksum, split: split)
     ).write(to: path)
     return try Dataset(path: path)

@@ -28,6 +28,8 @@ check() {
   fi
 }
 
+has() { "$@" >"$dir/lines" && grep -q "$keys" "$dir/lines"; }
+
 check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
 check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data" --split leave-one-out
 check "synth a shop" "$augur" synth --world shop --events 4000 --users 250 --items 90 --dirty 0.02 --order time --json --output "$dir/shop.csv"
@@ -36,6 +38,17 @@ mistake "synth with an impossible rate" "--dirty" "$augur" synth --events 100 --
 mistake "synth into an absent folder" "absent" "$augur" synth --events 100 --users 5 --items 90 --order time --output "$dir/absent/none.csv"
 mistake "disk full while spilling" "synth" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --order time --output $dir/synth.csv"
 check "no log half-written" test ! -e "$dir/none.csv" -a ! -e "$dir/synth.csv" -a ! -e "$dir/synth.users.csv"
+printf 'user_id,item_id,timestamp,event,price\nu,a,1700000000,view,1\nu,b,never,view,2\nu,c,1700000900,buy,-4\nu,d,1700009000,buy,5\nv,a,1700000000,view,\n' >"$dir/dirty.csv"
+clean="$augur prepare --input $dir/dirty.csv --output $dir/cleaned"
+mistake "a bad row stops" "dirty.csv:3: timestamp" $clean
+keys='"rejected":{"impossible value":1,"malformed time":1}' check "bad rows set aside" has $clean --quarantine "$dir/bad.tsv" --report "$dir/cleaning.json" --json
+check "their file" grep -q "dirty.csv:4.impossible value.u,c" "$dir/bad.tsv"
+check "the report" grep -q '"out" : 3' "$dir/cleaning.json"
+mistake "too many bad rows" "first of 2 bad rows" $clean --max-bad-rows 1
+mistake "an unknown policy" "--missing" $clean --missing price=guess
+mistake "a rule without its column" "quantity" $clean --missing quantity=drop,discount=keep
+mistake "disk full while bad rows are written" "bad2.tsv" sh -c "yes u,i,never,view,1 | head -200000 | sed '1i user_id,item_id,timestamp,event,price' >$dir/worse.csv; ulimit -f 20; exec $augur prepare --input $dir/worse.csv --output $dir/worse --max-bad-rows 100% --quarantine $dir/bad2.tsv"
+check "nothing of it stays" test ! -e "$dir/bad2.tsv" -a ! -e "$dir/worse"
 train="$augur train --data $dir/data --model esasrec --set epochs=3 --set dim=16 --set length=20 --set negatives=16 --set batch=32"
 check train $train --output "$dir/run"
 check evaluate "$augur" evaluate --run "$dir/run" --json
@@ -65,7 +78,6 @@ check "prepare one event" "$augur" prepare --input "$dir/single.csv" --output "$
 mistake "train on one event" "no user has two events" "$augur" train --data "$dir/single" --model sasrec --output "$dir/none"
 
 # A plan names memory and time and leaves no trace.
-has() { "$@" >"$dir/lines" && grep -q "$keys" "$dir/lines"; }
 keys='"peak_memory_mib":[0-9.]*,"seconds":[0-9.]*' check "plan" has $train --plan --json
 check "plan with an output" $train --plan --output "$dir/planned"
 check "a plan writes nothing" test ! -e "$dir/planned" -a ! -e unused
@@ -174,23 +186,6 @@ for split in time byuser drawn; do
   keys='"protocol":".*\(70:15:15\|8:1:1\).*"unseen_targets":' check "evaluate on $split" has "$augur" evaluate --run "$dir/run-$split" --json
 done
 mistake "too few tokens a batch" "batch-tokens" $train --output "$dir/none" --set batch-tokens=19
-
-# Features of behaviour as of each event's time.
-check "synth a clean shop" "$augur" synth --world shop --events 4000 --users 250 --items 90 --output "$dir/clean.csv"
-check "prepare a shop" "$augur" prepare --input "$dir/clean.csv" --output "$dir/shop-data"
-keys='"feature": "count"' check "print features" has "$augur" features --print-features
-keys='"positives":[1-9].*"rows":[1-9]' check "features of a task" has "$augur" features --data "$dir/shop-data" --label purchase --output "$dir/task.csv" --json
-"$augur" features --data "$dir/shop-data" --print-features >"$dir/features.json"
-check "features of every event" "$augur" features --data "$dir/shop-data" --features "$dir/features.json" --output "$dir/all.csv" --save-state "$dir/state"
-check "a header and a row an event" test "$(sed -n 1p "$dir/all.csv" | cut -d, -f1-3)" = user_id,item_id,timestamp
-mistake "features of a log already counted" "order of their times" "$augur" features --data "$dir/shop-data" --state "$dir/state" --output "$dir/none.csv"
-mistake "features without data" "nodata" "$augur" features --data "$dir/nodata" --output "$dir/none.csv"
-mistake "features of an unknown kind" "did you mean purchase" "$augur" features --data "$dir/shop-data" --label purchse --output "$dir/none.csv"
-mistake "features with a bad horizon" "--horizon" "$augur" features --data "$dir/shop-data" --label purchase --horizon ever --output "$dir/none.csv"
-sed 's/"windows": \["1h"/"windows": ["1 h"/' "$dir/features.json" >"$dir/bad.json"
-mistake "features with a bad window" "bad.json: features" "$augur" features --data "$dir/shop-data" --features "$dir/bad.json" --output "$dir/none.csv"
-mistake "features, disk full" "none.csv" sh -c "ulimit -f 20; exec $augur features --data $dir/shop-data --output $dir/none.csv"
-check "no table half-written" test ! -e "$dir/none.csv"
 
 # A folder that a killed prepare left beside its output goes with the next one.
 mkdir "$dir/swept.tmp-999999999" && touch "$dir/swept.tmp-999999999/.sequences.safetensors.tmp-999999999-0"

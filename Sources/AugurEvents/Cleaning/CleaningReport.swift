@@ -69,10 +69,20 @@ public struct CleaningReport: Sendable, Equatable {
     set { counts[Self.placeOfReason[reason] ?? 0] = newValue }
   }
 
+  /// Whether anything was rejected, dropped, changed or flagged.
+  public var isWorthTelling: Bool { rowsRejected > 0 || counts.contains { !$0.isZero } }
   public var rowsRejected: Int { rejections.reduce(0) { $0 + $1.rows } }
   public var rowsDropped: Int { counts.reduce(0) { $0 + $1.dropped } }
   /// Events that are left: rows in, less bad rows and dropped events.
   public var rowsOut: Int { rowsIn - rowsRejected - rowsDropped }
+
+  /// Bad rows and dropped events by reason, without the reasons that have none.
+  var rejected: [String: Int] {
+    Dictionary(uniqueKeysWithValues: zip(RowProblem.allCases.map(\.rawValue), rejections.map(\.rows)).filter { $0.1 > 0 })
+  }
+  var dropped: [String: Int] {
+    Dictionary(uniqueKeysWithValues: zip(CleaningReason.allCases.map(\.rawValue), counts.map(\.dropped)).filter { $0.1 > 0 })
+  }
 
   /// Counts one bad row; `example` is made only where it is kept.
   package mutating func reject(_ problem: RowProblem, _ example: @autoclosure () -> String) {

@@ -71,6 +71,9 @@ package struct PriceClipping: Sendable {
     for price in events.prices[training] { sketch?.add(price) }
   }
 
+  /// Takes a price of the training part.
+  package mutating func fit(_ price: Float) { sketch?.add(price) }
+
   /// Takes what another thread has fitted.
   package mutating func merge(_ other: PriceClipping) {
     guard let theirs = other.sketch else { return }
@@ -88,12 +91,13 @@ package struct PriceClipping: Sendable {
 
   /// Moves prices outside the bounds to the nearer one; missing ones stay missing.
   package mutating func apply(to events: inout UserEvents) {
-    guard let bounds else { return }
-    for place in events.prices.indices {
-      let price = events.prices[place]
-      guard price < bounds.lowerBound || price > bounds.upperBound else { continue }
-      events.prices[place] = price < bounds.lowerBound ? bounds.lowerBound : bounds.upperBound
-      report[.clippedPrice].changed += 1
-    }
+    for place in events.prices.indices { events.prices[place] = clipped(events.prices[place]) }
+  }
+
+  /// The price, or the nearer bound, which is counted.
+  package mutating func clipped(_ price: Float) -> Float {
+    guard let bounds, price < bounds.lowerBound || price > bounds.upperBound else { return price }
+    report[.clippedPrice].changed += 1
+    return price < bounds.lowerBound ? bounds.lowerBound : bounds.upperBound
   }
 }

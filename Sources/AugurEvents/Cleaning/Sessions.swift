@@ -27,6 +27,7 @@ package struct Sessionizer {
   private let endKinds: [Int32]
   private let zone: ClockZone?
   /// The stretch of constant offset that was used last.
+  var needsKinds: Bool { !endKinds.isEmpty }
   private var stretch = ClockZone.Stretch(offset: 0, from: 0, until: 0)
 
   /// `kindNames` are the kinds of the log by index. Throws for an unknown zone, and for a closing kind that the log does not
@@ -53,23 +54,23 @@ package struct Sessionizer {
   /// session, cut by the cap of events alone.
   package mutating func starts(_ events: UserEvents) -> [Int] {
     var starts: [Int] = []
-    findStarts(events, into: &starts)
+    findStarts(events.count, times: events.times, kinds: events.kinds, into: &starts)
     return starts
   }
 
-  /// As `starts`, into an array that is reused.
-  package mutating func findStarts(_ events: UserEvents, into starts: inout [Int]) {
+  /// As `starts`, from columns and into an array that is reused; `times` [N] or empty, `kinds` [N] or empty.
+  package mutating func findStarts(_ count: Int, times: [Int64], kinds: [Int32], into starts: inout [Int]) {
     starts.removeAll(keepingCapacity: true)
-    guard events.count > 0 else { return }
-    let (hasTimes, closes) = (!events.times.isEmpty, !endKinds.isEmpty && !events.kinds.isEmpty)
+    guard count > 0 else { return }
+    let (hasTimes, closes) = (!times.isEmpty, !endKinds.isEmpty && !kinds.isEmpty)
     var (first, isClosed) = (0, false)
-    var day = hasTimes ? localDay(events.times[0]) : 0
+    var day = hasTimes ? localDay(times[0]) : 0
     starts.append(0)
-    for place in 0..<events.count {
+    for place in 0..<count {
       var begins = place - first >= maximumEvents
       if hasTimes, place > 0 {
-        let (last, time) = (events.times[place - 1], events.times[place])
-        begins = begins || time - last > gap || time - events.times[first] > maximumLength || isClosed && time > last
+        let (last, time) = (times[place - 1], times[place])
+        begins = begins || time - last > gap || time - times[first] > maximumLength || isClosed && time > last
         if zone != nil {
           // Clocks set back over a midnight show the old day again: only a later day cuts.
           let today = localDay(time)
@@ -81,7 +82,7 @@ package struct Sessionizer {
         starts.append(place)
         (first, isClosed) = (place, false)
       }
-      if closes, endKinds.contains(events.kinds[place]) { isClosed = true }
+      if closes, endKinds.contains(kinds[place]) { isClosed = true }
     }
   }
 

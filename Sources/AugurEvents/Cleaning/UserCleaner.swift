@@ -39,10 +39,20 @@ package struct UserCleaner {
 
   /// Cleans the events of one user, which are in canonical order and stay so; a user without events left is left out.
   package mutating func apply(to events: inout UserEvents) {
+    settleValues(&events)
+    if hasTimes, rules.dropsExactDuplicates { dropDuplicates(&events) }
+    applyRules(&events)
+  }
+
+  /// Impossible and missing values, whatever the order of the events.
+  mutating func settleValues(_ events: inout UserEvents) {
     refuseImpossible(&events)
     settleMissing(&events)
+  }
+
+  /// The rules behind that of exact duplicates; events in canonical order.
+  mutating func applyRules(_ events: inout UserEvents) {
     if hasTimes {
-      if rules.dropsExactDuplicates { dropDuplicates(&events) }
       if rules.duplicateWindow > 0 { dropRepeats(&events) }
       if rules.burst != nil { findBursts(&events) }
     }

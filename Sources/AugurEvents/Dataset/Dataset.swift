@@ -15,6 +15,7 @@ public final class Dataset: Sendable {
   private let file: SafetensorsFile
   private nonisolated(unsafe) let offsets: UnsafeBufferPointer<Int64>
   private nonisolated(unsafe) let items: UnsafeBufferPointer<Int32>
+  private nonisolated(unsafe) let sessionOffsets: UnsafeBufferPointer<Int64>
   private nonisolated(unsafe) let times: UnsafeBufferPointer<Int64>?
   private nonisolated(unsafe) let numbers: [EventAttribute: UnsafeBufferPointer<Float>]
   private nonisolated(unsafe) let labels: [EventAttribute: UnsafeBufferPointer<Int32>]
@@ -36,6 +37,7 @@ public final class Dataset: Sendable {
       file = try SafetensorsFile(path: sequences, verify: verify ? .required : .skipped)
       offsets = try file.buffer("offsets", as: Int64.self)
       items = try file.buffer("items", as: Int32.self)
+      sessionOffsets = try file.buffer("session_offsets", as: Int64.self)
       times = description.hasTimestamps ? try file.buffer("timestamps", as: Int64.self) : nil
       userIDs = try StoredStrings(file, "user_id")
       itemIDs = try StoredStrings(file, "item_id")
@@ -58,7 +60,7 @@ public final class Dataset: Sendable {
     guard fingerprint == description.fingerprint else { throw damaged("does not belong to its dataset.json") }
     guard users > 0, itemCount > 0, itemCount <= Int(Int32.max), users <= Int(Int32.max), items.count == events,
       times == nil || times?.count == events, offsets.count - 1 == users, Self.rises(offsets, to: items.count),
-      userIDs.count == users, itemIDs.count == itemCount, names == nil || names?.count == itemCount
+      sessionOffsets.count - 1 == description.sessions, Self.rises(sessionOffsets, to: items.count), userIDs.count == users, itemIDs.count == itemCount, names == nil || names?.count == itemCount
     else { throw damaged("tensor sizes do not fit together") }
     guard numbers.values.allSatisfy({ $0.count == events }), labels.values.allSatisfy({ $0.count == events }),
       labels.allSatisfy({ entry in
@@ -112,6 +114,28 @@ public final class Dataset: Sendable {
   public func itemIndex(ofRawID id: String) -> Int? { itemIDs.index(of: id) }
   /// The index of a raw user id; the first call builds a table over B ids.
   public func userIndex(ofRawID id: String) -> Int? { userIDs.index(of: id) }
+
+  /// The sessions of a user as ranges of `history`, oldest first.
+  public func sessions(_ user: Int) -> [Range<Int>] {
+    let events = range(user)
+    guard !events.isEmpty else { return [] }
+    // The first session that begins at or behind the user's first event, by bisection; sessions never cross users.
+    var (low, high) = (0, sessionOffsets.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if sessionOffsets[middle] < events.lowerBound { low = middle + 1 } else { high = middle }
+    }
+    var sessions: [Range<Int>] = []
+    var start = events.lowerBound
+    while start < events.upperBound {
+      low += 1
+      let end = min(low < sessionOffsets.count ? Int(sessionOffsets[low]) : events.upperBound, events.upperBound)
+      guard end > start else { continue }
+      sessions.append(start - events.lowerBound..<end - events.lowerBound)
+      start = end
+    }
+    return sessions
+  }
 
   private func range(_ user: Int) -> Range<Int> {
     precondition(user >= 0 && user < userCount, "Dataset: expected a user in 0..<\(userCount), got \(user)")

@@ -9,6 +9,7 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
   public let users: Int
   public let items: Int
   public let events: Int
+  public let sessions: Int
   public let split: DatasetSplit
   public let hasTimestamps: Bool
   public let hasItemNames: Bool
@@ -16,13 +17,16 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
   public let attributes: [EventAttribute]
   /// Rows that were read.
   public let rows: Int
-  /// Rows left out, by reason.
+  /// Rows that could not be taken and events that rules left out, by reason; reasons without any are absent.
+  public let rejected: [String: Int]
   public let dropped: [String: Int]
+  /// What the log was cleaned by.
+  public let rules: CleaningRules
   /// Stands for the whole content of `sequences.safetensors` and for the split; equal for logs that differ in the order of rows only.
   public let fingerprint: String
 
   static let formatName = "augur-dataset"
-  static let currentVersion = 2
+  static let currentVersion = 3
   static let fileName = "dataset.json"
   static let sequencesName = "sequences.safetensors"
 

@@ -34,6 +34,12 @@ struct EventDictionaries {
     }
   }
 
+  /// The labels of an attribute by index; empty where the log has none.
+  func names(of attribute: EventAttribute) -> [String] {
+    guard let table = layout.attributes.firstIndex(of: attribute).map({ labels[$0] }) else { return [] }
+    return (0..<table.count).map { index in table.withID(index) { String(decoding: $0, as: UTF8.self) } }
+  }
+
   /// The index of an id that a data set brings along.
   mutating func item(_ id: UnsafeRawBufferPointer) -> UInt32 { UInt32(bitPattern: items.index(adding: id)) }
   mutating func label(_ place: Int, _ id: UnsafeRawBufferPointer) -> UInt32 { UInt32(bitPattern: labels[place].index(adding: id)) }

@@ -7,10 +7,12 @@ struct CanonicalOrder {
   /// By attribute; empty for numbers.
   private let labelRanks: [[UInt32]]
   private let width: Int
+  private let dropsCopies: Bool
   private var order: [Int] = []
   private var spare: UserHistory
 
-  init(_ dictionaries: EventDictionaries) {
+  init(_ dictionaries: EventDictionaries, dropsCopies: Bool = true) {
+    self.dropsCopies = dropsCopies
     itemRank = Self.rank(dictionaries.items)
     labelRanks = dictionaries.labels.map(Self.rank)
     width = dictionaries.layout.width
@@ -39,7 +41,7 @@ struct CanonicalOrder {
     return nil
   }
 
-  /// Sorts the events and drops exact duplicates; returns how many.
+  /// Sorts the events and, unless they are to stay, drops exact duplicates; returns how many.
   mutating func apply(to history: inout UserHistory) -> Int {
     var (isSorted, isStrict) = (true, true)
     for event in 1..<max(1, history.count) where history.times[event - 1] >= history.times[event] {
@@ -49,7 +51,7 @@ struct CanonicalOrder {
       case false?: isSorted = false
       }
     }
-    if isSorted, isStrict { return 0 }
+    if isSorted, isStrict || !dropsCopies { return 0 }
     var order: [Int] = []
     swap(&order, &self.order)
     defer { swap(&order, &self.order) }
@@ -58,7 +60,7 @@ struct CanonicalOrder {
     if !isSorted { order.sort { precedes(history, $0, $1) ?? ($0 < $1) } }
     spare.removeAll()
     for (place, event) in order.enumerated() {
-      if place > 0, precedes(history, order[place - 1], event) == nil { continue }
+      if dropsCopies, place > 0, precedes(history, order[place - 1], event) == nil { continue }
       spare.times.append(history.times[event])
       spare.words.append(contentsOf: history.words[event * width..<(event + 1) * width])
     }

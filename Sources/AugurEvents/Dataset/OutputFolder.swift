@@ -84,6 +84,8 @@ struct OutputFolder {
     return names.sorted()
   }
 
+  static func removeFile(_ path: String) { unlink(path) }
+
   /// Removes the files of a data set, whole or half-written, and then the folder, nothing else.
   static func remove(_ folder: String) {
     let own = [DatasetDescription.fileName, DatasetDescription.sequencesName]

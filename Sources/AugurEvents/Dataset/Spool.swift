@@ -108,6 +108,18 @@ final class Spool {
     }
   }
 
+  /// Reads `count` elements from element `start` on into the front of `elements`.
+  func read<E: BitwiseCopyable>(_ elements: inout [E], _ count: Int, from start: Int) throws(EventsError) {
+    let (size, place) = (count * MemoryLayout<E>.stride, start * MemoryLayout<E>.stride)
+    guard descriptor >= 0 else {
+      elements.withUnsafeMutableBytes { bytes in
+        bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer.bytes[place..<place + size]))
+      }
+      return
+    }
+    try fill(&elements, size, at: place)
+  }
+
   /// Changes every word in place.
   func map(_ change: (Int32) -> Int32) throws(EventsError) {
     func apply(_ bytes: UnsafeMutableRawBufferPointer) {
@@ -134,7 +146,7 @@ final class Spool {
     }
   }
 
-  private func fill(_ piece: inout [UInt8], _ size: Int, at place: Int) throws(EventsError) {
+  private func fill<E: BitwiseCopyable>(_ piece: inout [E], _ size: Int, at place: Int) throws(EventsError) {
     var have = 0
     while have < size {
       let got = piece.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress.map { $0 + have }, size - have, off_t(place + have)) }

@@ -51,33 +51,43 @@ final class MemoryRun: UserStream {
 }
 
 /// Runs on disk: for each user the bytes of the id, the count of events, the id, the times, and the words.
-enum RunFile {
+final class RunFile {
+  private let file: Spool
+
+  init(path: String) throws(EventsError) { file = try Spool(path: path, memory: 0) }
+
   static func write(_ events: SortedEvents, to path: String) throws(EventsError) {
-    let file = try Spool(path: path, memory: 0)
+    let run = try RunFile(path: path)
     for user in events.starts.indices {
       let range = events.events(ofUser: user)
-      try events.withUserID(user) { Result<Void, EventsError>(writing: $0, range.count, to: file) }.get()
-      for row in range { try file.append(events.time(row)) }
-      try file.append(events.payload[range.lowerBound * events.width..<range.upperBound * events.width])
+      // `rethrows` knows no typed errors.
+      try events.withUserID(user) { id in Result { () throws(EventsError) in try run.begin(id, range.count) } }.get()
+      for row in range { try run.file.append(events.time(row)) }
+      try run.file.append(events.payload[range.lowerBound * events.width..<range.upperBound * events.width])
     }
-    try file.finish(onDisk: true)
+    try run.finish()
   }
-}
 
-extension Result<Void, EventsError> {
-  fileprivate init(writing id: UnsafeRawBufferPointer, _ count: Int, to file: Spool) {
-    do throws(EventsError) {
-      try file.append(UInt32(id.count))
-      try file.append(UInt32(count))
-      try file.append(id)
-      self = .success(())
-    } catch { self = .failure(error) }
+  func append(_ id: UnsafeRawBufferPointer, _ history: UserHistory) throws(EventsError) {
+    guard history.count > 0 else { return }
+    try begin(id, history.count)
+    try file.append(history.times)
+    try file.append(history.words)
   }
+
+  private func begin(_ id: UnsafeRawBufferPointer, _ count: Int) throws(EventsError) {
+    try file.append(UInt32(id.count))
+    try file.append(UInt32(count))
+    try file.append(id)
+  }
+
+  func finish() throws(EventsError) { try file.finish(onDisk: true) }
 }
 
 final class DiskRun: UserStream {
   private let path: String
   private let width: Int
+  private let keepsFile: Bool
   private let descriptor: Int32
   private var buffer: [UInt8]
   private var (at, end) = (0, 0)
@@ -86,9 +96,9 @@ final class DiskRun: UserStream {
   private(set) var prefix: UInt64 = 0
   private(set) var isAtEnd = false
 
-  /// `bytes` of memory for reading ahead.
-  init(path: String, width: Int, bytes: Int) throws(EventsError) {
-    (self.path, self.width) = (path, width)
+  /// `bytes` of memory for reading ahead. The file goes with the run, unless it is to be read again.
+  init(path: String, width: Int, bytes: Int, keepsFile: Bool = false) throws(EventsError) {
+    (self.path, self.width, self.keepsFile) = (path, width, keepsFile)
     buffer = [UInt8](repeating: 0, count: max(64 << 10, bytes))
     descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Self.failure(path, errorText(errno)) }
@@ -97,7 +107,7 @@ final class DiskRun: UserStream {
 
   deinit {
     close(descriptor)
-    unlink(path)
+    if !keepsFile { unlink(path) }
   }
 
   func withID<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { id.withUnsafeBytes(body) }

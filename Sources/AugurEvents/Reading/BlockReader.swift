@@ -7,6 +7,12 @@ import AugurTensors
 protocol RowRejection: AnyObject {
   /// `text` is the row as it stands in the log.
   func take(file: String, line: Int, _ row: RejectedRow, text: UnsafeRawBufferPointer) throws(EventsError)
+  /// Counts rows that were read, those it was given among them.
+  func read(_ rows: Int) throws(EventsError)
+}
+
+extension RowRejection {
+  func read(_ rows: Int) throws(EventsError) {}
 }
 
 /// Stops at the first row that cannot be read.
@@ -61,7 +67,7 @@ final class BlockReader {
   /// The next blocks in the order of the log, all of one file, each gone through `decode` with the number of its thread; empty at the end.
   /// They hold until the next call. Throws on rows that the rejection does not take. Events are decoded while their text is in the cache,
   /// again where a quote of an earlier block turns out to reach into it; tables once, when all rows of the blocks are known.
-  func next(_ decode: (Block, Int) -> Void) throws(EventsError) -> ArraySlice<Block> {
+  func next(atMost limit: Int? = nil, _ decode: (Block, Int) -> Void) throws(EventsError) -> ArraySlice<Block> {
     while let input {
       if input.isAtEnd, open.isEmpty {
         self.input = nil
@@ -75,18 +81,20 @@ final class BlockReader {
         continue
       }
       file = input.name
-      let filled = try nextBatch(input, decode)
+      let filled = try nextBatch(input, blocks[..<min(limit ?? blocks.count, blocks.count)], decode)
       if !filled.isEmpty { return filled }
     }
     return []
   }
 
-  private func nextBatch(_ input: LogInput, _ decode: (Block, Int) -> Void) throws(EventsError) -> ArraySlice<Block> {
+  private func nextBatch(_ input: LogInput, _ blocks: ArraySlice<Block>, _ decode: (Block, Int) -> Void) throws(EventsError)
+    -> ArraySlice<Block>
+  {
     for (place, block) in blocks.enumerated() {
       block.reset(columns: columns)
       block.number = blockCount + place
     }
-    let filled = input.isAtEnd ? 0 : try input.fill(blocks, hot: hot, threads: threads) { block, thread in
+    let filled = input.isAtEnd ? 0 : try input.fill(Array(blocks), hot: hot, threads: threads) { block, thread in
       index(block, input)
       // A block with quotes may have begun inside a field: it waits until those before it are known.
       if isEarly, !block.isQuoted { decode(block, thread) }
@@ -173,6 +181,7 @@ final class BlockReader {
       try rejection.take(
         file: input.name, line: block.line(of: row.range.lowerBound), row, text: block.bytes(row.range))
     }
+    try rejection.read(block.rows + malformed.count)
     input.line += block.newlines + (block.isCutOff ? 1 : 0)
   }
 

@@ -35,12 +35,15 @@ final class EventDecoder {
   /// Kinds and categories, by attribute.
   var labels: [IDTable]
   var names = ItemNames()
+  /// The unit of the log's times, once a row was read.
+  var times: TimeColumn
+  private let rules: CleaningRules
 
   /// What is wrong with a row of the block under way.
   private var faults: [Int: RejectedRow] = [:]
 
-  init(layout: EventLayout, number: Int) {
-    (self.layout, self.number) = (layout, number)
+  init(layout: EventLayout, number: Int, rules: CleaningRules = CleaningRules(), timeUnit: TimeUnit? = nil) {
+    (self.layout, self.number, self.rules, times) = (layout, number, rules, TimeColumn(timeUnit))
     labels = layout.attributes.map { _ in IDTable() }
   }
 
@@ -165,23 +168,46 @@ final class EventDecoder {
       chunk.times = (0..<Int64(rows)).map { Int64(block.number) << 20 + $0 }
       return
     }
-    var others = 0
-    chunk.times = [Int64](unsafeUninitializedCapacity: rows) { times, count in
-      count = rows
-      withFields(block, 2) { text, starts, ends, stride in
-        others = ck_epochs(times.baseAddress, text, starts, ends, stride, rows, Timestamp.latestSecond)
+    settleTimeUnit(block, rows)
+    var others = rows
+    if let epochs = times.unit?.epochs {
+      chunk.times = [Int64](unsafeUninitializedCapacity: rows) { values, count in
+        count = rows
+        withFields(block, 2) { text, starts, ends, stride in
+          others = ck_epochs(
+            values.baseAddress, text, starts, ends, stride, rows, epochs.values.lowerBound, epochs.values.upperBound, epochs.scale)
+        }
+      }
+    } else {
+      chunk.times = [Int64](repeating: -1, count: rows)
+    }
+    if others > 0 {
+      for row in 0..<rows where chunk.times[row] < 0 {
+        let text = field(block, row, 2)
+        do throws(Timestamp.Failure) {
+          chunk.times[row] = try times.milliseconds(text)
+        } catch {
+          let (problem, detail, advice) = error.explanation(text)
+          fault(block, row, problem, "timestamp", detail, advice)
+          chunk.times[row] = 0
+        }
       }
     }
-    guard others > 0 else { return }
-    for row in 0..<rows where chunk.times[row] < 0 {
-      let text = field(block, row, 2)
-      do throws(Timestamp.Failure) {
-        chunk.times[row] = try Timestamp.milliseconds(text)
-      } catch {
-        let (problem, detail, advice) = error.explanation(text)
-        fault(block, row, problem, "timestamp", detail, advice)
-        chunk.times[row] = 0
-      }
+    guard rules.impossible == .reject, rules.earliestTime != nil || rules.latestTime != nil else { return }
+    for row in 0..<rows {
+      guard let problem = rules.problem(time: chunk.times[row]) else { continue }
+      fault(
+        block, row, .impossibleTime, "timestamp", "\(excerpt(field(block, row, 2))) \(problem)",
+        "correct it, or choose --impossible drop or keep")
+    }
+  }
+
+  /// Looks for the first time that tells the unit.
+  private func settleTimeUnit(_ block: Block, _ rows: Int) {
+    var row = 0
+    while times.unit == nil, row < rows {
+      do throws(Timestamp.Failure) { _ = try times.milliseconds(field(block, row, 2)) } catch {}
+      row += 1
     }
   }
 
@@ -196,8 +222,28 @@ final class EventDecoder {
         }
       }
     }
-    guard others > 0 else { return result }
-    for row in 0..<rows where result[row] == UInt32(CK_NOT_DECIMAL) {
+    if others > 0 { decodeOtherNumbers(block, column, attribute, &result) }
+    if rules.impossible == .reject { rejectImpossible(block, column, attribute, result) }
+    return result
+  }
+
+  private func rejectImpossible(_ block: Block, _ column: Int, _ attribute: EventAttribute, _ bits: [UInt32]) {
+    let isPrice = attribute == .price
+    let (least, largest) = isPrice ? (rules.leastPrice, rules.largestPrice) : (rules.leastQuantity, rules.largestQuantity)
+    for row in bits.indices {
+      let value = Float(bitPattern: bits[row])
+      // Missing values are neither.
+      guard value < least || value > largest, let problem = isPrice ? rules.problem(price: value) : rules.problem(quantity: value)
+      else { continue }
+      fault(
+        block, row, .impossibleValue, attribute.rawValue, "\(excerpt(field(block, row, column))) \(problem)",
+        "correct it, set --\(attribute.rawValue)-range, or choose --impossible drop, missing or keep")
+    }
+  }
+
+  /// Numbers that the kernel leaves to us: with an exponent, very long, or none.
+  private func decodeOtherNumbers(_ block: Block, _ column: Int, _ attribute: EventAttribute, _ result: inout [UInt32]) {
+    for row in result.indices where result[row] == UInt32(CK_NOT_DECIMAL) {
       let text = field(block, row, column)
       if let value = parsedFloat(text) {
         result[row] = value.bitPattern
@@ -205,9 +251,9 @@ final class EventDecoder {
         fault(
           block, row, .malformedNumber, attribute.rawValue, "\(excerpt(text)) is not a number",
           "use a decimal point and no unit, or leave it empty")
+        result[row] = Float.nan.bitPattern
       }
     }
-    return result
   }
 
   private func decodeNames(_ block: Block, _ rows: Int, _ items: [UInt32]) {

@@ -43,6 +43,15 @@ public enum TimeUnit: String, Sendable, CaseIterable, Codable {
     }
   }
 
+  /// Whole numbers of 9 digits and more that are times of this unit and of no other, and the milliseconds in one; nil for other units.
+  var epochs: (values: ClosedRange<Int64>, scale: Int64)? {
+    switch self {
+    case .seconds: (0...Timestamp.latestSecond, 1000)
+    case .milliseconds: (100_000_000_000...Timestamp.latestSecond * 1000, 1)
+    default: nil
+    }
+  }
+
   /// The unit in which `value` lies between 1973 and 2200, seconds from 1970; nil for none.
   static func likely(_ value: UInt64) -> TimeUnit? {
     if value >= 19_900_101, value <= 20_991_231, Timestamp.day(ofDigits: Int64(value)) != nil { return .calendarDate }

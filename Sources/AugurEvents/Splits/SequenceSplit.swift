@@ -115,7 +115,7 @@ public struct SequenceSplit: Sendable {
     case .leaveOneOut: return count < 3 ? ordered(count, count, count) : ordered(count - 2, count - 1, count)
     case .random(let ratio, let seed):
       let target = count >= 2 ? count - 1 : nil
-      switch drawnPart(user, ratio, seed) {
+      switch drawnPart(dataset.userID(user).utf8, ratio, seed) {
       case nil: return Places(training: count)
       case .validation: return Places(training: 0, validation: target)
       case .test: return Places(training: 0, test: target)
@@ -141,13 +141,25 @@ public struct SequenceSplit: Sendable {
       return low
     } ?? 0
   }
+}
 
-  /// Keyed by the user's id, not by its index: users that come later change nobody's part. Nil is training.
-  private func drawnPart(_ user: Int, _ ratio: SplitRatio, _ seed: UInt64) -> HeldOut? {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325  // FNV-1a; `RandomStream` scrambles it
-    for byte in dataset.userID(user).utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-    var random = RandomStream(seed: seed, stream: hash)
-    let draw = random.below(ratio.sum)
-    return draw < ratio.training ? nil : draw < ratio.training + ratio.validation ? .validation : .test
+/// Keyed by the user's id, not by its index: users that come later change nobody's part. Nil is training.
+private func drawnPart(_ id: some Sequence<UInt8>, _ ratio: SplitRatio, _ seed: UInt64) -> HeldOut? {
+  var hash: UInt64 = 0xcbf2_9ce4_8422_2325  // FNV-1a; `RandomStream` scrambles it
+  for byte in id { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+  var random = RandomStream(seed: seed, stream: hash)
+  let draw = random.below(ratio.sum)
+  return draw < ratio.training ? nil : draw < ratio.training + ratio.validation ? .validation : .test
+}
+
+extension DatasetSplit {
+  /// How many of a user's `count` events are for training, where that depends on the user alone; nil for a split by time.
+  func trainingCount(of id: UnsafeRawBufferPointer, count: Int) -> Int? {
+    switch self {
+    case .time: nil
+    case .user(let ratio): ratio.places(of: count).first
+    case .leaveOneOut: count < 3 ? count : count - 2
+    case .random(let ratio, let seed): drawnPart(id, ratio, seed) == nil ? count : 0
+    }
   }
 }
