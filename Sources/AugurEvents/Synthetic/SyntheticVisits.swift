@@ -6,7 +6,7 @@ import Glibc
 /// where independent uniform points of the rhythm's mass over the user's life lie, so visits follow lambda(t).
 ///   P(purchase | visit) = min(0.9, conversion * segment * (price / typical price)^-elasticity * 1.2 if promoted), fraudulent users 0.35
 ///   P(cart and no purchase | visit) = 0.12; delay of a purchase ~ Exp(delay * segment) with `Funnel.steps`
-final class SyntheticVisits {
+struct SyntheticVisits {
   private let world: SyntheticWorld
   private(set) var rows: [SyntheticRow] = []
   /// Sum over visits of log P(stage | fraudulent) / P(stage | honest), and the term of the burst.
@@ -28,6 +28,7 @@ final class SyntheticVisits {
   /// By the low 12 bits of an item, in the nearest cache: without its bit there, it is not seen.
   private var sieve = [UInt64](repeating: 0, count: 64)
   private var times: [UInt32] = []
+  private var units: [Double] = []
   private var sizes: [Int] = []
   private let sessionScale: Double  // 1 / log(1 - 1 / mean); 0 for single visits
 
@@ -40,7 +41,7 @@ final class SyntheticVisits {
     sessionScale = mean > 1 ? 1 / log(1 - 1 / mean) : 0
   }
 
-  func begin(_ user: SyntheticUser) {
+  mutating func begin(_ user: SyntheticUser) {
     for item in history {
       seen[item >> 6] = 0
       sieve[item >> 6 & 63] = 0
@@ -60,7 +61,7 @@ final class SyntheticVisits {
   // MARK: Time
 
   /// Times of `count` visits, rising, inside the life; a session that would begin before the last one ends continues it.
-  func drawTimes(_ count: Int, _ random: inout RandomStream) {
+  mutating func drawTimes(_ count: Int, _ random: inout RandomStream) {
     sizes.removeAll(keepingCapacity: true)
     times.removeAll(keepingCapacity: true)
     var left = count
@@ -91,25 +92,46 @@ final class SyntheticVisits {
   // MARK: Visits
 
   /// The visits at all of the times; of the last one the rank is kept where it is `scored`.
-  func visitAll(scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
-    for index in times.indices { visit(index, scored: scored && index == times.count - 1, &random, &tally) }
+  mutating func visitAll(scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+    guard world.options.funnel == .row else {
+      for index in times.indices { visit(index, scored: scored && index == times.count - 1, &random, &tally) }
+      return
+    }
+    // All items first: what the stages need of them is on its way when they are settled.
+    units.removeAll(keepingCapacity: true)
+    for index in times.indices {
+      choose(index, scored: scored && index == times.count - 1, &random, &tally)
+      units.append(random.uniform())
+    }
+    for index in times.indices { settle(index, units[index], &random, &tally) }
   }
 
-  private func visit(_ index: Int, scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+  private mutating func visit(_ index: Int, scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+    choose(index, scored: scored, &random, &tally)
+    settle(index, random.uniform(), &random, &tally)
+  }
+
+  /// The item of a visit.
+  private mutating func choose(_ index: Int, scored: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
     let time = times[index]
     let item = nextItem(at: time, &random)
     world.model.prefetchSuccessors(of: item)
+    world.catalogue.prefetchPrice(of: item)
     if scored, history.count >= 2, let current { tally.ranks.append(rank(of: item, after: current, at: time)) }
     current = item
     history.append(item)
     seen[item >> 6] |= 1 << UInt64(item & 63)
     sieve[item >> 6 & 63] |= 1 << UInt64(item & 63)
+  }
+
+  /// How far a visit goes, by a draw from the unit interval.
+  private mutating func settle(_ index: Int, _ unit: Double, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+    let (time, item) = (times[index], history[index])
     let category = item % world.catalogue.categoryCount
     let promotion = world.catalogue.promotion(ofCategory: category, at: time)
     let factor = world.catalogue.items[item].response * world.catalogue.promotionFactor(ofCategory: category, promotion)
     let honest = min(0.9, conversion * Double(factor))
     let buy = user.isFraud ? SyntheticWorld.fraudConversion : honest
-    let unit = random.uniform()
     let cartShare = min(SyntheticWorld.cartShare, 1 - honest)
     let stage = unit < buy ? SyntheticRow.purchase : unit < buy + cartShare ? SyntheticRow.cart : SyntheticRow.view
     var outcome = Outcome(time: time, item: item, stage: stage, probability: honest)
@@ -132,12 +154,12 @@ final class SyntheticVisits {
     var isBought = false, isInTime = false, isLogged = false
   }
 
-  private func append(_ item: Int, _ time: UInt32, _ stage: UInt32) {
+  private mutating func append(_ item: Int, _ time: UInt32, _ stage: UInt32) {
     rows.append(SyntheticRow(user: UInt32(user.number), item: UInt32(item), time: time, code: stage))
   }
 
   /// View, cart and purchase in rows of their own; what would come after churn does not come, nor what the log's end cuts off.
-  private func follow(_ outcome: inout Outcome, _ random: inout RandomStream) {
+  private mutating func follow(_ outcome: inout Outcome, _ random: inout RandomStream) {
     let (time, item) = (Double(outcome.time), outcome.item)
     append(item, outcome.time, SyntheticRow.view)
     guard outcome.stage != SyntheticRow.view else { return }
@@ -155,7 +177,7 @@ final class SyntheticVisits {
     outcome.isInTime = outcome.isBought && delay <= SyntheticOptions.conversionDays * 86_400
   }
 
-  private func weigh(_ stage: UInt32, _ honest: Double, _ cartShare: Double) {
+  private mutating func weigh(_ stage: UInt32, _ honest: Double, _ cartShare: Double) {
     let fraud = SyntheticWorld.fraudConversion
     switch stage {
     case SyntheticRow.purchase: evidence += log(fraud / max(honest, 1e-12))
@@ -164,7 +186,7 @@ final class SyntheticVisits {
     }
   }
 
-  private func count(_ outcome: Outcome, _ tally: inout SyntheticTally) {
+  private mutating func count(_ outcome: Outcome, _ tally: inout SyntheticTally) {
     let day = Int(outcome.time) / 86_400
     tally.dayVisits[day] += 1
     let cents = Double(world.catalogue.cents(outcome.item, at: outcome.time))
@@ -182,7 +204,7 @@ final class SyntheticVisits {
   }
 
   /// Rows on one item, five a second, from one of the visits on.
-  func burst(_ length: Int, _ random: inout RandomStream) {
+  mutating func burst(_ length: Int, _ random: inout RandomStream) {
     let index = random.below(times.count)
     for row in 0..<length {
       append(history[index], min(lastSecond, times[index] + UInt32(row / 5)), SyntheticRow.view)
@@ -190,7 +212,7 @@ final class SyntheticVisits {
   }
 
   /// Leaves out later steps where there are too many rows, adds visits where there are too few.
-  func fit(atMost: Int, exactly: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
+  mutating func fit(atMost: Int, exactly: Bool, _ random: inout RandomStream, _ tally: inout SyntheticTally) {
     while exactly, rows.count < atMost {
       times.append(min(lastSecond, (times.last ?? UInt32(life.lowerBound)) + gap(&random)))
       visit(times.count - 1, scored: false, &random, &tally)
@@ -203,7 +225,7 @@ final class SyntheticVisits {
   }
 
   /// By time; equal times keep their order.
-  func sort() {
+  mutating func sort() {
     for index in 1..<max(1, rows.count) where rows[index].time < rows[index - 1].time {
       let row = rows[index]
       var place = index
