@@ -144,7 +144,11 @@ public final class Dataset: Sendable {
 
   fileprivate static func rises(_ offsets: UnsafeBufferPointer<Int64>, to end: Int) -> Bool {
     guard let first = offsets.first, first == 0, offsets.last == Int64(end) else { return false }
-    return zip(offsets, offsets.dropFirst()).allSatisfy { $0 <= $1 }
+    var last: Int64 = 0
+    return offsets.allSatisfyReleasing { offset in
+      defer { last = offset }
+      return last <= offset
+    }
   }
 }
 
