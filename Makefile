@@ -58,11 +58,10 @@ bench-accept:
 # Coverage and AddressSanitizer together in every part of the build; SECONDS a target.
 SECONDS ?= 60
 fuzz: setup
-	AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address --product FuzzLogReader
-	AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address -Xswiftc -sanitize=fuzzer,address --product FuzzSafetensors
-	mkdir -p $(BUILD)-fuzz/found/LogReader $(BUILD)-fuzz/found/Safetensors
-	$(BUILD)-fuzz/release/FuzzLogReader -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/LogReader Tests/Fuzz/Corpus/LogReader
-	$(BUILD)-fuzz/release/FuzzSafetensors -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/Safetensors Tests/Fuzz/Corpus/Safetensors
+	for target in LogReader JSONLines Safetensors; do AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address \
+	  -Xswiftc -sanitize=fuzzer,address --product Fuzz$$target || exit 1; done
+	for target in LogReader JSONLines Safetensors; do mkdir -p $(BUILD)-fuzz/found/$$target && \
+	  $(BUILD)-fuzz/release/Fuzz$$target -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/$$target Tests/Fuzz/Corpus/$$target || exit 1; done
 
 # AddressSanitizer, ThreadSanitizer, and oclgrind over every device kernel: half an hour on 2 cores.
 sanitize: setup-test

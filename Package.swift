@@ -25,11 +25,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let fuzzers: [Target] =
   Context.environment["AUGUR_FUZZ"] == nil
   ? []
-  : [("FuzzLogReader", "AugurEvents"), ("FuzzSafetensors", "AugurTensors")].map { name, target in
+  : [("FuzzLogReader", ["AugurEvents", "FuzzFile"]), ("FuzzJSONLines", ["AugurEvents", "FuzzFile"]), ("FuzzSafetensors", ["AugurTensors"])].map {
+    name, targets in
     .executableTarget(
-      name: name, dependencies: [.byName(name: target)], path: "Tests/Fuzz/\(name)",
+      name: name, dependencies: targets.map { .byName(name: $0) }, path: "Tests/Fuzz/\(name)",
       swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])])
-  }
+  } + [.target(name: "FuzzFile", path: "Tests/Fuzz/FuzzFile", swiftSettings: swift)]
 
 let package = Package(
   name: "augur",

@@ -11,12 +11,13 @@ struct Prepare: ParsableCommand {
     abstract: "Turns a log into a data set: users, items, ordered histories.",
     discussion: """
       events: CSV or TSV with a header (user_id, item_id, timestamp). pairs: `user item` a line, in time order. \
-      sequences: `user item item ...` a line.
+      sequences: `user item item ...` a line. sessions: `item item ...` a line, each a user of its own.
       """)
   @Option(parsing: .upToNextOption, help: "The log: CSV, TSV or JSON lines, plain or gzip or zstd, Parquet, - for standard input; several files or globs are one log.") var input: [String]
   @Option(help: "Folder to write; appears complete or not at all.") var output: String
-  @Option(help: "events, pairs or sequences.") var format: LogFormat = .events
+  @Option(help: "events, pairs, sequences or sessions.") var format: LogFormat = .events
   @Option(help: "Names of columns: user=...,item=...,time=...,name=...") var columns: String?
+  @Option(help: ArgumentHelp("Schema file that names them, in place of --columns; augur schema makes one.", valueName: "file")) var schema: String?
   @Option(
     help: """
       time: training before a moment, validation before a second one, test after it; the default for logs with times. \
@@ -35,7 +36,7 @@ struct Prepare: ParsableCommand {
   func run() throws {
     let clock = ContinuousClock()
     let start = clock.now
-    let mapped = try columns.map { text throws(EventsError) in try LogColumns(parsing: text) } ?? LogColumns()
+    let mapped = try LogColumns(parsing: columns, schema: schema)
     guard let ratio = SplitRatio(parsing: splitRatio) else {
       throw UserMistake("--split-ratio: expected three whole numbers such as 70:15:15, the first above 0, got '\(splitRatio)'")
     }

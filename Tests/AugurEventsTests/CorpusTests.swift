@@ -27,6 +27,21 @@ import Testing
     }
   }
 
+  @Test func jsonLines() throws {
+    let files = Self.files("JSONLines")
+    #expect(files.count > 10)
+    let folder = TestFolder()
+    var read = 0
+    for file in files {
+      do throws(EventsError) { read += try groupEvents(inputs: [file]).rows } catch { #expect(!error.description.contains("\n")) }
+      do throws(EventsError) {
+        let profile = try profileLog(inputs: [folder.write("log", FileManager.default.contents(atPath: file).map { Array($0) } ?? [])])
+        #expect(profile.columns.allSatisfy { $0.missing + $0.distinct <= profile.rows } && !profile.json.contains("\n"))
+      } catch { #expect(!error.description.contains("\n")) }
+    }
+    #expect(read > 0)
+  }
+
   @Test func safetensors() {
     let files = Self.files("Safetensors")
     #expect(files.count > 3)

@@ -203,6 +203,32 @@ private let header = "user_id,item_id,timestamp\n"
     #expect(try items(folder.dataset("u c a\nv a\nu b c\n", .sequences), "u") == ["c", "a", "b", "c"])
   }
 
+  /// Lines of items: each a user of its own, numbered through the files, whatever the threads.
+  @Test(arguments: [1, 2]) func sessionsWithoutUsers(threads: Int) throws {
+    let lines = (0..<120_000).map { "\($0 % 50) x\($0 % 30) \($0)" }
+    let files = [folder.write("a.txt", lines[..<100_000].joined(separator: "\n")), folder.write("b.txt", "\n\r\n" + lines[100_000...].joined(separator: "\r\n") + "\n")]
+    var options = PrepareOptions(format: .sessions)
+    options.threads = threads
+    let made = try prepareDataset(inputs: files, output: "\(folder.path)/data", options: options).description
+    #expect((made.users, made.events, made.items) == (120_000, 360_000, 120_030) && !made.hasTimestamps)
+    let data = try Dataset(path: "\(folder.path)/data")
+    for session in [1, 2, 77_777, 100_000, 100_001, 120_000] {
+      #expect(items(data, "\(session)") == lines[session - 1].split(separator: " ").map(String.init))
+    }
+    options.append = true
+    expectLine("--append", "no users") { _ = try prepareDataset(inputs: files, output: "\(folder.path)/data", options: options) }
+    #expect(try items(folder.dataset("5\n7 5\n", .sessions), "2") == ["7", "5"])
+  }
+
+  @Test func columnsBetweenBlanks() throws {
+    let data = try folder.dataset(" user_id   item_id\ttimestamp\n".replacingOccurrences(of: "\t", with: " ") + "  u1  a   1\n u1 b  2 \n")
+    #expect(items(data, "u1") == ["a", "b"])
+    expectLine("log.txt:3", "expected 3 fields as in the header, got 2") { _ = try folder.dataset("user_id item_id timestamp\nu i 1\nu i\n") }
+    // The second line decides: as many fields as the header.
+    #expect(try profileLog(inputs: [folder.write("one.csv", "full name\nAda L\nBob\n")]).columns.map(\.name) == ["full", "name"])
+    #expect(try profileLog(inputs: [folder.write("two.csv", "full name\nAda\nBob M\n")]).columns.map(\.name) == ["full name"])
+  }
+
   @Test func oneUserOneItem() throws {
     let data = try folder.dataset("u i\n", .pairs)
     let split = SequenceSplit(data)

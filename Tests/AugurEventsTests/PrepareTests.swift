@@ -23,6 +23,19 @@ import Testing
     }
   }
 
+  /// Killed between the two renames of a replacement, the earlier data set lies aside: the next run takes it back, or replaces it.
+  @Test func aDataSetThatSteppedAsideIsKept() throws {
+    let first = folder.write("1.csv", Self.header + rows(50, seed: 1).joined(separator: "\n"))
+    let second = folder.write("2.csv", Self.header + rows(50, seed: 2).joined(separator: "\n"))
+    let whole = try bytes([first]) { $0.append = false }
+    try FileManager.default.moveItem(atPath: "\(folder.path)/data", toPath: "\(folder.path)/data.old-2147483646")
+    let appended = try bytes([second]) { $0.append = true }
+    #expect(try appended != whole && appended == bytes([first, second]))
+    #expect(folder.entries == ["1.csv", "2.csv", "data"])
+    try FileManager.default.copyItem(atPath: "\(folder.path)/data", toPath: "\(folder.path)/data.old-2147483646")
+    #expect(try bytes([first]) == whole && folder.entries == ["1.csv", "2.csv", "data"])
+  }
+
   private func bytes(_ inputs: [String], _ change: (inout PrepareOptions) -> Void = { _ in }) throws -> [UInt8] {
     var options = PrepareOptions()
     change(&options)

@@ -159,7 +159,7 @@ extension CleaningReport {
 }
 
 /// 1234567 as 1,234,567.
-private func grouped(_ value: Int) -> String {
+func grouped(_ value: Int) -> String {
   let digits = String(value.magnitude)
   var text = ""
   for (place, digit) in digits.enumerated() {

@@ -62,12 +62,17 @@ struct OutputFolder {
     }
   }
 
-  /// Removes what runs that were killed left beside the output.
+  /// Removes what runs that were killed left beside the output. A data set that had stepped aside for one that never came steps back.
   private func sweep() {
-    let prefix = "\(path.split(separator: "/").last ?? "").tmp-"
-    for name in Self.entries(parent) where name.hasPrefix(prefix) {
-      guard let owner = pid_t(name.dropFirst(prefix.count)), owner > 0, kill(owner, 0) != 0, errno == ESRCH else { continue }
-      Self.remove("\(parent)/\(name)")
+    let name = String(path.split(separator: "/").last ?? "")
+    for entry in Self.entries(parent) {
+      for mark in [".tmp-", ".old-"] where entry.hasPrefix(name + mark) {
+        let owner = pid_t(entry.dropFirst(name.count + mark.count)) ?? 0
+        guard owner > 0, kill(owner, 0) != 0, errno == ESRCH else { continue }
+        var status = stat()
+        if mark == ".old-", lstat(path, &status) != 0, errno == ENOENT, rename("\(parent)/\(entry)", path) == 0 { continue }
+        Self.remove("\(parent)/\(entry)")
+      }
     }
   }
 

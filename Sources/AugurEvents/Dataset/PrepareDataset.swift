@@ -47,6 +47,9 @@ public func prepareDataset(input: String, output: String, options: PrepareOption
 public func prepareDataset(inputs: [String], output: String, options: PrepareOptions = PrepareOptions()) throws(EventsError)
   -> PreparedDataset
 {
+  guard !(options.append && options.format == .sessions) else {
+    throw EventsError(file: "--append", problem: "sessions have no users to append to", advice: "prepare all sessions at once")
+  }
   let target = try OutputFolder(output)
   let inputs = try expandInputs(inputs)
   let folder = try target.makeTemporary()

@@ -12,6 +12,8 @@ struct EventChunk {
   var words: [[UInt32]] = []
   /// Bounds of users and times, as they were last measured.
   private(set) var span = EventChunk.emptySpan
+  /// Lines that are sessions without a user.
+  var sessions = 0
   var rows: Int { users.count }
 
   static var emptySpan: ck_event_span {
@@ -22,6 +24,27 @@ struct EventChunk {
   mutating func measure() {
     span = Self.emptySpan
     ck_event_range(&span, users, times, rows)
+  }
+
+  /// Gives the rows of each line its place in the block, for `nameSessions`.
+  mutating func numberSessions(_ block: Block) {
+    for row in 0..<block.table.rows {
+      if row == 0 || block.table.rowStarts[row] != block.table.rowStarts[row - 1] { sessions += 1 }
+      users.append(UInt64(sessions))
+    }
+  }
+
+  /// Makes users of the places: the digit codes of their numbers behind the `count` sessions before the block.
+  mutating func nameSessions(after count: Int) {
+    var (place, code): (UInt64, UInt64) = (0, 0)
+    for row in users.indices {
+      if users[row] != place {
+        place = users[row]
+        code = Array(String(count + Int(place)).utf8).withUnsafeBytes { digitCode($0) }
+      }
+      users[row] = code
+    }
+    measure()
   }
 }
 

@@ -50,16 +50,19 @@ final class BlockReader {
   private var open: [UInt8] = []
 
   /// Blocks that are in memory at once.
-  private static let batch = 32
+  static let batch = 32
   /// Memory of the blocks, about.
   static var bytes: Int { batch * (Block.nominal * 3 / 2) }
 
-  init(_ inputs: [String], columns choice: ColumnChoice, threads: Int, rejection: any RowRejection = StopAtBadRow()) throws(EventsError) {
+  /// `keepsText`: decoding waits until all rows of the blocks at hand are known, and their text stays until the next call. Always so for tables.
+  init(
+    _ inputs: [String], columns choice: ColumnChoice, threads: Int, rejection: any RowRejection = StopAtBadRow(), keepsText: Bool = false
+  ) throws(EventsError) {
     guard let first = inputs.first else { throw EventsError(file: "--input", problem: "no file", advice: "name a log") }
     let input = try LogInput(first, columns: choice)
     (self.threads, self.rejection, self.input, self.inputs) = (threads, rejection, input, inputs.dropFirst().reversed())
     (header, layout, columns, file) = (input.header, input.layout, input.columns, input.name)
-    if case .table = choice { (self.choice, isEarly) = (.table(like: input.header), false) } else { (self.choice, isEarly) = (choice, true) }
+    if case .table = choice { (self.choice, isEarly) = (.table(like: input.header), false) } else { (self.choice, isEarly) = (choice, !keepsText) }
     blocks = (0..<Self.batch).map { _ in Block(columns: input.columns) }
     hot = isEarly ? (0..<threads).map { _ in Block(columns: input.columns) } : []
   }
@@ -189,8 +192,8 @@ final class BlockReader {
     switch rejected.problem {
     case .fieldCount:
       let advice =
-        if case .spaced = input.indexer {
-          "correct the line, or choose another --format (events, pairs, sequences)"
+        if case .lines = input.indexer {
+          "correct the line, or choose another --format (events, pairs, sequences, sessions)"
         } else { "quote fields that hold the delimiter" }
       return ("\(input.expectation), got \(rejected.found)", advice)
     case .malformedQuotes where rejected.found < 0:

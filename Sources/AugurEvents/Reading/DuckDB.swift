@@ -1,5 +1,5 @@
 // DuckDB through its C interface, loaded at run time, with our own declarations of nine of its functions. Only the child process of
-// `ParquetSource` comes here.
+// `ParquetSource` comes here, and tests.
 import AugurTensors
 import Glibc
 
@@ -45,7 +45,7 @@ private func limitMemory() {
 }
 
 /// A database in memory.
-private final class DuckDB {
+final class DuckDB {
   static let timestampWithZone: Int32 = 31
 
   private typealias Open = @convention(c) (UnsafePointer<CChar>?, UnsafeMutablePointer<OpaquePointer?>) -> Int32
@@ -63,11 +63,18 @@ private final class DuckDB {
   private var database: OpaquePointer?
   private var connection: OpaquePointer?
 
-  init(file: String) throws(EventsError) {
-    self.file = file
+  static var isInstalled: Bool { library() != nil }
+
+  /// The library of `AUGUR_LIBDUCKDB` or of the system; `AUGUR_LIBDUCKDB_PRELOAD` is what it needs and does not name.
+  private static func library() -> RuntimeLibrary? {
     if let preload = getenv("AUGUR_LIBDUCKDB_PRELOAD") { dlopen(preload, RTLD_LAZY | RTLD_GLOBAL) }
     let asked = getenv("AUGUR_LIBDUCKDB").map { [String(cString: $0)] } ?? []
-    guard let library = RuntimeLibrary(asked + ["libduckdb.so", "libduckdb.dylib"], flags: RTLD_LAZY | RTLD_LOCAL) else {
+    return RuntimeLibrary(asked + ["libduckdb.so", "libduckdb.dylib"], flags: RTLD_LAZY | RTLD_LOCAL)
+  }
+
+  init(file: String) throws(EventsError) {
+    self.file = file
+    guard let library = Self.library() else {
       throw EventsError(
         file: file, problem: "is Parquet, and DuckDB is not installed",
         advice: "set AUGUR_LIBDUCKDB to a libduckdb.so from duckdb.org, or convert the file to CSV")

@@ -21,6 +21,8 @@ struct EventLayout: Equatable {
   var hasTimes: Bool
   var attributes: [EventAttribute]
   var hasNames: Bool
+  /// Whether rows name a user; else every line is a session, and its place in the log the user.
+  var hasUsers = true
   var columns: Int { 2 + (hasTimes ? 1 : 0) + attributes.count + (hasNames ? 1 : 0) }
   /// W, the words of an event.
   var width: Int { 1 + attributes.count }
@@ -125,6 +127,7 @@ final class EventDecoder {
   }
 
   private func decodeUsers(_ block: Block, _ chunk: inout EventChunk) {
+    guard layout.hasUsers else { return chunk.numberSessions(block) }
     let (codes, others) = codes(block, 0)
     chunk.users = codes
     guard others > 0 else { return }

@@ -8,6 +8,8 @@ public enum LogFormat: String, Sendable, CaseIterable {
   case pairs
   /// `user item item ...` a line, in time order.
   case sequences
+  /// `item item ...` a line, in time order: a session without a user. The n-th session of the log becomes user n.
+  case sessions
 }
 
 /// Column names of an `events` log; nil is found among the usual names.
@@ -17,6 +19,10 @@ public struct LogColumns: Sendable, Equatable {
   public var time: String?
   public var name: String?
   public var attributes: [EventAttribute: String] = [:]
+  /// The schema file that named the columns: nothing else is looked for then.
+  var schema: String?
+  /// The unit of the times as the schema file says; nil where the rows tell.
+  public internal(set) var timeUnit: TimeUnit?
 
   public init(user: String? = nil, item: String? = nil, time: String? = nil, name: String? = nil) {
     (self.user, self.item, self.time, self.name) = (user, item, time, name)
@@ -78,51 +84,65 @@ struct ColumnPositions: Equatable {
   let count: Int
 
   init(header: [String], columns: LogColumns, file: String) throws(EventsError) {
-    let plain = header.map(Self.normalised)
-    user = try Self.find("user", columns.user, LogColumns.userNames, header, plain, file)
-    item = try Self.find("item", columns.item, LogColumns.itemNames, header, plain, file)
-    time = try Self.find("time", columns.time, LogColumns.timeNames, header, plain, file)
-    name =
-      columns.name == nil
-      ? Self.position(LogColumns.nameNames, plain) : try Self.find("name", columns.name, [], header, plain, file)
+    let search = HeaderSearch(names: header, file: file, schema: columns.schema)
+    user = try search.place(of: "user", named: columns.user, or: LogColumns.userNames)
+    item = try search.place(of: "item", named: columns.item, or: LogColumns.itemNames)
+    time = try search.place(of: "time", named: columns.time, or: LogColumns.timeNames)
+    name = try search.optionalPlace(of: "name", named: columns.name, or: LogColumns.nameNames)
     var attributes: [EventAttribute: Int] = [:]
     for attribute in EventAttribute.allCases {
-      if let asked = columns.attributes[attribute] {
-        attributes[attribute] = try Self.find(attribute.rawValue, asked, [], header, plain, file)
-      } else {
-        attributes[attribute] = Self.position(LogColumns.attributeNames[attribute] ?? [], plain)
-      }
+      attributes[attribute] = try search.optionalPlace(
+        of: attribute.rawValue, named: columns.attributes[attribute], or: LogColumns.attributeNames[attribute] ?? [])
     }
     self.attributes = attributes
     count = header.count
   }
 
   /// Lower case, without blanks and RecBole's `:token` suffix.
-  private static func normalised(_ name: String) -> String {
+  static func normalised(_ name: String) -> String {
     let trimmed = name.lowercased().drop { $0 == " " }
     let stem = trimmed.split(separator: ":", maxSplits: 1).first ?? ""
     return String(stem.split(separator: " ", omittingEmptySubsequences: true).joined(separator: "_"))
   }
 
-  private static func position(_ aliases: [String], _ plain: [String]) -> Int? {
+  static func position(_ aliases: [String], _ plain: [String]) -> Int? {
     for alias in aliases { if let position = plain.firstIndex(of: alias) { return position } }
     return nil
   }
+}
 
-  private static func find(
-    _ role: String, _ asked: String?, _ aliases: [String], _ header: [String], _ plain: [String], _ file: String
-  ) throws(EventsError) -> Int {
+/// Finds columns in a header: by the name that the user gave, else by the usual ones.
+private struct HeaderSearch {
+  let names: [String]
+  let plain: [String]
+  let file: String
+  let schema: String?
+
+  init(names: [String], file: String, schema: String?) {
+    (self.names, self.file, self.schema) = (names, file, schema)
+    plain = names.map(ColumnPositions.normalised)
+  }
+
+  func place(of role: String, named asked: String?, or aliases: [String]) throws(EventsError) -> Int {
     if let asked {
-      if let position = header.firstIndex(of: asked) ?? plain.firstIndex(of: normalised(asked)) { return position }
-    } else if let position = position(aliases, plain) {
+      if let position = names.firstIndex(of: asked) ?? plain.firstIndex(of: ColumnPositions.normalised(asked)) { return position }
+    } else if let position = ColumnPositions.position(aliases, plain) {
       return position
     }
-    let shown = header.prefix(12).map { excerpt(Array($0.utf8)) }.joined(separator: ", ")
-    let found = "the columns are \(shown)" + (header.count > 12 ? ", … (\(header.count))" : "")
-    let guess = nearest(to: asked ?? aliases.first ?? role, in: header)
-    let hint = guess.map { "did you mean --columns \(role)=\($0)?" } ?? "name it with --columns \(role)=COLUMN"
+    let shown = names.prefix(12).map { excerpt(Array($0.utf8)) }.joined(separator: ", ")
+    let found = "the columns are \(shown)" + (names.count > 12 ? ", … (\(names.count))" : "")
+    let guess = nearest(to: asked ?? aliases.first ?? role, in: names)
+    let hint =
+      if let schema {
+        guess.map { "did you mean \(excerpt($0.utf8)) in \(schema)?" } ?? "correct its name in \(schema)"
+      } else { guess.map { "did you mean --columns \(role)=\($0)?" } ?? "name it with --columns \(role)=COLUMN" }
     throw EventsError(
-      file: file, line: 1, field: asked ?? aliases.first ?? role, problem: "no column for the \(role); \(found)",
-      advice: hint)
+      file: file, line: 1, field: asked ?? aliases.first ?? role, problem: "no column for the \(role); \(found)", advice: hint)
+  }
+
+  /// nil where nothing is asked for and no usual name is there. A schema says all that is to be read.
+  func optionalPlace(of role: String, named asked: String?, or aliases: [String]) throws(EventsError) -> Int? {
+    if asked != nil { return try place(of: role, named: asked, or: []) }
+    return schema == nil ? ColumnPositions.position(aliases, plain) : nil
   }
 }

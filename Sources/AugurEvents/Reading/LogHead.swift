@@ -14,16 +14,20 @@ struct LogHead {
   /// `head` is the beginning of the log, `start` behind any byte-order mark.
   init(_ head: [UInt8], from start: Int, file: String, columns choice: ColumnChoice) throws(EventsError) {
     end = start
-    var found: (end: Int, line: Int, names: [String], delimiter: UInt8?) = (start, 1, [], nil)
+    var found: (end: Int, line: Int, names: [String], delimiter: UInt8?, isBlank: Bool) = (start, 1, [], nil, false)
     try head.span.bytes.withUnsafeBytes { bytes throws(EventsError) in
       let text = UnsafeRawBufferPointer(rebasing: bytes[start...])
       if JSONLines.begins(text) {
         found.names = try jsonKeys(of: text, file: file)
         return
       }
+      if let (names, end) = Self.blankHeader(text) {
+        found = (start + end, 2, names, nil, true)
+        return
+      }
       var reader = DelimitedReader(bytes: bytes, from: start, file: file)
       let header = try readHeader(&reader)
-      found = (reader.at, reader.line, header, reader.delimiter)
+      found = (reader.at, reader.line, header, reader.delimiter, false)
     }
     (end, line, fields) = (found.end, found.line, found.names.count)
     let wanted: [Int]
@@ -33,16 +37,29 @@ struct LogHead {
       layout = EventLayout(hasTimes: false, attributes: [], hasNames: false)
       wanted = try Self.places(of: like ?? found.names, in: found.names, file: file)
       header = like ?? found.names
-    case .spaced: preconditionFailure("LogHead: a log without a header")
+    case .lines: preconditionFailure("LogHead: a log without a header")
     }
     columns = wanted.count
+    var slots = [Int32](repeating: -1, count: found.names.count)
+    for (slot, field) in wanted.enumerated() { slots[field] = Int32(slot) }
     if let delimiter = found.delimiter {
-      var slots = [Int32](repeating: -1, count: found.names.count)
-      for (slot, field) in wanted.enumerated() { slots[field] = Int32(slot) }
       indexer = .delimited(delimiter: delimiter, slots: slots)
     } else {
-      indexer = .jsonLines(keys: wanted.map { Array(found.names[$0].utf8) })
+      indexer = found.isBlank ? .blank(slots: slots) : .jsonLines(keys: wanted.map { Array(found.names[$0].utf8) })
     }
+  }
+
+  /// Names of columns between blanks, where the header and the line behind it have nothing else between their fields, and equally many; and
+  /// where the header ends.
+  private static func blankHeader(_ text: UnsafeRawBufferPointer) -> (names: [String], end: Int)? {
+    guard let end = text.firstIndex(of: DelimitedReader.newline) else { return nil }
+    let rest = text[(end + 1)...]
+    let lines = [text[..<end], rest[..<(rest.firstIndex(of: DelimitedReader.newline) ?? rest.endIndex)]]
+    let fields = lines.map { line in line.split { RowIndexer.isBlank($0) } }
+    guard (2...4096).contains(fields[0].count), fields[1].count == fields[0].count,
+      lines.allSatisfy({ line in !line.contains { "\t,;\"".utf8.contains($0) } })
+    else { return nil }
+    return (fields[0].map { String(decoding: $0, as: UTF8.self) }, end + 1)
   }
 
   private static func events(_ header: [String], _ columns: LogColumns, _ keep: EventAttributes, _ file: String) throws(EventsError)

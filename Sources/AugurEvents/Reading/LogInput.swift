@@ -7,13 +7,13 @@ import Glibc
 enum ColumnChoice {
   /// The columns of events: CSV, TSV or JSON lines, by name.
   case events(LogColumns, EventAttributes)
-  /// `user item` a line, or with `many` `user item item ...`.
-  case spaced(many: Bool)
+  /// Lines without a header.
+  case lines(LineShape)
   /// Every column that the header names, in its order, or in that of `like`, which must have the same names.
   case table(like: [String]?)
 
   init(_ format: LogFormat, _ columns: LogColumns, _ keep: EventAttributes) {
-    self = format == .events ? .events(columns, keep) : .spaced(many: format == .sequences)
+    if let shape = LineShape(format) { self = .lines(shape) } else { self = .events(columns, keep) }
   }
 }
 
@@ -55,12 +55,12 @@ final class LogInput {
       let head = try LogHead(head, from: start, file: name, columns: choice)
       (first, line, layout, indexer, header, columns) = (head.end, head.line, head.layout, head.indexer, head.header, head.columns)
       expectation = "expected \(head.fields) fields as in the header"
-    case .spaced(let many):
+    case .lines(let shape):
       (first, line, header) = (start, 1, [])
-      layout = EventLayout(hasTimes: false, attributes: [], hasNames: false)
+      layout = EventLayout(hasTimes: false, attributes: [], hasNames: false, hasUsers: shape != .sessions)
       columns = layout.columns
-      indexer = .spaced(many: many)
-      expectation = many ? "expected a user and at least one item" : "expected 2 fields (user item)"
+      indexer = .lines(shape)
+      expectation = shape.expectation
     }
     offset = first
     carry = source.file == nil ? Array(head[first...]) : []

@@ -23,6 +23,7 @@ final class LogReader {
   private(set) var rows = 0
   private let reader: BlockReader
   let badRows: BadRows
+  private var sessions = 0
   var layout: EventLayout { reader.layout }
   /// Memory of the blocks, about.
   static var bytes: Int { BlockReader.bytes }
@@ -35,7 +36,7 @@ final class LogReader {
       inputs, columns: ColumnChoice(options.format, options.columns, keep), threads: threads, rejection: badRows)
     (self.reader, self.badRows) = (reader, badRows)
     decoders = (0..<threads).map {
-      EventDecoder(layout: reader.layout, number: $0, rules: options.rules, timeUnit: options.timeUnit)
+      EventDecoder(layout: reader.layout, number: $0, rules: options.rules, timeUnit: options.timeUnit ?? options.columns.timeUnit)
     }
     let columns = reader.layout.attributes
     try options.rules.check(
@@ -49,6 +50,12 @@ final class LogReader {
       let blocks = try reader.next(atMost: knowsTimeUnit ? nil : 1) { block, thread in decoders[thread].decode(block) }
       if blocks.isEmpty { return [] }
       shareTimeUnit()
+      if !layout.hasUsers {
+        for block in blocks {
+          block.chunk.nameSessions(after: sessions)
+          sessions += block.chunk.sessions
+        }
+      }
       let chunks = blocks.map(\.chunk).filter { $0.rows > 0 }
       rows += chunks.reduce(0) { $0 + $1.rows }
       if !chunks.isEmpty { return chunks }

@@ -16,9 +16,10 @@ final class ParquetSource: ByteSource {
   private var message: [UInt8] = []
   private static let longestMessage = 4096
 
-  init(_ path: String) throws(EventsError) {
+  /// `executable` is the `augur` to run, in place of this process's own.
+  init(_ path: String, executable: String? = nil) throws(EventsError) {
     name = path
-    try start(try Self.executable(for: path))
+    if let executable { try start(executable) } else { try start(try Self.executable(for: path)) }
   }
 
   deinit {
