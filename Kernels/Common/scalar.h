@@ -44,6 +44,17 @@ CK_INLINE ptrdiff_t ck_ahead(ptrdiff_t width) {
   return rows < 4 ? 4 : rows > 64 ? 64 : rows;
 }
 
+// e^r - 1 on |r| <= ln 2 / 2, a polynomial of degree 6.
+CK_INLINE float ck_exp_series(float r) {
+#pragma clang fp reassociate(off) contract(fast)
+  float p = 0.00137512791f;
+  p = p * r + 0.00836895178f;
+  p = p * r + 0.0416695387f;
+  p = p * r + 0.166665182f;
+  p = p * r + 0.499999886f;
+  return p * (r * r) + r;
+}
+
 // e^x within 1 ulp: x = n ln 2 + r, a polynomial of degree 6 on |r| <= ln 2 / 2, then 2^n in two factors so that the result
 // overflows to infinity and fades through the subnormals to 0.
 CK_INLINE float ck_exp(float x) {
@@ -55,18 +66,20 @@ CK_INLINE float ck_exp(float x) {
   float n = shifted - magic;
   float r = x - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
-  float p = 0.00137512791f;
-  p = p * r + 0.00836895178f;
-  p = p * r + 0.0416695387f;
-  p = p * r + 0.166665182f;
-  p = p * r + 0.499999886f;
-  p = (p * (r * r) + r) + 1.0f;
+  const float p = ck_exp_series(r) + 1.0f;
   int32_t k = (int32_t)(ck_to_bits(shifted) - ck_to_bits(magic));
   int32_t half = k >> 1;
   return p * ck_from_bits((uint32_t)(half + 127) << 23) * ck_from_bits((uint32_t)(k - half + 127) << 23);
 }
 
-// log(1 + y) for y in [0, 1], small relative error down to y = 0: 2 atanh(y / (2 + y)).
+// e^x - 1, small relative error down to x = 0.
+CK_INLINE float ck_expm1(float x) {
+  const int is_small = x > -0.34f && x < 0.34f;
+  const float small = ck_exp_series(is_small ? x : 0.0f), large = ck_exp(x) - 1.0f;
+  return is_small ? small : large;
+}
+
+// log(1 + y) for y in [-1/2, 1], small relative error down to y = 0: 2 atanh(y / (2 + y)).
 CK_INLINE float ck_log1p(float y) {
 #pragma clang fp reassociate(off) contract(fast)
   float s = y / (2.0f + y);
@@ -79,13 +92,32 @@ CK_INLINE float ck_log1p(float y) {
   return s + s * (u * q);
 }
 
+// log x: x = 2^n m with m from sqrt(1/2) to sqrt(2), subnormals raised first. log 0 = -infinity; NaN below 0.
+CK_INLINE float ck_log(float x) {
+#pragma clang fp reassociate(off) contract(fast)
+  const int is_tiny = x < 1.17549435e-38f;
+  const uint32_t bits = ck_to_bits(is_tiny ? x * 8388608.0f : x);
+  const int32_t exponent = (int32_t)(bits - 0x3f3504f3u) >> 23;
+  const float m = ck_from_bits(bits - ((uint32_t)exponent << 23)), n = (float)(exponent - (is_tiny ? 23 : 0));
+  const float y = n * 0.693359375f + (ck_log1p(m - 1.0f) - n * 2.12194440e-4f);
+  const float limit = x > 0.0f ? x : x == 0.0f ? -__builtin_inff() : __builtin_nanf("");
+  return x > 0.0f && x < __builtin_inff() ? y : limit;
+}
+
 CK_INLINE float ck_sigmoid(float x) { return 1.0f / (1.0f + ck_exp(-x)); }
 
-// softplus(x) = log(1 + e^x), and its derivative sigmoid(x) from the same exponential.
-CK_INLINE float ck_softplus(float x, float *derivative) {
+// s = sigmoid(x) and l = log(1 + e^-|x|) from one exponential: softplus(x) = max(x, 0) + l.
+CK_INLINE void ck_logistic(float x, float *s, float *l) {
 #pragma clang fp reassociate(off) contract(fast)
   float e = ck_exp(x > 0.0f ? -x : x);
-  *derivative = (x > 0.0f ? 1.0f : e) / (1.0f + e);
-  return (x > 0.0f ? x : 0.0f) + ck_log1p(e);
+  *s = (x > 0.0f ? 1.0f : e) / (1.0f + e);
+  *l = ck_log1p(e);
+}
+
+// softplus(x) = log(1 + e^x), and its derivative sigmoid(x).
+CK_INLINE float ck_softplus(float x, float *derivative) {
+  float tail;
+  ck_logistic(x, derivative, &tail);
+  return (x > 0.0f ? x : 0.0f) + tail;
 }
 #endif

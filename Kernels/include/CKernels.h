@@ -39,10 +39,10 @@ const char *ck_opencl_dropout(void);
 const char *ck_opencl_embedding(void);
 const char *ck_opencl_embedding_bag(void);
 const char *ck_opencl_gate(void);
+const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
 const char *ck_opencl_norm(void);
 const char *ck_opencl_optimizer(void);
-const char *ck_opencl_regression(void);
 const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
 const char *ck_opencl_top_k(void);
@@ -285,8 +285,21 @@ void ck_softmax_loss_finish(float *loss, float *lse, const float *m, const float
 void ck_softmax_loss_gradient(float *p, const float *lse, const int32_t *targets, ck_int begin, ck_int end, ck_int v0, ck_int n,
                               float weight);
 
-// --- Regression: loss[t] = (x - y)^2, dx = weight * 2 (x - y) -------------------------------------------------------------------------
-void ck_mse(float *loss, float *dx, const float *x, const float *y, ck_int begin, ck_int end, float weight);
+// --- Loss: of rows begin..<end, each by itself; the formulas are in Loss/formulas.h ---------------------------------------------------
+// loss[t] = w[t] * L(x, y, p), dx[c] = w[t] * weight * dL/dx[c], c < outputs of the kind; x[c] and dx[c] of row t are at t * stride: 1, or
+// the number of outputs where they lie side by side. y[l][t] the labels, those of the kind; w may be null: 1. p: two parameters.
+enum {
+  CK_LOSS_BINARY, CK_LOSS_FOCAL, CK_LOSS_SQUARED, CK_LOSS_ABSOLUTE, CK_LOSS_HUBER, CK_LOSS_QUANTILE, CK_LOSS_POISSON, CK_LOSS_RANKED,
+  CK_LOSS_ENTIRE_SPACE, CK_LOSS_DELAYED, CK_LOSS_WEIBULL, CK_LOSS_LOGNORMAL
+};
+typedef struct {
+  int kind;
+  float *loss, *dx[3];
+  const float *x[3], *y[2], *w;
+  ck_int stride;
+  float p[2], weight;
+} ck_loss;
+void ck_row_loss(const ck_loss *rows, ck_int begin, ck_int end);
 
 // --- Optimizer ---------------------------------------------------------------------------------------------------------------------------
 // sum of squares of x[begin:end] in double, fixed order

@@ -62,6 +62,9 @@ public enum MetricsError: Error, Equatable, CustomStringConvertible {
   case countsDiffer(what: String, expected: Int, count: Int)
   /// A value of a row, counted from 0, that does not fit.
   case badValue(what: String, row: Int, value: Double, expected: String)
+  case cannotCalibrate(reason: String)
+  /// The calibration ratio left its range; nil where it has no value.
+  case notCalibrated(ratio: Double?, lower: Double, upper: Double)
 
   public var description: String {
     switch self {
@@ -79,6 +82,11 @@ public enum MetricsError: Error, Equatable, CustomStringConvertible {
       return "expected one for each row, \(expected) \(what), got \(count)"
     case .badValue(let what, let row, let value, let expected):
       return "\(what) of row \(row) (counted from 0): expected \(expected), got \(value); correct it or leave the row out"
+    case .cannotCalibrate(let reason):
+      return "calibration needs validation rows of both classes: \(reason); give it more rows, or export raw scores"
+    case .notCalibrated(let ratio, let lower, let upper):
+      let seen = ratio.map { "\($0)" } ?? "none, since no row of label 1 has weight"
+      return "calibration ratio on validation: expected \(lower) ... \(upper), got \(seen); fit a calibrator, or force the export"
     }
   }
 }

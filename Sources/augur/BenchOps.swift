@@ -25,6 +25,15 @@ struct BenchOps: ParsableCommand {
     for (B, H, L, K) in [(128, 2, 200, 32), (128, 2, 50, 32), (16, 4, 1024, 64)] { attention(B, H, L, K, device, limits) }
     softmax(2048, 20_000, 64, device, limits)
     lookup(1_000_000, 64, 131_072, device, limits)
+    loss(1 << 20, device, limits)
+  }
+
+  private func loss(_ T: Int, _ device: Device, _ limits: Limits) {
+    let (x, y) = (random([T], device), Tensor((0..<T).map { Float($0 % 2) }, shape: [T], device: device))
+    say("binary loss forward+backward", [T], device, limits, flops: 0, bytes: 20 * Double(T)) {
+      let tape = Tape()
+      tape.backward(from: meanLoss(.binary(), x.watched(by: tape), labels: y))
+    }
   }
 
   private func lookup(_ V: Int, _ D: Int, _ n: Int, _ device: Device, _ limits: Limits) {
