@@ -95,4 +95,33 @@ private let devices = Device.available
       #expect(abs(sum - 1) < 1e-5, "\(row)")
     }
   }
+
+  /// A third convert, after a mean delay of 2 seen for 0 to 4: plain BCE counts those still to come as no, the delayed loss does not.
+  @Test func delayedConversionsAreWaitedFor() {
+    let (T, share, rate) = (20_000, 1 / 3.0, 0.5)
+    var (labels, times): ([Float], [Float]) = ([], [])
+    for t in 0..<T {
+      let (passed, delay) = (2 * (fixedValue(t, 1) + 1), -log((fixedValue(t, 2) + 1) / 2) / rate)
+      let hasConverted = (fixedValue(t, 3) + 1) / 2 < share && delay < passed
+      labels.append(hasConverted ? 1 : 0)
+      times.append(Float(hasConverted ? delay : passed))
+    }
+    let delayed = fitted([0, 0], rows: T) { lossOfRows(.delayed, $0, labels: [labels, times]) }
+    let plain = fitted([0], rows: T) { lossOfRows(.binary(), $0, labels: [labels]) }
+    #expect(abs(1 / (1 + exp(-delayed[0])) - share) < 0.02)
+    #expect(abs(exp(delayed[1]) - rate) < 0.04)
+    #expect(1 / (1 + exp(-plain[0])) < share - 0.1)
+  }
+
+  /// The constants with the least loss over all rows, by steps down the gradient.
+  private func fitted(_ start: [Double], rows T: Int, _ loss: ([Tensor]) -> Tensor) -> [Double] {
+    var constants = start
+    for _ in 0..<250 {
+      let tape = Tape()
+      let x = constants.map { Tensor([Float](repeating: Float($0), count: T), shape: [T]).watched(by: tape) }
+      tape.backward(from: loss(x))
+      for c in constants.indices { constants[c] -= 2 * (x[c].gradient?.floats().reduce(0.0) { $0 + Double($1) } ?? 0) }
+    }
+    return constants
+  }
 }
