@@ -56,6 +56,8 @@ import Testing
     let table = try profile("a,b\n1,none\nNaN,few\n3,none\n,many\n")
     #expect(table.columns.map(\.type) == [.integer, .category] && table.columns.map(\.missing) == [2, 0])
     #expect(table.columns.map(\.distinct) == [2, 3] && table.findings.allSatisfy { $0.line == 1 })
+    let claims = try profile("a,b\n1,none\n2,1\n3,2 to 4\n4,none\n").columns[1]
+    #expect(claims.type == .category && claims.missing == 0 && claims.distinct == 3)
     #expect(try profile("a,b\n,1\n,2\n").findings.map(\.problem).contains("holds nothing"))
   }
 

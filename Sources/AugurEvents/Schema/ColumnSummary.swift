@@ -115,7 +115,7 @@ private struct ColumnJudgement {
   let separator: String?
   private let profile: ColumnProfile
   /// Whether a word such as `none` is a value like others.
-  var isText: Bool { type == .category && profile.numbers.count == 0 || type == .text || type == .list }
+  let isText: Bool
 
   init(_ name: String, role: ColumnRole?, _ profile: ColumnProfile) {
     (self.name, self.role, self.profile) = (name, role, profile)
@@ -130,6 +130,7 @@ private struct ColumnJudgement {
     let likely = median >= 0 && median < 1.8e19 ? TimeUnit.likely(UInt64(median)) : nil
     let isNamedTime = role == .time || Self.namesTime(name)
     let distinct = profile.values.distinct
+    isText = !most(numbers) && !most(counts[ValueKind.time.rawValue]) && !most(counts[ValueKind.word.rawValue])
     if most(counts[ValueKind.time.rawValue]) {
       (type, unit, separator) = (.time, .iso8601, nil)
     } else if isNamedTime, most(numbers), let likely, likely != .seconds || median >= 100_000_000 || role == .time {
