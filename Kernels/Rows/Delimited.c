@@ -148,7 +148,10 @@ static ck_int CK(plain_rows)(ck_delimited *r, ck_int at) {
   }
   if (r->last == step - 1) {
     starts += r->slots[r->last], ends += r->slots[r->last];
-    for (ck_int row = 0; row < rows; row++) ends[row * columns] -= ends[row * columns] > starts[row * columns] && t[ends[row * columns] - 1] == '\r';
+    for (ck_int row = 0; row < rows; row++) {
+      const uint32_t stop = ends[row * columns];
+      ends[row * columns] = stop - (stop > starts[row * columns] && t[stop - 1] == '\r');
+    }
   }
   for (ck_int row = 0; row < rows; row++) r->row_starts[r->rows + row] = marks[row * step - 1] + 1;
   r->rows += rows, r->lines += rows;

@@ -41,6 +41,7 @@ struct Preparation {
         try keep(id, history, in: &writer)
       }
     }
+    streams = []  // and their files, before the data set is written
     report.merge(reader.badRows.policy.report)
     report.merge(cleaner.report)
     guard writer.events > 0 else {

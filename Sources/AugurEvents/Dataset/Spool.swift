@@ -18,9 +18,15 @@ final class Spool {
     (self.path, limit) = (path, max(memory, Self.chunk))
   }
 
-  deinit {
-    if descriptor >= 0 { close(descriptor) }
-    if descriptor >= 0, !isKept { unlink(path) }
+  deinit { discard() }
+
+  /// Gives the memory and the file back, unless the file stays.
+  private func discard() {
+    buffer.free()
+    guard descriptor >= 0 else { return }
+    close(descriptor)
+    if !isKept { unlink(path) }
+    descriptor = -1
   }
 
   @inline(__always)
@@ -156,7 +162,7 @@ final class Spool {
     }
   }
 
-  /// The column as a tensor of a file.
+  /// The column as a tensor of a file, into which it moves: it can be written once.
   func tensor(_ name: String, _ dtype: SafetensorsDType) -> SafetensorsTensor {
     SafetensorsTensor(name, dtype: dtype, shape: [count / dtype.bytes], count: count, checksum: checksum) { body throws(SafetensorsError) in
       var failure: SafetensorsError?
@@ -168,6 +174,8 @@ final class Spool {
           }
         }
       } catch { throw failure ?? SafetensorsError(path: self.path, kind: .unreadable, problem: error.problem) }
+      // What did not reach the disk yet need not.
+      self.discard()
     }
   }
 
