@@ -5,7 +5,7 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures ops, training steps, answers and ingestion.",
     subcommands: [
-      BenchTrainStep.self, BenchEpoch.self, BenchOps.self, BenchInfer.self, BenchTopK.self, BenchIngest.self,
+      BenchTrainStep.self, BenchEpoch.self, BenchOps.self, BenchInfer.self, BenchTopK.self, BenchIngest.self, BenchFeatures.self,
       BenchSuite.self, BenchPage.self,
     ])
 }

@@ -279,7 +279,7 @@ final class EventDecoder {
 }
 
 /// A number as programs write it, with an exponent; NaN for the usual words for a missing one; nil for anything else.
-private func parsedFloat(_ text: UnsafeRawBufferPointer) -> Float? {
+func parsedFloat(_ text: UnsafeRawBufferPointer) -> Float? {
   guard text.count <= 64 else { return nil }
   let word = String(decoding: text, as: UTF8.self)
   if ["nan", "na", "n/a", "null", "none", "\\n"].contains(word.lowercased()) { return .nan }
