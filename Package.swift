@@ -25,8 +25,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 let fuzzers: [Target] =
   Context.environment["AUGUR_FUZZ"] == nil
   ? []
-  : [("FuzzLogReader", ["AugurEvents", "FuzzFile"]), ("FuzzJSONLines", ["AugurEvents", "FuzzFile"]), ("FuzzSafetensors", ["AugurTensors"])].map {
-    name, targets in
+  : [
+    ("FuzzLogReader", ["AugurEvents", "FuzzFile"]), ("FuzzJSONLines", ["AugurEvents", "FuzzFile"]), ("FuzzSafetensors", ["AugurTensors"]),
+    ("FuzzTable", ["AugurEvents"]),
+  ].map { name, targets in
     .executableTarget(
       name: name, dependencies: targets.map { .byName(name: $0) }, path: "Tests/Fuzz/\(name)",
       swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])])

@@ -11,11 +11,12 @@ struct Prepare: ParsableCommand {
     abstract: "Turns a log into a data set: users, items, ordered histories.",
     discussion: """
       events: CSV or TSV with a header (user_id, item_id, timestamp). pairs: `user item` a line, in time order. \
-      sequences: `user item item ...` a line. sessions: `item item ...` a line, each a user of its own.
+      sequences: `user item item ...` a line. sessions: `item item ...` a line, each a user of its own. table: one \
+      labelled example a row, for --label COLUMN.
       """)
   @Option(parsing: .upToNextOption, help: "The log: CSV, TSV or JSON lines, plain or gzip or zstd, Parquet, - for standard input; several files or globs are one log.") var input: [String]
   @Option(help: "Folder to write; appears complete or not at all.") var output: String
-  @Option(help: "events, pairs, sequences or sessions.") var format: LogFormat = .events
+  @Option(help: "events, pairs, sequences, sessions or table.") var format: PrepareFormat = .events
   @Option(help: "Names of columns: user=...,item=...,time=...,name=...") var columns: String?
   @Option(help: ArgumentHelp("Schema file that names them, in place of --columns; augur schema makes one.", valueName: "file")) var schema: String?
   @Option(
@@ -32,6 +33,7 @@ struct Prepare: ParsableCommand {
   @Option(help: "Memory to stay within, such as 512MiB or 4GiB; half of what is free without it.") var memory: MemorySize?
   @OptionGroup(title: "Cleaning") var cleaning: CleaningOptions
   @Flag(help: "One JSON object.") var json = false
+  @OptionGroup(title: "Table options") var table: TableFormatOptions
 
   func run() throws {
     let clock = ContinuousClock()
@@ -40,19 +42,14 @@ struct Prepare: ParsableCommand {
     guard let ratio = SplitRatio(parsing: splitRatio) else {
       throw UserMistake("--split-ratio: expected three whole numbers such as 70:15:15, the first above 0, got '\(splitRatio)'")
     }
+    guard let format = format.log else { return try runTable(ratio) }
+    if let option = table.given { throw UserMistake("\(option): is of --format table") }
     var options = PrepareOptions(format: format, columns: mapped, split: SplitOptions(split, ratio: ratio, seed: splitSeed))
     options.append = append
     let settings = try cleaning.settings()
     (options.rules, options.timeUnit) = (settings.rules, settings.timeUnit)
     (options.badRows, options.quarantine) = (settings.badRows, settings.quarantine)
-    if let threads {
-      guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
-      ThreadPool.shared.threads = threads
-    }
-    if let memory {
-      guard memory.bytes >= 128 << 20 else { throw UserMistake("--memory: expected at least 128MiB") }
-      options.memory = memory.bytes
-    }
+    options.memory = try useMachine()
     let (made, report) = try prepared(options, reportTo: settings.report)
     if let warning = splitWarning(made) { writeError("augur: \(warning)\n") }
     let seconds = (clock.now - start) / .seconds(1)
@@ -76,6 +73,31 @@ struct Prepare: ParsableCommand {
     let made: PreparedDataset = try prepareDataset(inputs: input, output: output, options: options)
     if let path { try writeReport(made.report, to: path) }
     return (made.description, made.report)
+  }
+
+  /// Sets the threads; the memory that was given.
+  private func useMachine() throws -> Int? {
+    if let threads {
+      guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
+      ThreadPool.shared.threads = threads
+    }
+    guard let memory else { return nil }
+    guard memory.bytes >= 128 << 20 else { throw UserMistake("--memory: expected at least 128MiB") }
+    return memory.bytes
+  }
+
+  private func runTable(_ ratio: SplitRatio) throws {
+    guard columns == nil, schema == nil else {
+      throw UserMistake("\(columns == nil ? "--schema" : "--columns"): is of logs; name columns of a table with --label, --time and --features")
+    }
+    guard !append else { throw UserMistake("--append: a table cannot be added to, its statistics are those of all training rows") }
+    if let split, split != .time, split != .random {
+      throw UserMistake("--split: a table is divided by time or random, got '\(split.rawValue)'")
+    }
+    var options = try table.options()
+    options.timeUnit = try cleaning.settings().timeUnit
+    (options.kind, options.ratio, options.seed, options.memory) = (split, ratio, splitSeed, try useMachine())
+    try runPrepareTable(inputs: input, output: output, options: options, json: json)
   }
 
   /// What a number measured on this split cannot promise.

@@ -42,6 +42,29 @@ import Testing
     #expect(read > 0)
   }
 
+  /// As FuzzTable reads them, for every ask that its first byte can make.
+  @Test func tables() throws {
+    let files = Self.files("Table")
+    #expect(files.count > 10)
+    let folder = TestFolder()
+    var made = 0
+    for file in files {
+      let bytes = FileManager.default.contents(atPath: file).map { Array($0) } ?? []
+      let table = folder.write("table", Array(bytes.dropFirst()))
+      for kind in [SplitKind?.none, .random] {
+        var options = TableOptions(label: "y")
+        (options.kind, options.allowsLeaks) = (kind, true)
+        if kind != nil { (options.categorical, options.minimumCount) = (["*"], 1) }
+        do throws(EventsError) {
+          try prepareTable(inputs: [table], output: "\(folder.path)/data", options: options)
+          #expect(try TableDataset(path: "\(folder.path)/data").numbers.allSatisfy(\.isFinite))
+          made += 1
+        } catch { #expect(!error.description.contains("\n")) }
+      }
+    }
+    #expect(made > files.count, "most of the corpus are tables")
+  }
+
   @Test func safetensors() {
     let files = Self.files("Safetensors")
     #expect(files.count > 3)

@@ -1,6 +1,4 @@
 // `dataset.json`: what a prepared data set holds and where it came from.
-import AugurTensors
-import FoundationEssentials
 
 /// The contents of `dataset.json`.
 public struct DatasetDescription: Codable, Sendable, Equatable {
@@ -43,45 +41,20 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
     "u\(users)-i\(items)-e\(events)-\(checksum)-\(split.fingerprint)"
   }
 
-  func write(to folder: String) throws(EventsError) {
-    let path = "\(folder)/\(Self.fileName)"
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    guard let json = try? encoder.encode(self) else {
-      throw EventsError(file: path, problem: "cannot encode it", advice: "report this as a bug")
-    }
-    do throws(SafetensorsError) {
-      try writeFileDurably(path: path, bytes: Array(json) + [DelimitedReader.newline])
-    } catch { throw EventsError(error) }
-  }
+  func write(to folder: String) throws(EventsError) { try writeDescription(self, to: folder) }
 
   static func read(from folder: String) throws(EventsError) -> DatasetDescription {
-    let path = "\(folder)/\(fileName)"
-    let file: MappedFile
-    do throws(SafetensorsError) { file = try MappedFile(path: path) } catch {
-      throw EventsError(error, advice: "is '\(folder)' a data set made by augur prepare?")
+    let file = try DescriptionFile(folder)
+    guard file.format == formatName else {
+      if file.format == TableDescription.formatName {
+        throw EventsError(
+          file: folder, problem: "holds a labelled table, not histories of events",
+          advice: "give a data set made with augur prepare --format events, pairs or sequences")
+      }
+      throw file.damaged("not the description of an Augur data set")
     }
-    func damaged(_ problem: String) -> EventsError {
-      EventsError(file: path, problem: problem, advice: "make the data set again with augur prepare")
-    }
-    guard file.bytes.count <= 1 << 20 else {
-      throw damaged("\(file.bytes.count) bytes are too many for a data set description")
-    }
-    struct Head: Decodable {
-      let format: String
-      let version: Int
-    }
-    let data = Data(file.bytes)
-    guard let head = try? JSONDecoder().decode(Head.self, from: data), head.format == formatName else {
-      throw damaged("not the description of an Augur data set")
-    }
-    guard head.version == currentVersion else {
-      throw damaged("format version \(head.version), this program reads \(currentVersion)")
-    }
-    guard let read = try? JSONDecoder().decode(DatasetDescription.self, from: data) else {
-      throw damaged("a key is missing or has a wrong value")
-    }
-    guard read.split.kind != .time || read.hasTimestamps else { throw damaged("a split by time of a log without times") }
+    let read = try file.decode(DatasetDescription.self, version: currentVersion)
+    guard read.split.kind != .time || read.hasTimestamps else { throw file.damaged("a split by time of a log without times") }
     return read
   }
 }

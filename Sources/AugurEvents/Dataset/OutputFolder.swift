@@ -6,6 +6,8 @@ import Glibc
 struct OutputFolder {
   let path: String
   private let temporary: String
+  /// What a data set of either kind may hold.
+  private static let files = [DatasetDescription.sequencesName] + TableDescription.files
   private var parent: String {
     path.utf8.lastIndex(of: 0x2f).map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
@@ -23,12 +25,17 @@ struct OutputFolder {
     }
     guard status.st_mode & S_IFMT == S_IFDIR else { throw refuse("exists and is not a folder") }
     let entries = Self.entries(path)
-    let known: Set = [DatasetDescription.fileName, DatasetDescription.sequencesName]
+    let known = Set(Self.files)
     if let stranger = entries.first(where: { !known.contains($0) }) {
       throw refuse("exists and holds '\(stranger)', not only a data set")
     }
     if !entries.isEmpty, !entries.contains(DatasetDescription.fileName) { throw refuse("exists and is not a data set") }
-    if !entries.isEmpty { _ = try DatasetDescription.read(from: path) }
+    guard !entries.isEmpty else { return }
+    if try DescriptionFile(path).format == TableDescription.formatName {
+      _ = try TableDescription.read(from: path)
+    } else {
+      _ = try DatasetDescription.read(from: path)
+    }
   }
 
   func makeTemporary() throws(EventsError) -> String {
@@ -93,8 +100,7 @@ struct OutputFolder {
 
   /// Removes the files of a data set, whole or half-written, and then the folder, nothing else.
   static func remove(_ folder: String) {
-    let own = [DatasetDescription.fileName, DatasetDescription.sequencesName]
-    for name in entries(folder) where name.hasSuffix(".part") || own.contains(where: name.drop { $0 == "." }.hasPrefix) {
+    for name in entries(folder) where name.hasSuffix(".part") || files.contains(where: name.drop { $0 == "." }.hasPrefix) {
       unlink("\(folder)/\(name)")
     }
     rmdir(folder)

@@ -1,0 +1,130 @@
+// A feature list from the columns of a table, by what stands in the training rows.
+
+/// What stands in a column.
+private struct ColumnSurvey {
+  var rows = 0, missing = 0, numbers = 0, texts = 0, times = 0
+  /// The first row that holds neither a number nor a missing one.
+  var firstText: Int?
+  var isConstant = true
+
+  init(_ table: Table, _ column: Int, _ isTraining: [Bool]) {
+    var first: [UInt8]?
+    table.forEach(column) { row, cell in
+      guard isTraining[row] else { return }
+      rows += 1
+      if let first { isConstant = isConstant && cell.elementsEqual(first) } else { first = Array(cell) }
+      switch cellNumber(cell) {
+      case .some(let number): if number.isNaN { missing += 1 } else { numbers += 1 }
+      case nil:
+        texts += 1
+        if firstText == nil { firstText = row }
+        if cell.count >= 10, cell[4] == UInt8(ascii: "-"), (try? Timestamp.iso8601(cell)) != nil { times += 1 }
+      }
+    }
+  }
+}
+
+struct FeatureInference {
+  let table: Table
+  let isTraining: [Bool]
+  let options: TableOptions
+  private(set) var warnings: [String] = []
+
+  init(_ table: Table, training isTraining: [Bool], _ options: TableOptions) {
+    (self.table, self.isTraining, self.options) = (table, isTraining, options)
+  }
+
+  /// Completes a list that has only roles.
+  mutating func complete(_ list: FeatureList) throws(EventsError) -> FeatureList {
+    var list = list
+    let taken = Set(list.roles.map(\.column))
+    for name in options.categorical where name != "*" { _ = try table.column(name, as: "--categorical") }
+    for (column, name) in table.names.enumerated() where !taken.contains(name) || name == list.time?.column {
+      if let feature = try feature(column, name, list) { list.features.append(feature) } else { list.ignored.append(name) }
+    }
+    guard !list.features.isEmpty else {
+      throw EventsError(
+        file: table.file, line: 1, problem: "no column is left to learn from",
+        advice: "give a table with at least one column besides the label that varies")
+    }
+    return list
+  }
+
+  /// Nil for a column that says nothing.
+  private mutating func feature(_ column: Int, _ name: String, _ list: FeatureList) throws(EventsError) -> Feature? {
+    let survey = ColumnSurvey(table, column, isTraining)
+    if survey.isConstant {
+      warnings.append("'\(name)' is constant in the training rows and is left out")
+      return nil
+    }
+    if name == list.time?.column, let unit = list.time?.unit {
+      let parts: [TimePart] = unit == .calendarDate ? [.weekday] : [.hour, .weekday]
+      return Feature(name: name, column: name, kind: .time(unit: unit, parts: parts, zone: "UTC"))
+    }
+    let isTold =
+      options.categorical.contains("*") || options.categorical.contains(name)
+      || options.categorical.contains(table.header[column])
+    let coding = CategoryCoding.vocabulary(minimumCount: options.minimumCount)
+    switch table.types[column] {
+    case .tokens: return Feature(name: name, column: name, kind: .categorical(coding, separator: " "))
+    case .token: return Feature(name: name, column: name, kind: .categorical(coding, separator: nil))
+    case .floats where !isTold:
+      warnings.append("'\(name)' holds lists of numbers (float_seq) and is left out")
+      return nil
+    case .float, .floats, nil: break
+    }
+    if isTold { return Feature(name: name, column: name, kind: .categorical(coding, separator: nil)) }
+    if survey.texts == 0 || table.types[column] == .float { return try number(column, name, survey) }
+    if survey.times == survey.texts, survey.numbers == 0 {
+      return Feature(name: name, column: name, kind: .time(unit: .iso8601, parts: [.weekday, .days], zone: "UTC"))
+    }
+    if survey.texts * 20 <= survey.numbers { return try number(column, name, survey) }
+    return Feature(name: name, column: name, kind: .categorical(coding, separator: nil))
+  }
+
+  /// Throws where a few texts stand among numbers: a column of codes, or a mistake, and nobody should guess.
+  private func number(_ column: Int, _ name: String, _ survey: ColumnSurvey) throws(EventsError) -> Feature {
+    if let row = survey.firstText {
+      var text = ""
+      table.forEach(column) { place, cell in if place == row { text = excerpt(cell) } }
+      throw table.failure(
+        row, column, "\(text) in a column of numbers (\(survey.texts) such in \(survey.rows) training rows)",
+        "correct it or leave it empty, or make the column a category: --categorical \(name)")
+    }
+    return Feature(name: name, column: name, kind: .numeric(.standardise, missing: survey.missing > 0 ? .indicator : .mean))
+  }
+}
+
+extension Table {
+  /// The unit of a column of times by its first one; nil where that is no time.
+  func timeUnit(_ column: Int, asked: TimeUnit?) -> TimeUnit? {
+    var found: TimeUnit?
+    var isKnown = false
+    forEach(column) { _, cell in
+      guard !isKnown, !cell.isEmpty else { return }
+      isKnown = true
+      if let asked, cell.count < 5 || cell[4] != UInt8(ascii: "-") {
+        found = asked
+        return
+      }
+      var times = TimeColumn()
+      do throws(Timestamp.Failure) {
+        // Counts of seconds before 1973 are more likely other numbers.
+        if try times.milliseconds(cell) >= 100_000_000_000 || times.unit == .iso8601 { found = times.unit }
+      } catch {
+        if case .unaskedUnit(let unit) = error { found = unit }
+      }
+    }
+    return found
+  }
+
+  /// The first column that is named as times are and holds some.
+  func timeColumn(asked: TimeUnit?) -> RowTime? {
+    for alias in LogColumns.timeNames {
+      for (column, name) in names.enumerated() where name.lowercased() == alias && types[column] != .token {
+        if let unit = timeUnit(column, asked: asked) { return RowTime(name, unit: unit) }
+      }
+    }
+    return nil
+  }
+}

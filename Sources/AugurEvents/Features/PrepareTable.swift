@@ -1,0 +1,248 @@
+// From a labelled table to a data set folder: read, divide, fit on the training rows, encode, look for leaks, write.
+import AugurCompute
+import AugurTensors
+
+/// What `prepareTable` is asked for.
+public struct TableOptions: Sendable {
+  /// Column of the label; may be nil where a feature list names it.
+  public var label: String?
+  /// The text of class 1 where labels are texts.
+  public var positive: String?
+  /// A `features.json`; nil infers the features.
+  public var features: String?
+  /// Columns whose numbers are codes; `*` for all.
+  public var categorical: [String] = []
+  /// Of inferred categorical features.
+  public var minimumCount = FeatureList.minimumCount
+  public var weight: String?
+  public var time: String?
+  public var timeUnit: TimeUnit?
+  public var session: String?
+  public var foldColumn: String?
+  /// A file of fold numbers.
+  public var folds: String?
+  public var testFold: Int?
+  /// Nil is by time where there is one, else random.
+  public var kind: SplitKind?
+  public var ratio = SplitRatio.standard
+  /// Of rows that are drawn.
+  public var seed: UInt64 = 1
+  public var validationInputs: [String] = []
+  public var testInputs: [String] = []
+  /// Leaks become warnings.
+  public var allowsLeaks = false
+  public var threads: Int?
+  public var memory: Int?
+
+  public init(label: String? = nil) { self.label = label }
+}
+
+/// Makes a data set of a labelled table. The folder appears whole or not at all.
+///
+/// - Parameters:
+///   - inputs: files, globs or `-`; with `validationInputs` or `testInputs` the training part alone.
+///   - output: a free path, an empty folder, or a data set, which is replaced.
+/// - Throws: `EventsError`, one line that names the file and the row where there is one.
+@discardableResult
+public func prepareTable(inputs: [String], output: String, options: TableOptions) throws(EventsError) -> TableDescription {
+  let target = try OutputFolder(output)
+  let prepared = try PreparedTable(inputs: inputs, options: options)
+  let folder = try target.makeTemporary()
+  do throws(EventsError) {
+    let description = try prepared.write(to: folder)
+    try target.publish()
+    return description
+  } catch {
+    OutputFolder.remove(folder)
+    throw error
+  }
+}
+
+/// A table read, divided, fitted and encoded, in memory.
+struct PreparedTable {
+  let table: Table
+  let labels: TableLabels
+  let division: TableDivision
+  let features: Features
+  let encoded: EncodedTable
+  let weights: [Float]?
+  let folds: [UInt8]?
+  private(set) var warnings: [String]
+  /// Row of the table at each stored place.
+  private let order: [Int]
+
+  init(inputs: [String], options: TableOptions) throws(EventsError) {
+    let threads = options.threads ?? ThreadPool.shared.threads
+    let (table, given): (Table, [UInt8]?) = try Self.read(inputs, options, threads)
+    var list = try Self.roles(table, options)
+    labels = try TableLabels(table, try table.column(list.label.column, as: "label"), positive: list.label.positive)
+    list.label.positive = labels.positive
+    let groups = try RowGroups(table, list, options, given: given)
+    division = try TableDivision(options, groups, labels, file: table.file)
+    let isTraining = division.parts.map { $0 == TablePart.training.rawValue }
+    var warnings: [String] = []
+    if options.features == nil {
+      var inference = FeatureInference(table, training: isTraining, options)
+      list = try inference.complete(list)
+      warnings += inference.warnings
+    }
+    var features = try Features(fitting: list, on: table, training: isTraining, threads: threads)
+    if options.features == nil { warnings += try features.dropWithoutValues(table) }
+    let leaks = try findLeaks(
+      TableEvidence(
+        table: table, features: features, labels: labels, parts: division.parts, groups: groups, split: division.split))
+    if let leak = leaks.first(where: \.isFatal), !options.allowsLeaks {
+      throw EventsError(
+        file: table.file, problem: leaks.filter(\.isFatal).map(\.text).joined(separator: "; also: "),
+        advice: "\(leak.advice), or give --allow-leaks")
+    }
+    warnings += leaks.map { $0.isFatal ? "leak: \($0.text)" : $0.text }
+    let order = Self.stored(division.parts)
+    self.order = order
+    var places = [Int](repeating: 0, count: order.count)
+    for (place, row) in order.enumerated() { places[row] = place }
+    encoded = try EncodedTable(table, features, places: places, threads: threads)
+    (self.table, self.features, self.warnings, folds) = (table, features, warnings, groups.folds)
+    weights = try list.weight.map { [table] name throws(EventsError) in
+      try Self.weights(table, try table.column(name, as: "weight"))
+    }
+  }
+
+  /// Rows by part, those of a part in their order.
+  private static func stored(_ parts: [UInt8]) -> [Int] {
+    TablePart.allCases.flatMap { part in parts.indices.filter { parts[$0] == part.rawValue } }
+  }
+
+  private static func read(_ inputs: [String], _ options: TableOptions, _ threads: Int) throws(EventsError) -> (
+    Table, given: [UInt8]?
+  ) {
+    _ = try expandInputs(inputs + options.validationInputs + options.testInputs)  // each file in one part
+    let limit = options.memory ?? max(256 << 20, systemFreeBytes() / 2)
+    var table = try Table(try expandInputs(inputs), threads: threads, memory: limit)
+    guard table.rows > 0 else {
+      throw EventsError(file: table.file, problem: "a header but no rows", advice: "give a table with at least one row")
+    }
+    guard !options.validationInputs.isEmpty || !options.testInputs.isEmpty else { return (table, nil) }
+    guard !options.testInputs.isEmpty else {
+      throw EventsError(
+        file: "--validation-input", problem: "needs --test-input beside it", advice: "name the file of the test part")
+    }
+    var given = [UInt8](repeating: TablePart.training.rawValue, count: table.rows)
+    for (part, inputs) in [(TablePart.validation, options.validationInputs), (.test, options.testInputs)] where !inputs.isEmpty {
+      let before = table.rows
+      try table.append(try expandInputs(inputs), threads: threads, memory: limit)
+      guard table.rows > before else {
+        throw EventsError(file: inputs[0], problem: "a header but no rows", advice: "give a table with at least one row")
+      }
+      given += repeatElement(part.rawValue, count: table.rows - before)
+    }
+    return (table, given)
+  }
+
+  /// The list that was given, or one that has only the columns with a role.
+  private static func roles(_ table: Table, _ options: TableOptions) throws(EventsError) -> FeatureList {
+    var list: FeatureList
+    if let path = options.features {
+      list = try FeatureList(file: path)
+      guard options.categorical.isEmpty else {
+        throw EventsError(file: "--categorical", problem: "stands beside --features", advice: "set the kind in \(path)")
+      }
+    } else {
+      guard let label = options.label else {
+        throw EventsError(file: "--label", problem: "is missing", advice: "name the column that is to be predicted")
+      }
+      list = FeatureList(label: LabelColumn(table.names[try table.column(label, as: "label")]), features: [])
+    }
+    func settle(_ role: String, _ option: String?, _ place: WritableKeyPath<FeatureList, String?>) throws(EventsError) {
+      guard let option else { return }
+      let name = table.names[try table.column(option, as: role)]
+      if let listed = list[keyPath: place], listed != name {
+        throw EventsError(
+          file: "--\(role)", problem: "'\(name)', but the feature list says '\(listed)'", advice: "give one of them")
+      }
+      list[keyPath: place] = name
+    }
+    if let label = options.label, table.names[try table.column(label, as: "label")] != list.label.column {
+      throw EventsError(
+        file: "--label", problem: "'\(label)', but the feature list says '\(list.label.column)'", advice: "give one of them")
+    }
+    try settle("weight", options.weight, \.weight)
+    try settle("session", options.session, \.session)
+    try settle("fold-column", options.foldColumn, \.fold)
+    if let positive = options.positive { list.label.positive = positive }
+    if let time = options.time {
+      let column = try table.column(time, as: "time")
+      guard let unit = table.timeUnit(column, asked: options.timeUnit) else {
+        throw EventsError(
+          file: table.file, field: time, problem: "the column holds no times",
+          advice: "name another --time, or the unit with --time-unit")
+      }
+      list.time = RowTime(table.names[column], unit: unit)
+    } else if options.features == nil {
+      list.time = table.timeColumn(asked: options.timeUnit)
+      if list.time?.column == list.label.column { list.time = nil }
+    }
+    var taken: [String: String] = [:]
+    for (role, column) in list.roles {
+      if let other = taken.updateValue(role, forKey: column) {
+        throw EventsError(
+          file: table.file, line: 1, field: column, problem: "is both the \(other) and the \(role)", advice: "name another column"
+        )
+      }
+    }
+    return list
+  }
+
+  private static func weights(_ table: Table, _ column: Int) throws(EventsError) -> [Float] {
+    var weights: [Float] = []
+    try table.forEach(column) { row, cell throws(EventsError) in
+      guard let weight = cellNumber(cell), weight >= 0, weight <= Double(Float.greatestFiniteMagnitude) else {
+        throw table.failure(row, column, "\(excerpt(cell)) is no weight", "weights are numbers from 0")
+      }
+      weights.append(Float(weight))
+    }
+    return weights
+  }
+
+  /// Writes all files; `dataset.json` last.
+  func write(to folder: String) throws(EventsError) -> TableDescription {
+    let (rows, width) = (table.rows, features.numberNames.count)
+    var tensors: [SafetensorsTensor] = []
+    for (place, field) in features.fields.enumerated() {
+      let ids = field.isMultiValued ? encoded.listIDs[place] : encoded.ids[place]
+      tensors.append(SafetensorsTensor("ids/\(field.name)", shape: [ids.count], values: ids))
+      guard field.isMultiValued else { continue }
+      tensors.append(SafetensorsTensor("offsets/\(field.name)", shape: [rows + 1], values: encoded.listOffsets[place]))
+    }
+    tensors.append(SafetensorsTensor("numbers", shape: [rows, width], values: encoded.numbers))
+    let parts = TablePart.allCases.map { part in division.parts.count { $0 == part.rawValue } }
+    let stored = order.map { labels.values[$0] }
+    tensors.append(SafetensorsTensor("label", shape: [rows], values: stored))
+    tensors.append(SafetensorsTensor("part", shape: [rows], values: order.map { division.parts[$0] }))
+    tensors.append(SafetensorsTensor("row", shape: [rows], values: order.map(Int64.init)))
+    if let weights { tensors.append(SafetensorsTensor("weight", shape: [rows], values: order.map { weights[$0] })) }
+    if let folds { tensors.append(SafetensorsTensor("fold", shape: [rows], values: order.map { folds[$0] })) }
+    let path = "\(folder)/\(TableDescription.columnsName)"
+    let checksum: String
+    do throws(SafetensorsError) {
+      try writeSafetensors(path: path, metadata: ["format": TableDescription.formatName], tensors: tensors)
+      checksum = try SafetensorsFile(path: path, verify: .skipped).checksum ?? ""
+    } catch { throw EventsError(error) }
+    let learnt = try features.write(to: folder)
+    var positives: [Int] = []
+    if labels.task == .binary {
+      var start = 0
+      for count in parts {
+        positives.append(stored[start..<start + count].count { $0 == 1 })
+        start += count
+      }
+    }
+    let description = TableDescription(
+      format: TableDescription.formatName, version: TableDescription.currentVersion, rows: rows, parts: parts, task: labels.task,
+      positives: positives, label: features.list.label, split: division.split, features: features.list.features.count,
+      hasWeights: weights != nil, hasFolds: folds != nil, warnings: Array(warnings.prefix(100)),
+      fingerprint: TableDescription.fingerprint(rows: rows, columns: checksum, features: learnt, parts: parts))
+    try description.write(to: folder)
+    return description
+  }
+}
