@@ -21,7 +21,7 @@ extension JoinedRows {
     guard !places.isEmpty else {
       throw EventsError(file: join.file, line: 1, problem: "no column but the key and the time", advice: "give a table with attributes")
     }
-    var cells = TableCells(file: join.file, key: keyPlace, time: timePlace, columns: places, header: header)
+    var cells = AttributeCells(file: join.file, key: keyPlace, time: timePlace, columns: places, header: header)
     while true {
       let blocks = try reader.next { _, _ in }
       if blocks.isEmpty { break }
@@ -42,7 +42,7 @@ extension JoinedRows {
 }
 
 /// The cells of a table as they are read: each column's texts in a vocabulary.
-private struct TableCells {
+private struct AttributeCells {
   let file: String
   let key: Int
   let time: Int?
