@@ -87,16 +87,25 @@ struct CleaningOptions: ParsableArguments {
     var report: String?
   }
 
-  /// All options checked; throws `EventsError` with the option and the value.
-  func settings() throws -> Settings {
-    var checked = try rules.map { path throws(EventsError) in try CleaningRules(file: path) } ?? CleaningRules()
-    let texts: [(String, String?)] = [
+  private var texts: [(name: String, text: String?)] {
+    [
       ("core", core), ("exact-duplicates", exactDuplicates), ("duplicate-window", duplicateWindow), ("missing", missing),
       ("impossible", impossible), ("price-range", priceRange), ("quantity-range", quantityRange), ("earliest-time", earliestTime),
       ("latest-time", latestTime), ("burst", burst), ("max-history", maxHistory), ("min-events", minEvents),
       ("min-item-events", minItemEvents), ("clip-price", clipPrice), ("session-gap", sessionGap), ("session-cap", sessionCap),
       ("session-end", sessionEnd), ("session-midnight", sessionMidnight ? "true" : nil), ("time-zone", timeZone),
     ]
+  }
+
+  /// The first option that was given, for formats that know none of them; `--time-unit` is for every format.
+  var given: String? {
+    let others = [("max-bad-rows", maxBadRows), ("quarantine", quarantine), ("report", report), ("rules", rules)]
+    return (others + texts).first { $0.1 != nil }.map { "--\($0.0)" }
+  }
+
+  /// All options checked; throws `EventsError` with the option and the value.
+  func settings() throws -> Settings {
+    var checked = try rules.map { path throws(EventsError) in try CleaningRules(file: path) } ?? CleaningRules()
     for (name, text) in texts {
       if let text { try checked.set(name, text, place: "--\(name)") }
     }

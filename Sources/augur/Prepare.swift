@@ -90,6 +90,7 @@ struct Prepare: ParsableCommand {
     guard columns == nil, schema == nil else {
       throw UserMistake("\(columns == nil ? "--schema" : "--columns"): is of logs; name columns of a table with --label, --time and --features")
     }
+    if let option = cleaning.given { throw UserMistake("\(option): cleans logs of events; a row of a table that cannot be taken stops the run") }
     guard !append else { throw UserMistake("--append: a table cannot be added to, its statistics are those of all training rows") }
     if let split, split != .time, split != .random {
       throw UserMistake("--split: a table is divided by time or random, got '\(split.rawValue)'")

@@ -26,7 +26,7 @@ import Testing
     #expect(read(["1700000000", "2024-01-01"]) == .failure(.otherUnit(.iso8601, in: .seconds)))
     #expect(read(["1700000000", "1700000000000000"]) == .failure(.otherUnit(.microseconds, in: .seconds)))
     let (reason, problem, _) = Timestamp.Failure.otherUnit(.milliseconds, in: .seconds).explanation("1700000000000".utf8)
-    #expect(reason == .impossibleTime && problem == "timestamp '1700000000000' looks like milliseconds in a column of seconds")
+    #expect(reason == .impossibleTime && problem == "'1700000000000' looks like milliseconds in a column of seconds")
   }
 
   @Test func aBadRowDoesNotDecideTheUnit() throws {

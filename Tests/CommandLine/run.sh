@@ -38,6 +38,7 @@ mistake "synth with an impossible rate" "--dirty" "$augur" synth --events 100 --
 mistake "synth into an absent folder" "absent" "$augur" synth --events 100 --users 5 --items 90 --order time --output "$dir/absent/none.csv"
 mistake "disk full while spilling" "synth" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --order time --output $dir/synth.csv"
 check "no log half-written" test ! -e "$dir/none.csv" -a ! -e "$dir/synth.csv" -a ! -e "$dir/synth.users.csv"
+mistake "cleaning of a table" "--core" "$augur" prepare --input "$dir/log.csv" --output "$dir/none" --format table --label item_id --core 3
 printf 'user_id,item_id,timestamp,event,price\nu,a,1700000000,view,1\nu,b,never,view,2\nu,c,1700000900,buy,-4\nu,d,1700009000,buy,5\nv,a,1700000000,view,\n' >"$dir/dirty.csv"
 clean="$augur prepare --input $dir/dirty.csv --output $dir/cleaned"
 mistake "a bad row stops" "dirty.csv:3: timestamp" $clean

@@ -16,17 +16,17 @@ enum Timestamp {
     func explanation(_ text: some Collection<UInt8>) -> (reason: RowProblem, problem: String, advice: String) {
       let value = excerpt(text)
       switch self {
-      case .empty: return (.missingTime, "the timestamp is empty", "fill it in or drop the row")
+      case .empty: return (.missingTime, "is empty", "fill it in or drop the row")
       case .malformed: return (.malformedTime, "\(value) is not a time", "use epoch seconds, epoch milliseconds or ISO 8601")
-      case .negative: return (.impossibleTime, "timestamp \(value) is negative (before 1970)", "correct the row")
-      case .absurd: return (.impossibleTime, "timestamp \(value) is after the year 2200", "use epoch seconds or milliseconds")
+      case .negative: return (.impossibleTime, "\(value) is negative (before 1970)", "correct the row")
+      case .absurd: return (.impossibleTime, "\(value) is after the year 2200", "use epoch seconds or milliseconds")
       case .otherUnit(let found, let unit):
         return (
-          .impossibleTime, "timestamp \(value) looks like \(found.words) in a column of \(unit.words)",
+          .impossibleTime, "\(value) looks like \(found.words) in a column of \(unit.words)",
           "give all rows one unit, or name it with --time-unit"
         )
       case .unaskedUnit(let found):
-        return (.impossibleTime, "timestamp \(value) looks like \(found.words)", "give --time-unit \(found.rawValue)")
+        return (.impossibleTime, "\(value) looks like \(found.words)", "give --time-unit \(found.rawValue)")
       }
     }
   }

@@ -1,4 +1,4 @@
-// The two moments of a split by global time: exact quantiles of any number of times in 16 MB.
+// The two moments of a split by global time: exact quantiles of any number of times in 24 MB.
 
 /// Shows every time of a log to its argument, in pieces.
 package typealias TimeVisit = ((UnsafeBufferPointer<Int64>) -> Void) throws(EventsError) -> Void
