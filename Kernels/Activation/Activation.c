@@ -10,6 +10,7 @@ CK_DISPATCH(void, ck_activation_backward,
             (dx, dy, x, begin, end, kind))
 CK_DISPATCH(void, ck_sum, (float *y, const float *a, const float *b, ck_int begin, ck_int end), (y, a, b, begin, end))
 CK_DISPATCH(void, ck_add, (float *y, const float *x, ck_int begin, ck_int end), (y, x, begin, end))
+CK_DISPATCH(void, ck_combine, (float *y, float a, const float *x, float b, ck_int begin, ck_int end), (y, a, x, b, begin, end))
 
 const char *ck_opencl_activation(void) {
   static const char text[] = {
@@ -85,5 +86,10 @@ static void CK(ck_sum)(float *y, const float *a, const float *b, ck_int begin, c
 
 static void CK(ck_add)(float *y, const float *x, ck_int begin, ck_int end) {
   CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] += x[i];
+}
+
+static void CK(ck_combine)(float *y, float a, const float *x, float b, ck_int begin, ck_int end) {
+#pragma clang fp contract(off)
+  CK_PARALLEL for (ck_int i = begin; i < end; i++) y[i] = a * y[i] + b * x[i];
 }
 #endif

@@ -35,3 +35,9 @@ ELEMENT_KERNEL void widen_bfloat16(__global float *y, __global const ushort *x, 
   const int first = get_global_id(0) * VECTOR;
   for (int i = first; i < min(n, first + VECTOR); i++) y[i] = as_float((uint)x[i] << 16);
 }
+
+// y = a y + b x
+ELEMENT_KERNEL void combine(__global float *y, float a, __global const float *x, float b, int n) {
+  const int i = get_global_id(0) * VECTOR;
+  vstore_part(a * vload_part(y + i, n - i) + b * vload_part(x + i, n - i), y + i, n - i);
+}

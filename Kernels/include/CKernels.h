@@ -42,6 +42,8 @@ const char *ck_opencl_gate(void);
 const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
 const char *ck_opencl_norm(void);
+const char *ck_opencl_batch_norm(void);
+const char *ck_opencl_interaction(void);
 const char *ck_opencl_optimizer(void);
 const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
@@ -181,6 +183,8 @@ void ck_activation_backward(float *dx, const float *dy, const float *x, ck_int b
 void ck_sum(float *y, const float *a, const float *b, ck_int begin, ck_int end);
 // y += x
 void ck_add(float *y, const float *x, ck_int begin, ck_int end);
+// y = a y + b x
+void ck_combine(float *y, float a, const float *x, float b, ck_int begin, ck_int end);
 
 // --- Dropout --------------------------------------------------------------------------------------------------------------
 // y[i] = (r[i]) + x[i] * keep(i) / (1 - rate); keep(i) = ck_hash(seed, first + i) >= rate * 2^32. r may be null. Backward is the
@@ -209,6 +213,28 @@ void ck_layer_norm_backward(float *dx, float *dg, float *db, const float *dy, co
 void ck_rms_norm_forward(float *y, float *rstd, const float *x, const float *g, ck_int begin, ck_int end, ck_int D, float eps);
 void ck_rms_norm_backward(float *dx, float *dg, const float *dy, const float *x, const float *g, const float *rstd,
                           ck_int begin, ck_int end, ck_int D);
+
+// --- BatchNorm: columns over the rows begin..<end ---------------------------------------------------------------------------
+// sums[D] of (x - mean)^2 (overwritten), of this range alone: the caller adds ranges up
+void ck_column_squares(float *sums, const float *x, const float *mean, ck_int begin, ck_int end, ck_int D);
+// y = g * (x - mean) * rstd + b
+void ck_batch_norm_forward(float *y, const float *x, const float *g, const float *b, const float *mean, const float *rstd,
+                           ck_int begin, ck_int end, ck_int D);
+// dg[D] = sum dy (x - mean) rstd, db[D] = sum dy (overwritten), of this range alone
+void ck_batch_norm_sums(float *dg, float *db, const float *dy, const float *x, const float *mean, const float *rstd, ck_int begin,
+                        ck_int end, ck_int D);
+// dx from whole dg, db; share = 1 / rows of the batch, or 0 where mean and rstd are constants
+void ck_batch_norm_backward(float *dx, const float *dy, const float *x, const float *g, const float *mean, const float *rstd,
+                            const float *dg, const float *db, ck_int begin, ck_int end, ck_int D, float share);
+
+// --- Interaction --------------------------------------------------------------------------------------------------------------
+// y = scale * a * b + c on elements begin..<end; c may be null
+void ck_product_forward(float *y, const float *a, const float *b, const float *c, float scale, ck_int begin, ck_int end);
+void ck_product_backward(float *da, float *db, const float *dy, const float *a, const float *b, float scale, ck_int begin, ck_int end);
+// y[r] = sum over f < g of e[r,f,:] . e[r,g,:], sums[r,D] = sum over f of e[r,f,:], on rows begin..<end of e [B, F, D]
+void ck_field_pairs_forward(float *y, float *sums, const float *e, ck_int begin, ck_int end, ck_int F, ck_int D);
+void ck_field_pairs_backward(float *de, const float *dy, const float *sums, const float *e, ck_int begin, ck_int end, ck_int F,
+                             ck_int D);
 
 // --- Embedding ----------------------------------------------------------------------------------------------------------------
 // y[t,D] = scale * table[ids[t]] + positions[place[t]]; positions may be null. Ids outside 0..<rows are the caller's bug.

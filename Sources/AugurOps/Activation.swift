@@ -79,6 +79,17 @@ func addInPlace(_ y: Tensor, _ x: Tensor) {
   }
 }
 
+/// y = a y + b x, outside of any tape.
+package func combine(_ y: Tensor, times a: Float, _ x: Tensor, times b: Float) {
+  precondition(x.count == y.count, "combine: expected \(y.shape), got \(x.shape)")
+  switch y.device {
+  case .cpu: parallel(y.count, grain: elementGrain) { ck_combine(y.pointer, a, x.pointer, b, $0, $1) }
+  case .openCL(let queue):
+    queue.launch(
+      module, "combine", queue.tuning.elementGrid(y.count), y.argument, .float(a), x.argument, .float(b), .int(y.count))
+  }
+}
+
 /// x stored as `dtype`, float32 or bfloat16 (rounded to nearest even); itself where it is already. No gradient passes.
 public func converted(_ x: Tensor, to dtype: DataType) -> Tensor {
   guard x.dtype != dtype else { return x }
