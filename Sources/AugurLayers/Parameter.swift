@@ -7,11 +7,13 @@ public final class Parameter {
   public let shape: Shape
   /// Rows are looked up by id: the optimiser may update only the rows that were touched.
   public let isTable: Bool
+  /// False for what a model keeps beside its weights, such as running means: no gradient, no update.
+  public let isTrained: Bool
   private let initializer: Initializer
   private var memory: Tensor?
 
-  init(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool) {
-    (self.name, self.shape, self.initializer, self.isTable) = (name, shape, initializer, isTable)
+  init(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool, isTrained: Bool) {
+    (self.name, self.shape, self.initializer, self.isTable, self.isTrained) = (name, shape, initializer, isTable, isTrained)
   }
 
   /// The optimiser writes into its memory. Precondition: the model was initialised.
@@ -68,9 +70,11 @@ public final class ParameterStore {
   public init(precision: DataType = .float32) { self.precision = precision }
 
   /// A new parameter. Precondition: the name is not taken.
-  public func make(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool = false) -> Parameter {
+  public func make(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool = false, isTrained: Bool = true)
+    -> Parameter
+  {
     precondition(!parameters.contains { $0.name == name }, "parameter: \(name) exists already")
-    let parameter = Parameter(name, shape, initializer, isTable: isTable)
+    let parameter = Parameter(name, shape, initializer, isTable: isTable, isTrained: isTrained)
     parameters.append(parameter)
     return parameter
   }

@@ -6,6 +6,8 @@ public struct Hyperparameter: Sendable {
     case integer(ClosedRange<Int>)
     case real(ClosedRange<Double>)
     case choice([String])
+    /// Positive integers joined by `-`, such as 400-400.
+    case widths
   }
   public let name: String
   public let kind: Kind
@@ -22,13 +24,23 @@ public struct Hyperparameter: Sendable {
     Self(name: name, kind: .choice(choices), standard: standard, meaning: meaning)
   }
 
+  public static func widths(_ name: String, _ standard: String, _ meaning: String) -> Self {
+    Self(name: name, kind: .widths, standard: standard, meaning: meaning)
+  }
+
   /// What may be written, in words.
   public var domain: String {
     switch kind {
     case .integer(let range): "an integer in \(range.lowerBound)...\(range.upperBound)"
     case .real(let range): "a number in \(range.lowerBound)...\(range.upperBound)"
     case .choice(let choices): "one of " + choices.joined(separator: ", ")
+    case .widths: "up to 16 widths in 1...65536 joined by -"
     }
+  }
+
+  fileprivate static func widths(_ text: String) -> [Int]? {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+    return (1...16).contains(parts.count) && parts.allSatisfy((1...65_536).contains) ? parts : nil
   }
 
   fileprivate func accepts(_ text: String) -> Bool {
@@ -36,6 +48,7 @@ public struct Hyperparameter: Sendable {
     case .integer(let range): Int(text).map(range.contains) ?? false
     case .real(let range): Double(text).map(range.contains) ?? false
     case .choice(let choices): choices.contains(text)
+    case .widths: Hyperparameter.widths(text) != nil
     }
   }
 }
@@ -92,4 +105,5 @@ public struct Hyperparameters: Sendable, Equatable {
   public func integer(_ name: String) -> Int { Int(text(name)) ?? 0 }
   public func real(_ name: String) -> Float { Float(text(name)) ?? 0 }
   public func choice(_ name: String) -> String { text(name) }
+  public func widths(_ name: String) -> [Int] { Hyperparameter.widths(text(name)) ?? [] }
 }

@@ -1,5 +1,5 @@
 // A model on disk: one safetensors file, tensors under the names of the parameters, everything else in its metadata.
-import AugurLayers
+public import AugurLayers
 public import AugurTensors
 
 /// What is needed to build a model again and to refuse the wrong data.
@@ -43,20 +43,23 @@ public struct ModelDescription: Sendable, Equatable {
   }
 }
 
-extension SequenceModel {
-  /// Copies the tensors named after the parameters, with `prefix`, out of `file`.
-  public func load(from file: SafetensorsFile) throws(ModelError) {
-    for parameter in parameters {
-      do {
-        let entry = try file.tensor(parameter.name)
-        guard entry.shape == parameter.shape.sizes, entry.dtype == .f32 else {
-          throw ModelError.damagedFile(
-            path: file.path, problem: "tensor \(parameter.name): expected F32 \(parameter.shape), got \(entry.shape)")
-        }
-        parameter.value.upload(try file.bytes(parameter.name))
-      } catch {
-        throw error as? ModelError ?? .damagedFile(path: file.path, problem: "\(error)")
+/// Copies the tensors named after the parameters out of `file`.
+public func load(_ parameters: [Parameter], from file: SafetensorsFile) throws(ModelError) {
+  for parameter in parameters {
+    do {
+      let entry = try file.tensor(parameter.name)
+      guard entry.shape == parameter.shape.sizes, entry.dtype == .f32 else {
+        throw ModelError.damagedFile(
+          path: file.path, problem: "tensor \(parameter.name): expected F32 \(parameter.shape), got \(entry.shape)")
       }
+      parameter.value.upload(try file.bytes(parameter.name))
+    } catch {
+      throw error as? ModelError ?? .damagedFile(path: file.path, problem: "\(error)")
     }
   }
+}
+
+extension SequenceModel {
+  /// Copies the tensors named after the parameters out of `file`.
+  public func load(from file: SafetensorsFile) throws(ModelError) { try AugurModels.load(parameters, from: file) }
 }

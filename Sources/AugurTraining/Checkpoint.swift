@@ -10,7 +10,7 @@ struct Progress: Equatable {
   var step = 0  // updates done in all
   var lossSum = 0.0  // of the epoch under way
   var tokens = 0
-  var bestMetric = -1.0
+  var bestMetric = -Double.infinity
   var bestEpoch = 0
   var evaluationsWithoutGain = 0
   var isFinished = false
@@ -66,9 +66,9 @@ enum Checkpoint {
   }
 
   /// Reads the optimiser's tensors back and returns the progress.
-  static func restore(_ file: SafetensorsFile, _ model: any SequenceModel, _ optimizer: Optimizer) throws(TrainingError) -> Progress {
+  static func restore(_ file: SafetensorsFile, _ parameters: [Parameter], _ optimizer: Optimizer) throws(TrainingError) -> Progress {
     let advice = "delete the run folder and train again"
-    do { try model.load(from: file) } catch { throw .run(path: file.path, problem: "\(error)", advice: advice) }
+    do { try load(parameters, from: file) } catch { throw .run(path: file.path, problem: "\(error)", advice: advice) }
     for (name, tensor) in optimizer.state {
       do {
         let bytes = try file.bytes(name)

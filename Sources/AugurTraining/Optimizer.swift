@@ -22,7 +22,7 @@ final class Optimizer {
     self.knobs = knobs
     let kind = knobs.choice("optimizer")
     let hasMomentum = kind != "sgd" || knobs.real("momentum") > 0
-    slots = parameters.map { parameter in
+    slots = parameters.filter { $0.isTrained }.map { parameter in
       parameter.prepareForTraining()
       let (shape, device) = (parameter.value.shape, parameter.value.device)
       let isLazy = kind == "lazy-adam" && parameter.isTable

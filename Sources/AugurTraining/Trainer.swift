@@ -1,4 +1,4 @@
-// The loop: batches, loss, backward, update, evaluation, checkpoints.
+// Training of next-item models: batches, loss, backward, update, evaluation.
 public import AugurEvents
 import AugurLayers
 import AugurMetrics
@@ -37,12 +37,12 @@ public enum TrainingEvent: Sendable {
 public enum TrainingEnd: Sendable, Equatable { case finished, stoppedEarly, interrupted }
 
 /// One run in one folder. Two runs with the same seed, data and knobs write the same bytes, also when one was killed and resumed.
-public final class Trainer {
+public final class Trainer: RunnableTrainer, TrainingLoop {
   public let model: any SequenceModel
-  public private(set) var history: [EpochRecord] = []
+  public internal(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
   let data: Dataset
-  private let folder: RunFolder
+  let folder: RunFolder
   private let seed: UInt64
   let optimizer: Optimizer
   let split: SequenceSplit
@@ -77,12 +77,11 @@ public final class Trainer {
     }
     let largest = batches.largestBatch
     try checkStepMemory(model, all, maker, tokens: largest.tokens, sequences: largest.users)
-    if resume {
-      progress = try Checkpoint.restore(try folder.openCheckpoint(), model, optimizer)
-      history = folder.readHistory(epochs: progress.epoch)
-    }
+    if resume { try self.resume() }
   }
 
+  var parameters: [Parameter] { model.parameters }
+  var modelMetadata: [String: String] { description.metadata }
   public var parameterCount: Int { model.parameters.reduce(0) { $0 + $1.count } }
   public var batchesPerEpoch: Int { batches.batchesPerEpoch }
 
@@ -94,48 +93,17 @@ public final class Trainer {
 
   /// Trains until the plan is done, patience ends or `shouldStop` says so; in the last case everything is saved for `--resume`.
   public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError) -> TrainingEnd {
-    while !progress.isFinished {
-      guard try runEpoch(shouldStop, report) else { return .interrupted }
-    }
-    return progress.epoch < knobs.integer("epochs") ? .stoppedEarly : .finished
+    try runLoop(shouldStop: shouldStop, report: report)
   }
 
-  /// False when interrupted.
-  private func runEpoch(_ shouldStop: () -> Bool, _ report: (TrainingEvent) -> Void) throws(TrainingError) -> Bool {
+  func batchCount(ofEpoch epoch: Int) -> Int { batches.batchCount(ofEpoch: epoch) }
+
+  func runStep() throws(TrainingError) -> StepResult {
     let clock = ContinuousClock()
     let start = clock.now
-    var waited = Duration.zero
-    let (firstTokens, firstBatch) = (progress.tokens, progress.batch)
-    let every = knobs.integer("checkpoint-steps")
-    let count = batches.batchCount(ofEpoch: progress.epoch)
-    while progress.batch < count {
-      let waitStart = clock.now
-      let batch = nextBatch(epoch: progress.epoch, index: progress.batch)
-      waited += clock.now - waitStart
-      let loss = try step(batch)
-      progress.lossSum += loss
-      progress.tokens += batch.tokens
-      progress.batch += 1
-      progress.step += 1
-      let elapsed = max(1e-9, (clock.now - start).seconds)
-      report(
-        .step(
-          StepRecord(
-            epoch: progress.epoch + 1, batch: progress.batch, batches: count, step: progress.step, loss: loss,
-            tokensPerSecond: Double(progress.tokens - firstTokens) / elapsed, waitShare: waited.seconds / elapsed)))
-      if shouldStop() {
-        try save()
-        return false
-      }
-      if every > 0, progress.batch < count, progress.step % every == 0 { try save() }
-    }
-    let seconds = (clock.now - start).seconds
-    let record = EpochRecord(
-      epoch: progress.epoch + 1, loss: progress.lossSum / Double(progress.batch), metric: nil, isBest: false,
-      steps: progress.batch - firstBatch, tokensPerSecond: Double(progress.tokens - firstTokens) / max(1e-9, seconds),
-      waitShare: waited.seconds / max(1e-9, seconds), seconds: seconds)
-    try finishEpoch(record, report)
-    return true
+    let batch = nextBatch(epoch: progress.epoch, index: progress.batch)
+    let waited = clock.now - start
+    return StepResult(loss: try step(batch), tokens: batch.tokens, waited: waited)
   }
 
   /// The batch of a place: taken from the feed, which then makes the ones behind it, or made here.
@@ -151,11 +119,7 @@ public final class Trainer {
     let states = model.states(batch.input, pass)
     let loss = nextItemLoss(states, model.outputTable, targets: batch.targets, negatives: batch.negatives, knobs)
     let value = Double(loss.floats()[0])
-    guard value.isFinite else {
-      throw .nonFiniteLoss(
-        step: progress.step + 1, epoch: progress.epoch + 1, batch: progress.batch + 1,
-        checkpoint: progress.epoch > 0 ? folder.checkpointPath : "none yet")
-    }
+    guard value.isFinite else { throw nonFiniteLoss() }
     tape.backward(from: loss)
     let steps = knobs.integer("epochs") * batches.batchesPerEpoch
     optimizer.update(
@@ -163,51 +127,10 @@ public final class Trainer {
     return value
   }
 
-  private func finishEpoch(_ finished: EpochRecord, _ report: (TrainingEvent) -> Void) throws(TrainingError) {
-    var record = finished
-    progress.epoch += 1
-    (progress.batch, progress.lossSum, progress.tokens) = (0, 0, 0)
-    let isLast = progress.epoch >= knobs.integer("epochs")
-    if progress.epoch % knobs.integer("evaluate-every") == 0 || isLast {
-      let metric = validationMetric()
-      record.metric = metric
-      // Without a user to validate on, the latest is the best.
-      if (metric ?? .infinity) > progress.bestMetric {
-        record.isBest = true
-        (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric ?? -1, progress.epoch, 0)
-      } else {
-        progress.evaluationsWithoutGain += 1
-      }
-    }
-    let patience = knobs.integer("patience")
-    progress.isFinished = isLast || (patience > 0 && progress.evaluationsWithoutGain >= patience)
-    history.append(record)
-    if record.isBest { try saveModel() }
-    try save()
-    try folder.writeHistory(history)
-    report(.epoch(record))
-  }
-
   /// NDCG@10; nil without any user to evaluate.
-  private func validationMetric() -> Double? {
+  func validationMetric() -> Double? {
     guard !validationUsers.isEmpty else { return nil }
     let positions = rankPositions(of: model, on: split, .validation, users: validationUsers)
     return positions.reduce(0) { $0 + NDCG.value(at: 10, $1) } / Double(positions.count)
   }
-
-  private func saveModel() throws(TrainingError) {
-    try Checkpoint.save(
-      model.parameters.map { ($0.name, $0.value) }, metadata: description.metadata.merging(["epoch": String(progress.epoch)]) { a, _ in a },
-      path: folder.modelPath)
-  }
-
-  private func save() throws(TrainingError) {
-    try Checkpoint.save(
-      model.parameters.map { ($0.name, $0.value) } + optimizer.state,
-      metadata: description.metadata.merging(progress.metadata) { a, _ in a }, path: folder.checkpointPath)
-  }
-}
-
-extension Duration {
-  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

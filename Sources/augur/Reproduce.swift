@@ -9,7 +9,9 @@ import Foundation
 
 struct Reproduce: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Reproduces a published result: " + Recipe.all.map(\.name).joined(separator: ", ") + ".")
+    abstract: "Reproduces a published result: " + Recipe.all.map(\.name).joined(separator: ", ") + ", "
+      + TableRecipe.all.map { "\($0.name)/MODEL" }.joined(separator: ", ") + ".",
+    discussion: "MODEL is one of \(TableModelEntry.all.map(\.name).joined(separator: ", ")).")
   @Argument(help: "Name of the result.") var name: String
   @Option(help: "Folder with the data sets; $AUGUR_DATA by default.") var dataRoot: String?
   @Option(help: "Seed.") var seed: UInt64 = 1
@@ -19,17 +21,21 @@ struct Reproduce: ParsableCommand {
   @Flag(help: "One JSON object; nothing else.") var json = false
 
   func run() throws {
-    guard let recipe = Recipe.named(name) else {
-      let names = Recipe.all.map(\.name)
+    let recipe = Recipe.named(name)
+    let table = TableRecipe.named(name)
+    guard let file = recipe?.file ?? table?.recipe.file else {
+      let names = Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in TableModelEntry.all.map { "\(set.name)/\($0.name)" } }
       throw UserMistake("unknown result '\(name)'; did you mean '\(nearestName(to: name, in: names) ?? names[0])'? known: \(names.joined(separator: ", "))")
     }
     guard let root = dataRoot ?? ProcessInfo.processInfo.environment["AUGUR_DATA"] else {
-      throw UserMistake("reproduce: expected --data-root or $AUGUR_DATA, the folder that holds \(recipe.file)")
+      throw UserMistake("reproduce: expected --data-root or $AUGUR_DATA, the folder that holds \(file)")
     }
     let clock = ContinuousClock()
     let start = clock.now
     let folder = keep ?? NSTemporaryDirectory() + "/augur-reproduce-\(ProcessInfo.processInfo.processIdentifier)"
     defer { if keep == nil { try? FileManager.default.removeItem(atPath: folder) } }
+    if let table { return try runTable(table.recipe, model: table.model, root: root, folder: folder) }
+    guard let recipe else { return }
     let input = root + "/" + recipe.file
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try prepareDataset(
@@ -44,16 +50,20 @@ struct Reproduce: ParsableCommand {
     try show(recipe, report, trainer, dataset, sha: try sha256(ofFile: input), seconds: (clock.now - start) / .seconds(1))
   }
 
-  private func train(_ recipe: Recipe, _ dataset: Dataset, _ output: String) throws -> Trainer {
-    var (knobs, plan) = (Hyperparameters(try ModelEntry.named(recipe.model).hyperparameters), Hyperparameters(TrainingPlan.knobs))
+  func ownKnobs() throws -> [(name: String, value: String)] {
     let own = settings.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
     if let bad = own.first(where: { $0.count != 2 }) { throw UserMistake("--set: expected key=value, got '\(bad.joined())'") }
-    for (name, value) in recipe.knobs + own.map({ ($0[0], $0[1]) }) {
+    return own.map { ($0[0], $0[1]) }
+  }
+
+  private func train(_ recipe: Recipe, _ dataset: Dataset, _ output: String) throws -> Trainer {
+    var (knobs, plan) = (Hyperparameters(try ModelEntry.named(recipe.model).hyperparameters), Hyperparameters(TrainingPlan.knobs))
+    for (name, value) in recipe.knobs + (try ownKnobs()) {
       if plan.knows(name) { try plan.set(name, value) } else { try knobs.set(name, value) }
     }
     let trainer = try makeTrainer(
       recipe.model, knobs, plan, dataset, try place.open(), seed: seed, output: output, resume: keep != nil)
-    try runTrainer(trainer, output: output, json: json, isQuiet: json)
+    try runTrainer(trainer, TrainingLine(knobs: trainer.knobs), json: json, isQuiet: json)
     return trainer
   }
 

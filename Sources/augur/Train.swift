@@ -31,8 +31,13 @@ struct Train: ParsableCommand {
   var eachStep = false
 
   func run() throws {
-    let entry = try ModelEntry.named(model)
-    if list { return printKnobs(entry) }
+    let tableEntry = TableModelEntry.all.first { $0.name == model }
+    if list, let tableEntry { return printKnobs(tableEntry.name, tableEntry.paper, tableEntry.hyperparameters + TrainingPlan.tableKnobs) }
+    if let tableEntry { return try runTable(tableEntry) }
+    guard let entry = ModelEntry.all.first(where: { $0.name == model }) else {
+      throw ModelError.unknownModel(model, known: ModelEntry.all.map(\.name) + TableModelEntry.all.map(\.name))
+    }
+    if list { return printKnobs(entry.name, entry.paper, entry.hyperparameters + TrainingPlan.knobs) }
     if plan, resume { throw UserMistake("--plan: is about a whole run; leave out --resume") }
     guard plan || output != nil else { throw UserMistake("--output: expected a run folder") }
     var (modelKnobs, planKnobs) = (Hyperparameters(entry.hyperparameters), Hyperparameters(TrainingPlan.knobs))
@@ -52,7 +57,7 @@ struct Train: ParsableCommand {
     if !json {
       print("\(model) on \(device): \(trainer.parameterCount) parameters, \(trainer.batchesPerEpoch) steps an epoch")
     }
-    try runTrainer(trainer, output: output, json: json, eachStep: eachStep)
+    try runTrainer(trainer, TrainingLine(knobs: trainer.knobs), json: json, eachStep: eachStep)
   }
 
   private func printForecast(_ forecast: RunForecast, _ trainer: Trainer) {
@@ -69,15 +74,15 @@ struct Train: ParsableCommand {
         + "unless patience ends it sooner, \(memory) MiB at the peak")
   }
 
-  private func printKnobs(_ entry: ModelEntry) {
-    print("\(entry.name): \(entry.paper)")
-    for knob in entry.hyperparameters + TrainingPlan.knobs {
+  private func printKnobs(_ name: String, _ paper: String, _ knobs: [Hyperparameter]) {
+    print("\(name): \(paper)")
+    for knob in knobs {
       let name = knob.name.padding(toLength: 25, withPad: " ", startingAt: 0)
       print("  \(name) \(knob.standard.padding(toLength: 10, withPad: " ", startingAt: 0)) \(knob.meaning) (\(knob.domain))")
     }
   }
 
-  private func applyKnobs(_ model: inout Hyperparameters, _ plan: inout Hyperparameters) throws {
+  func applyKnobs(_ model: inout Hyperparameters, _ plan: inout Hyperparameters) throws {
     var pairs: [(String, String)] = try config.map(readConfiguration) ?? []
     for text in settings {
       guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
@@ -115,13 +120,35 @@ func makeTrainer(
   let settings = RunSettings(
     model: model, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
     dataPath: URL(fileURLWithPath: dataset.path).path, data: dataset.fingerprint, itemCount: dataset.itemCount)
-  let isThere = resume && FileManager.default.fileExists(atPath: folder.checkpointPath)
-  if isThere { try checkSame(settings, try folder.readSettings(), output) }
+  let isThere = try openRun(folder, settings, output, resume: resume)
   let description = ModelDescription(
     model: model, hyperparameters: modelKnobs.all, itemCount: dataset.itemCount, data: dataset.fingerprint)
   let trainer = try Trainer(description, plan: plan, data: dataset, device: device, seed: seed, folder: folder, resume: isThere)
   if !isThere { try folder.create(settings) }
   return trainer
+}
+
+/// Whether there is a run to go on with.
+func openRun(_ folder: RunFolder, _ settings: RunSettings, _ output: String, resume: Bool) throws -> Bool {
+  let isThere = resume && FileManager.default.fileExists(atPath: folder.checkpointPath)
+  if isThere { try checkSame(settings, try folder.readSettings(), output) }
+  return isThere
+}
+
+/// What the lines of a run print beside the loss.
+struct TrainingLine {
+  var metric = "NDCG@10"
+  /// -1 where the trainer maximises minus the metric.
+  var sign = 1.0
+  /// What a step reads.
+  var unit = "tokens"
+  var epochs: Int
+  var patience: Int
+
+  init(metric: String = "NDCG@10", sign: Double = 1, unit: String = "tokens", knobs: Hyperparameters) {
+    (self.metric, self.sign, self.unit) = (metric, sign, unit)
+    (epochs, patience) = (knobs.integer("epochs"), knobs.integer("patience"))
+  }
 }
 
 /// A resumed run must ask for what it was started with.
@@ -139,7 +166,9 @@ private func checkSame(_ asked: RunSettings, _ started: RunSettings, _ output: S
 }
 
 /// Runs to the end or to SIGINT, printing a line an epoch; throws exit code 130 when interrupted.
-func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = false, eachStep: Bool = false) throws {
+func runTrainer(
+  _ trainer: some RunnableTrainer, _ words: TrainingLine, json: Bool, isQuiet: Bool = false, eachStep: Bool = false
+) throws {
   signal(SIGINT) { _ in if interrupts.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) } }
   defer { signal(SIGINT, SIG_DFL) }
   let isTerminal = isatty(2) == 1
@@ -155,34 +184,36 @@ func runTrainer(_ trainer: Trainer, output: String, json: Bool, isQuiet: Bool = 
       lastLine = clock.now
       writeError(
         "\r\u{1B}[Kepoch \(step.epoch)  batch \(step.batch)/\(step.batches)  loss \(decimal(step.loss, places: 4))  "
-          + "\(Int(step.tokensPerSecond)) tokens/s")
+          + "\(Int(step.tokensPerSecond)) \(words.unit)/s")
     case .epoch(let record):
       if isTerminal { writeError("\r\u{1B}[K") }
-      if !isQuiet { printEpoch(record, of: trainer.knobs.integer("epochs"), json: json) }
+      if !isQuiet { printEpoch(record, words, json: json) }
     }
   }
   if end == .interrupted {
     writeError("augur: stopped and saved; go on with the same command and --resume\n")
     throw ExitCode(130)
   }
-  if end == .stoppedEarly, !json, !isQuiet { print("stopped early: no better NDCG@10 for \(trainer.knobs.integer("patience")) evaluations") }
+  if end == .stoppedEarly, !json, !isQuiet { print("stopped early: no better \(words.metric) for \(words.patience) evaluations") }
 }
 
 func writeError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
-private func printEpoch(_ record: EpochRecord, of epochs: Int, json: Bool) {
+private func printEpoch(_ record: EpochRecord, _ words: TrainingLine, json: Bool) {
+  let metric = record.metric.map { $0 * words.sign }
   if json {
     var line: [String: Any] = [
-      "epoch": record.epoch, "loss": number(record.loss), "tokens_per_second": number(record.tokensPerSecond, digits: 0),
+      "epoch": record.epoch, "loss": number(record.loss), "\(words.unit)_per_second": number(record.tokensPerSecond, digits: 0),
       "wait_share": number(record.waitShare, digits: 4), "seconds": number(record.seconds, digits: 3), "is_best": record.isBest,
     ]
-    if let metric = record.metric { line["validation NDCG@10"] = number(metric) }
+    if let metric { line["validation \(words.metric)"] = number(metric) }
     return printJSON(line)
   }
-  let metric = record.metric.map { "  NDCG@10 \(decimal($0, places: 4))\(record.isBest ? " best" : "")" } ?? ""
-  let left = Int(record.seconds * Double(epochs - record.epoch))
+  let quality = metric.map { "  \(words.metric) \(decimal($0, places: 4))\(record.isBest ? " best" : "")" } ?? ""
+  let left = Int(record.seconds * Double(words.epochs - record.epoch))
   print(
-    "epoch \(record.epoch)/\(epochs)  loss \(decimal(record.loss, places: 4))\(metric)  \(Int(record.tokensPerSecond)) tokens/s  "
+    "epoch \(record.epoch)/\(words.epochs)  loss \(decimal(record.loss, places: 4))\(quality)  "
+      + "\(Int(record.tokensPerSecond)) \(words.unit)/s  "
       + "waiting \(decimal(record.waitShare * 100, places: 1)) %  \(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left")
   fflush(nil)
 }

@@ -10,10 +10,17 @@ import Testing
 
 @testable import AugurTraining
 
-private let golden: [String: [Double]] = {
+let goldenLosses: [String: [Double]] = {
   let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "../Golden/losses.json").standardized
   return (try? JSONDecoder().decode([String: [Double]].self, from: Data(contentsOf: path))) ?? [:]
 }()
+
+/// Values by the parameter's name, as in losses.py.
+func assignFixedValues(_ parameter: Parameter) {
+  let salt = parameter.name.utf8.enumerated().reduce(0) { $0 + ($1.offset + 1) * Int($1.element) }
+  let base = parameter.name.hasSuffix("gain") ? 1.0 : 0
+  parameter.value.assign((0..<parameter.count).map { Float(base + 0.3 * Double(Float(fixedValue($0, salt)))) })
+}
 
 @Suite struct GoldenTests {
   private let V = 40
@@ -31,7 +38,7 @@ private let golden: [String: [Double]] = {
     for (key, value) in common.merging(settings, uniquingKeysWith: { $1 }) { try knobs.set(key, value) }
     for device in Device.available {
       let losses = try train(entry, knobs, device)
-      let expected = try #require(golden[name])
+      let expected = try #require(goldenLosses[name])
       #expect(losses.count == expected.count)
       for (a, b) in zip(losses, expected) { #expect(abs(a - b) <= 1e-5 * abs(b), "\(name) on \(device): \(losses), not \(expected)") }
     }
@@ -39,11 +46,7 @@ private let golden: [String: [Double]] = {
 
   private func train(_ entry: ModelEntry, _ knobs: Hyperparameters, _ device: Device) throws -> [Double] {
     let model = try entry.makeModel(knobs, itemCount: V, device: device, seed: 1)
-    for parameter in model.parameters {
-      let salt = parameter.name.utf8.enumerated().reduce(0) { $0 + ($1.offset + 1) * Int($1.element) }
-      let base: Float = parameter.name.hasSuffix("gain") ? 1 : 0
-      parameter.value.assign((0..<parameter.count).map { Float(Double(base) + 0.3 * Double(Float(fixedValue($0, salt)))) })
-    }
+    for parameter in model.parameters { assignFixedValues(parameter) }
     let optimizer = Optimizer(model.parameters, knobs)
     let offsets = lengths.reduce(into: [Int32(0)]) { $0.append($0.last! + Int32($1)) }
     let rows = Jagged(offsets: offsets, device: device)

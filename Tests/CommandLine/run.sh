@@ -38,6 +38,16 @@ mistake "synth with an impossible rate" "--dirty" "$augur" synth --events 100 --
 mistake "synth into an absent folder" "absent" "$augur" synth --events 100 --users 5 --items 90 --order time --output "$dir/absent/none.csv"
 mistake "disk full while spilling" "synth" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --order time --output $dir/synth.csv"
 check "no log half-written" test ! -e "$dir/none.csv" -a ! -e "$dir/synth.csv" -a ! -e "$dir/synth.users.csv"
+awk 'BEGIN { srand(4); print "shop,brand,age,bought"; for (i = 0; i < 600; i++) { a = int(rand() * 7); b = int(rand() * 5); print "s" a ",b" b "," rand() * 60 "," ((a + b) % 2) } }' >"$dir/table.csv"
+check "prepare a table to train on" "$augur" prepare --input "$dir/table.csv" --output "$dir/table" --format table --label bought
+table="$augur train --data $dir/table --model deepfm --set units=16 --set batch=64 --epochs 3"
+check "train on a table" $table --output "$dir/table-run"
+keys='"AUC":[0-9.]*,"AUC interval"' check "evaluate a table run" has "$augur" evaluate --run "$dir/table-run" --json
+check "resume a finished table run" $table --output "$dir/table-run" --resume
+mistake "a table model on a log" "augur prepare --format table" "$augur" train --data "$dir/data" --model deepfm --output "$dir/none"
+mistake "a next-item model on a table" "holds" "$augur" train --data "$dir/table" --model sasrec --output "$dir/none"
+mistake "widths that are none" "units" $table --set units=16-0 --output "$dir/none"
+mistake "a loss of values for classes" "does not fit" $table --set loss=huber --output "$dir/none"
 mistake "cleaning of a table" "--core" "$augur" prepare --input "$dir/log.csv" --output "$dir/none" --format table --label item_id --core 3
 printf 'user_id,item_id,timestamp,event,price\nu,a,1700000000,view,1\nu,b,never,view,2\nu,c,1700000900,buy,-4\nu,d,1700009000,buy,5\nv,a,1700000000,view,\n' >"$dir/dirty.csv"
 clean="$augur prepare --input $dir/dirty.csv --output $dir/cleaned"

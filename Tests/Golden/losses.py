@@ -123,4 +123,82 @@ def losses(model):
     return result
 
 
-print(json.dumps({m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec"]}, indent=1))
+SIZES, NUMBERS, ROWS, WIDTH = [5, 7], 2, 9, 4
+
+
+def table_batch():
+    """Two fields and two numbers a row: rows of the joint table, their weights, and labels."""
+    bases, columns = [0, SIZES[0]], []
+    for field, size in enumerate(SIZES):
+        columns.append([bases[field] + min(size - 1, int((fixed(i, 11 + field) + 1) / 2 * size)) for i in range(ROWS)])
+    numbers = torch.tensor([fixed(i, 21) for i in range(ROWS * NUMBERS)]).float().double().view(ROWS, NUMBERS)
+    places = torch.arange(sum(SIZES), sum(SIZES) + NUMBERS).repeat(ROWS, 1)
+    x = torch.cat([torch.ones(ROWS, len(SIZES)), numbers], 1)
+    labels = torch.tensor([1.0 if fixed(i, 31) > 0 else 0.0 for i in range(ROWS)])
+    return torch.cat([torch.tensor(columns).T, places], 1), x, numbers, labels
+
+
+def batch_norm(w, name, x):
+    n = (x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-5).sqrt()
+    return n * w(name + ".gain", x.shape[1]) + w(name + ".bias", x.shape[1])
+
+
+def mlp(w, name, x, units, norms):
+    for i, n in enumerate(units):
+        x = linear(w, f"{name}.{i}", x, n)
+        x = F.relu(batch_norm(w, f"{name}.{i}.norm", x) if norms else x)
+    return x
+
+
+def table_outputs(w, model, ids, x, numbers):
+    rows, features = sum(SIZES) + NUMBERS, len(SIZES) + NUMBERS
+
+    def first():
+        return (w("first.weight", rows, 1)[ids][..., 0] * x).sum(1, keepdim=True) + w("first.bias", 1, 1)
+
+    if model == "logistic-regression":
+        return first()
+    if model == "mlp numbers":
+        return linear(w, "output", mlp(w, "deep", numbers, [6], False), 1)
+    e = w("features", rows, WIDTH)[ids] * x[..., None]
+    pairs = sum((e[:, i] * e[:, j]).sum(1, keepdim=True) for i in range(features) for j in range(i))
+    e = e.reshape(ROWS, -1)
+    if model == "fm":
+        return first() + pairs
+    if model == "mlp":
+        return linear(w, "output", mlp(w, "deep", e, [6, 5], True), 1)
+    if model == "deepfm":
+        return first() + pairs + linear(w, "output", mlp(w, "deep", e, [6, 5], True), 1)
+    if model.startswith("dcnv2"):
+        c = e
+        for i in range(2):
+            c = e * linear(w, f"cross.{i}", c, c.shape[1]) + c
+        if model == "dcnv2 stacked":
+            return linear(w, "output", mlp(w, "deep", c, [6, 5], True), 1)
+        return linear(w, "output", mlp(w, "deep", e, [6, 5], True), 1) + c @ w("cross-output.weight", c.shape[1], 1)
+    streams = []
+    for i, units in enumerate([[6, 5], [7]]):
+        hidden = F.relu(linear(w, f"gates.{i}.hidden", w(f"gates.{i}.context", 1, WIDTH), 8))
+        gate = 2 * torch.sigmoid(linear(w, f"gates.{i}.output", hidden, e.shape[1]))
+        streams.append(mlp(w, f"stream{i + 1}", e * gate, units, True))
+    a, b = streams
+    fused = ((a @ w("fusion.weight", a.shape[1], b.shape[1])) * b).sum(1, keepdim=True)
+    return linear(w, "output.0", a, 1) + linear(w, "output.1", b, 1, bias=False) + fused
+
+
+def table_losses(model):
+    ids, x, numbers, labels = table_batch()
+    w, optimizer, result = Weights(), None, []
+    for _ in range(STEPS):
+        value = F.binary_cross_entropy_with_logits(table_outputs(w, model, ids, x, numbers)[:, 0], labels)
+        optimizer = optimizer or torch.optim.Adam(w.tensors.values(), lr=0.01, betas=(0.9, 0.999), eps=1e-8)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        result.append(round(value.item(), 9))
+    return result
+
+
+TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp"]
+golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec"]}
+print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS}, indent=1))

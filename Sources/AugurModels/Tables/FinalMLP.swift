@@ -1,0 +1,67 @@
+// FinalMLP: two streams of one MLP each, gated features, bilinear fusion. Mao et al. 2023, arXiv 2304.00902.
+public import AugurLayers
+import AugurOps
+public import AugurTensors
+
+/// x = MLP1(e * 2 sigmoid(gate1)), y = MLP2(e * 2 sigmoid(gate2)); output w_x . x + w_y . y + b + x W y. A gate is an MLP of one learned
+/// vector, as where no feature is chosen as context; the fusion has one head.
+public final class FinalMLP: TableModel {
+  static let entry = TableModelEntry(
+    name: "finalmlp", paper: "Mao et al. 2023, arXiv 2304.00902",
+    hyperparameters: embeddingKnobs() + perceptronKnobs(units: "400-400-400", dropout: 0.4) + [
+      .widths("units2", "800", "widths of the second stream's layers"),
+      .real("dropout2", 0.2, in: 0...0.95, "rate behind each layer of the second stream"),
+      .choice("gates", "yes", of: ["yes", "no"], "gates before the streams"),
+      .integer("gate-units", 800, in: 1...65_536, "hidden width of the gates"),
+    ]
+  ) { h, shape throws(ModelError) in FinalMLP(h, shape) }
+
+  public var parameters: [Parameter] { store.parameters }
+  private let store = ParameterStore()
+  private let embedding: FeatureEmbedding
+  private let gates: [Gate]
+  private let streams: [MLP]
+  private let heads: [Linear]
+  private let fusion: Linear
+  private let ones: Parameter
+
+  init(_ h: Hyperparameters, _ shape: TableShape) {
+    embedding = FeatureEmbedding("features", shape, width: h.integer("dim"), deviation: embeddingDeviation, in: store)
+    let (width, norm, store) = (shape.featureCount * h.integer("dim"), h.choice("batch-norm") == "yes", store)
+    gates = h.choice("gates") == "yes" ? (0..<2).map { Gate("gates.\($0)", context: h.integer("dim"), h.integer("gate-units"), width, in: store) } : []
+    streams = [
+      MLP("stream1", width, h.widths("units"), batchNorm: norm, dropout: h.real("dropout"), in: store),
+      MLP("stream2", width, h.widths("units2"), batchNorm: norm, dropout: h.real("dropout2"), in: store),
+    ]
+    heads = streams.enumerated().map { Linear("output.\($0)", $1.width, 1, bias: $0 == 0, in: store) }
+    fusion = Linear("fusion", streams[0].width, streams[1].width, bias: false, in: store)
+    ones = store.make("sum", [streams[1].width, 1], .ones, isTrained: false)
+  }
+
+  public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor {
+    let e = embedding(input, pass)
+    let s = streams.indices.map { streams[$0](gates.isEmpty ? e : gates[$0](e, pass), pass) }
+    let pairs = linear(product(fusion(s[0]), s[1]), ones.value)
+    return heads[0](s[0], residual: heads[1](s[1], residual: pairs))
+  }
+
+  /// 2 sigmoid(MLP(context)), the same for all rows.
+  private struct Gate {
+    let context: Parameter
+    let hidden: Linear
+    let output: Linear
+
+    init(_ name: String, context width: Int, _ units: Int, _ count: Int, in store: ParameterStore) {
+      // Not zero as in the paper's code: its biases start elsewhere, ours at zero, where ReLU would pass nothing back.
+      context = store.make("\(name).context", [1, width], .normal(deviation: 0.1))
+      hidden = Linear("\(name).hidden", width, units, in: store)
+      output = Linear("\(name).output", units, count, in: store)
+    }
+
+    func callAsFunction(_ e: Tensor, _ pass: Pass) -> Tensor {
+      let one = recorded(Tensor([Float(1)], shape: [1, 1], device: e.device), pass)
+      let gate = output(hidden(linear(one, context.value), activation: .relu), activation: .sigmoid)
+      return product(e, repeated(gate, e.shape.rows), scale: 2)
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// Training of models of labelled rows.
+public import AugurEvents
+import AugurLayers
+import AugurMetrics
+public import AugurModels
+import AugurOps
+public import AugurTensors
+
+extension TrainingPlan {
+  /// Knobs of the plan that mean something to a table; their defaults are those of click models.
+  public static let tableKnobs: [Hyperparameter] = [
+    .integer("epochs", 100, in: 1...1_000_000, "passes over the training rows at most"),
+    .integer("batch", 4096, in: 1...1_048_576, "B, rows of one step"),
+    .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
+    .choice("loss", "auto", of: ["auto", "bce", "focal", "squared", "absolute", "huber"], "auto: bce for two classes, squared for values"),
+    .real("positive-weight", 1, in: 1e-6...1e6, "weight of rows of class 1"),
+    .real("label-smoothing", 0, in: 0...0.5, "of bce"),
+    .real("embedding-l2", 0, in: 0...10, "penalty l2 / 2 |V|^2 on the vectors of features, in the gradient"),
+  ] + knobs.filter { !["epochs", "batch", "batch-tokens", "shuffle", "window", "optimizer", "validation-users", "patience", "beta2"].contains($0.name) }
+    + [
+      .real("beta2", 0.999, in: 0...0.99999, "Adam, second moment"),
+      .integer("patience", 3, in: 0...1_000_000, "evaluations without a better validation metric before stopping; 0: never stop"),
+    ]
+}
+
+/// One run on a table in one folder; the same bytes for the same seed, also when it was killed and resumed.
+public final class TableTrainer: RunnableTrainer, TrainingLoop {
+  public let model: any TableModel
+  public internal(set) var history: [EpochRecord] = []
+  public let knobs: Hyperparameters
+  let folder: RunFolder
+  let optimizer: Optimizer
+  var progress = Progress()
+  private let data: TableDataset
+  private let seed: UInt64
+  private let maker: TableBatchMaker
+  private let description: TableModelDescription
+  private let loss: Loss
+  /// Training rows in the order of the epoch under way.
+  private var order: (epoch: Int, rows: [Int]) = (-1, [])
+
+  /// A new run, or with `resume` the one that `folder` holds. Throws where the folder, the knobs or the data do not fit.
+  public init(
+    _ description: TableModelDescription, plan: Hyperparameters, data: TableDataset, device: Device, seed: UInt64, folder: RunFolder,
+    resume: Bool
+  ) throws {
+    let (model, modelKnobs) = try description.makeModel(device: device, seed: derivedSeed(seed, 0, 1), copies: Optimizer.copies)
+    var all = Hyperparameters(modelKnobs.declared + plan.declared)
+    for (name, value) in modelKnobs.all.merging(plan.all, uniquingKeysWith: { a, _ in a }) { try all.set(name, value) }
+    (self.model, self.knobs, self.description) = (model, all, description)
+    (self.data, self.seed, self.folder) = (data, seed, folder)
+    optimizer = Optimizer(model.parameters, all)
+    maker = TableBatchMaker(data, device: device)
+    loss = try Self.loss(all, isBinary: description.isBinary)
+    guard !data.rows(.training).isEmpty else {
+      throw TrainingError.data(problem: "the table has no training row", advice: "prepare it with another --split or --split-ratio")
+    }
+    if resume { try self.resume() }
+  }
+
+  private static func loss(_ h: Hyperparameters, isBinary: Bool) throws(ModelError) -> Loss {
+    let name = h.choice("loss")
+    guard name == "auto" || isBinary == ["bce", "focal"].contains(name) else {
+      throw .badCombination("hyper-parameter 'loss': \(name) does not fit a label of \(isBinary ? "two classes" : "values")")
+    }
+    switch name {
+    case "focal": return .focal()
+    case "absolute": return .absolute
+    case "huber": return .huber()
+    default: return isBinary ? .binary(smoothing: h.real("label-smoothing")) : .squared
+    }
+  }
+
+  var parameters: [Parameter] { model.parameters }
+  var modelMetadata: [String: String] { description.metadata }
+  public var parameterCount: Int { model.parameters.filter { $0.isTrained }.reduce(0) { $0 + $1.count } }
+  public var batchesPerEpoch: Int { batchCount(ofEpoch: 0) }
+
+  /// Trains until the plan is done, patience ends or `shouldStop` says so; in the last case everything is saved for `--resume`.
+  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError) -> TrainingEnd {
+    try runLoop(shouldStop: shouldStop, report: report)
+  }
+
+  func batchCount(ofEpoch epoch: Int) -> Int {
+    let (rows, batch) = (data.rows(.training).count, knobs.integer("batch"))
+    return (rows + batch - 1) / batch
+  }
+
+  func runStep() throws(TrainingError) -> StepResult {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let batch = maker.make(trainingRows(progress.batch), isTraining: true)
+    let waited = clock.now - start
+    let tape = Tape()
+    let outputs = model.outputs(batch.input, Pass(training: tape, seed: derivedSeed(seed, progress.step, 4)))
+    let loss = meanLoss(loss, outputs, labels: batch.labels, weights: weights(of: batch))
+    let value = Double(loss.floats()[0])
+    guard value.isFinite else { throw nonFiniteLoss() }
+    tape.backward(from: loss)
+    penalise()
+    let steps = knobs.integer("epochs") * batchesPerEpoch
+    optimizer.update(
+      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps))
+    return StepResult(loss: value, tokens: batch.input.rowCount, waited: waited)
+  }
+
+  private func trainingRows(_ batch: Int) -> ArraySlice<Int> {
+    if order.epoch != progress.epoch {
+      var random = RandomStream(seed: derivedSeed(seed, progress.epoch, 2))
+      order = (progress.epoch, Array(data.rows(.training)).shuffled(using: &random))
+    }
+    let size = knobs.integer("batch")
+    return order.rows[batch * size..<min(order.rows.count, (batch + 1) * size)]
+  }
+
+  private func weights(of batch: TableBatch) -> RowWeights? {
+    let positive = knobs.real("positive-weight")
+    guard positive != 1, description.isBinary else { return batch.weights }
+    return RowWeights(
+      labels: batch.labels.floats(), positive: positive, rows: batch.weights?.values.floats(), device: batch.labels.device)
+  }
+
+  /// Adds l2 V to the gradient of every table of vectors.
+  private func penalise() {
+    let l2 = knobs.real("embedding-l2")
+    guard l2 > 0 else { return }
+    for parameter in model.parameters where parameter.isTable {
+      guard let slot = parameter.value.slot, let gradient = slot.gradient else { continue }
+      slot.touchedRows = nil
+      combine(gradient, times: 1, parameter.value, times: l2)
+    }
+  }
+
+  /// AUC of two classes, minus the RMSE of values.
+  func validationMetric() -> Double? {
+    guard !data.rows(.validation).isEmpty else { return nil }
+    let quality = TableQuality(outputs(of: model, on: data, .validation), data, .validation, isBinary: description.isBinary, intervals: false)
+    return description.isBinary ? quality["AUC"] : quality["RMSE"].map { -$0 }
+  }
+}

@@ -1,0 +1,71 @@
+// Losses of four steps of every table model against the same equations in float64 PyTorch (Tests/Golden/losses.py).
+import AugurCompute
+import AugurLayers
+import AugurModels
+import AugurOps
+import AugurTensors
+import OpCases
+import Testing
+
+@testable import AugurTraining
+
+@Suite struct TableGoldenTests {
+  private let sizes = [5, 7]
+  private let B = 9
+
+  @Test(arguments: [
+    ("logistic-regression", [:]), ("mlp", ["units": "6-5", "batch-norm": "yes"]), ("mlp numbers", ["units": "6"]), ("fm", [:]),
+    ("deepfm", ["units": "6-5"]), ("dcnv2", ["units": "6-5", "cross-layers": "2"]),
+    ("dcnv2 stacked", ["units": "6-5", "cross-layers": "2", "structure": "stacked"]),
+    ("finalmlp", ["units": "6-5", "units2": "7", "gate-units": "8", "dropout2": "0"]),
+  ] as [(String, [String: String])])
+  func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
+    let entry = try TableModelEntry.named(String(name.prefix { $0 != " " }))
+    var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.tableKnobs)
+    for (key, value) in settings.merging(["dim": "4", "dropout": "0"], uniquingKeysWith: { a, _ in a }) where knobs.knows(key) {
+      try knobs.set(key, value)
+    }
+    for device in Device.available {
+      let losses = try train(entry, knobs, device, isDense: name == "mlp numbers")
+      let expected = try #require(goldenLosses[name])
+      #expect(losses.count == expected.count)
+      for (a, b) in zip(losses, expected) { #expect(abs(a - b) <= 2e-5 * abs(b), "\(name) on \(device): \(losses), not \(expected)") }
+    }
+  }
+
+  private func train(_ entry: TableModelEntry, _ knobs: Hyperparameters, _ device: Device, isDense: Bool) throws -> [Double] {
+    let model = try entry.makeModel(
+      knobs, TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2), device: device, seed: 1)
+    for parameter in model.parameters where parameter.isTrained { assignFixedValues(parameter) }
+    let optimizer = Optimizer(model.parameters, knobs)
+    let input = makeInput(device)
+    let labels = Tensor((0..<B).map { fixedValue($0, 31) > 0 ? Float(1) : 0 }, shape: [B], device: device)
+    return (1...4).map { step in
+      let tape = Tape()
+      let loss = meanLoss(.binary(), model.outputs(input, Pass(training: tape, seed: 1)), labels: labels)
+      tape.backward(from: loss)
+      optimizer.update(step: step, learningRate: 0.01)
+      return Double(loss.floats()[0])
+    }
+  }
+
+  /// Two fields and two numbers a row.
+  private func makeInput(_ device: Device) -> TableInput {
+    let numbers = (0..<B * 2).map { Float(fixedValue($0, 21)) }
+    var (ids, weights): ([Int32], [Float]) = ([], [])
+    for row in 0..<B {
+      for field in 0..<2 {
+        let id = min(sizes[field] - 1, Int((fixedValue(row, 11 + field) + 1) / 2 * Double(sizes[field])))
+        ids.append(Int32(id + field * sizes[0]))
+        weights.append(1)
+      }
+      ids += [12, 13]
+      weights += numbers[row * 2..<row * 2 + 2]
+    }
+    return TableInput(
+      rowCount: B, values: Lookup(ids, rowCount: 14, device: device),
+      features: Jagged(offsets: (0...Int32(B * 4)).map { $0 }, device: device),
+      rows: Jagged(offsets: (0...Int32(B)).map { $0 * 4 }, device: device),
+      weights: Tensor(weights, shape: [weights.count], device: device), numbers: Tensor(numbers, shape: [B, 2], device: device))
+  }
+}

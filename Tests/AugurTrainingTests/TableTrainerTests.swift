@@ -1,0 +1,114 @@
+// Table models from a CSV to a run: they learn, resume to the byte, and agree between devices.
+import AugurCompute
+import AugurEvents
+import AugurModels
+import AugurTensors
+import Foundation
+import Testing
+
+@testable import AugurTraining
+
+@Suite(.serialized) struct TableTrainerTests {
+  /// Class 1 where two fields agree in parity, with some noise: no single feature tells it.
+  private func table(_ scratch: Scratch, rows: Int = 4000, isBinary: Bool = true) throws -> TableDataset {
+    var random = RandomStream(seed: 9, stream: 0)
+    var text = "a,b,tags,x,y\n"
+    for _ in 0..<rows {
+      let (a, b, x) = (random.below(12), random.below(9), Float(random.below(1000)) / 100)
+      let tags = (0..<random.below(4)).map { _ in "t\(random.below(5))" }.joined(separator: "|")
+      let isOdd = (a + b) % 2 == 1 && random.below(20) > 0
+      text += "a\(a),b\(b),\(tags),\(x),\(isBinary ? (isOdd ? "1" : "0") : "\((isOdd ? 5 : 0) + x)")\n"
+    }
+    let path = scratch.path + "/table.csv"
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+    try prepareTable(inputs: [path], output: scratch.path + "/data", options: TableOptions(label: "y"))
+    return try TableDataset(path: scratch.path + "/data")
+  }
+
+  private func trainer(
+    _ data: TableDataset, _ output: String, _ model: String, _ settings: [String: String] = [:], resume: Bool = false,
+    device: Device = .cpu
+  ) throws -> TableTrainer {
+    var (knobs, plan) = (Hyperparameters(try TableModelEntry.named(model).hyperparameters), Hyperparameters(TrainingPlan.tableKnobs))
+    let common = ["epochs": "12", "batch": "128", "units": "32", "units2": "16", "gate-units": "8", "dropout": "0.1", "learning-rate": "0.01"]
+    for (name, value) in common.merging(settings, uniquingKeysWith: { $1 }) {
+      if plan.knows(name) { try plan.set(name, value) } else if knobs.knows(name) { try knobs.set(name, value) }
+    }
+    let folder = RunFolder(output)
+    if !resume {
+      try folder.create(
+        RunSettings(
+          model: model, hyperparameters: knobs.all.merging(plan.all) { a, _ in a }, seed: 5, dataPath: data.path,
+          data: data.fingerprint, itemCount: 0))
+    }
+    let description = TableModelDescription(
+      model: model, hyperparameters: knobs.all, shape: TableShape(data), isBinary: data.description.task == .binary,
+      data: data.fingerprint)
+    return try TableTrainer(description, plan: plan, data: data, device: device, seed: 5, folder: folder, resume: resume)
+  }
+
+  @Test(arguments: ["fm", "mlp", "deepfm", "dcnv2", "finalmlp"])
+  func learnsWhatNoSingleFeatureTells(_ model: String) throws {
+    let scratch = try Scratch()
+    let data = try table(scratch)
+    func quality(_ model: String) throws -> Double {
+      let run = try trainer(data, "\(scratch.path)/\(model)", model, ["patience": "0"])
+      _ = try run.run()
+      let outputs = outputs(of: run.model, on: data, .test)
+      return try #require(TableQuality(outputs, data, .test, isBinary: true, intervals: false)["AUC"])
+    }
+    let (ours, linear) = (try quality(model), try quality("logistic-regression"))
+    #expect(ours > 0.9 && linear < 0.65, "\(model) \(ours), logistic regression \(linear)")
+  }
+
+  @Test func valuesAreLearned() throws {
+    let scratch = try Scratch()
+    let data = try table(scratch, isBinary: false)
+    let run = try trainer(data, scratch.path + "/run", "deepfm", ["epochs": "40", "patience": "0", "dropout": "0"])
+    _ = try run.run()
+    let quality = TableQuality(outputs(of: run.model, on: data, .test), data, .test, isBinary: false, intervals: false)
+    #expect(try #require(quality["RMSE"]) < 2)  // the mean alone: 3.8
+    let error = #expect(throws: ModelError.self) { try trainer(data, scratch.path + "/other", "deepfm", ["loss": "bce"]) }
+    #expect(error?.description.contains("bce does not fit") == true)
+  }
+
+  @Test func stoppedRunsEndWithTheBytesOfWholeOnes() throws {
+    let scratch = try Scratch()
+    let data = try table(scratch, rows: 1500)
+    let settings = ["epochs": "3", "embedding-l2": "0.001"]
+    let whole = try trainer(data, scratch.path + "/whole", "finalmlp", settings)
+    #expect(try whole.run() == .finished)
+    let threads = ThreadPool.shared.threads
+    defer { ThreadPool.shared.threads = threads }
+    for stop in [1, 9, 14] {
+      ThreadPool.shared.threads = stop % 2 + 1
+      var left = stop
+      let part = try trainer(data, "\(scratch.path)/stop-\(stop)", "finalmlp", settings)
+      #expect(try part.run(shouldStop: { left -= 1; return left == 0 }, report: { _ in }) == .interrupted)
+      let rest = try trainer(data, "\(scratch.path)/stop-\(stop)", "finalmlp", settings, resume: true)
+      #expect(try rest.run() == .finished)
+      for file in ["last.safetensors", "best.safetensors"] {
+        let (a, b) = ["whole", "stop-\(stop)"].map { FileManager.default.contents(atPath: "\(scratch.path)/\($0)/\(file)") }.pair
+        #expect(a != nil && a == b, "\(file) after a stop at step \(stop)")
+      }
+    }
+  }
+
+  @Test(arguments: Device.available.dropFirst().indices, ["deepfm", "dcnv2", "finalmlp", "mlp"])
+  func devicesGiveTheSameLosses(_ index: Int, _ model: String) throws {
+    let scratch = try Scratch()
+    let data = try table(scratch, rows: 1000)
+    func losses(_ device: Device, _ name: String) throws -> [Double] {
+      var losses: [Double] = []
+      let run = try trainer(data, "\(scratch.path)/\(name)", model, ["epochs": "1"], device: device)
+      _ = try run.run(report: { event in if case .step(let step) = event { losses.append(step.loss) } })
+      return losses
+    }
+    let (cpu, other) = (try losses(.cpu, "cpu"), try losses(Device.available[index], "other"))
+    #expect(cpu.count == 6 && zip(cpu, other).allSatisfy { abs($0 - $1) <= 1e-4 * abs($0) }, "\(cpu), \(other)")
+  }
+}
+
+extension Array {
+  fileprivate var pair: (Element, Element) { (self[0], self[1]) }
+}
