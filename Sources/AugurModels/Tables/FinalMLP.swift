@@ -22,7 +22,7 @@ public final class FinalMLP: TableModel {
   private let gates: [Gate]
   private let streams: [MLP]
   private let heads: [Linear]
-  private let fusion: Linear
+  private let fusion: Parameter
   private let ones: Parameter
 
   init(_ h: Hyperparameters, _ shape: TableShape) {
@@ -34,14 +34,16 @@ public final class FinalMLP: TableModel {
       MLP("stream2", width, h.widths("units2"), batchNorm: norm, dropout: h.real("dropout2"), in: store),
     ]
     heads = streams.enumerated().map { Linear("output.\($0)", $1.width, 1, bias: $0 == 0, in: store) }
-    fusion = Linear("fusion", streams[0].width, streams[1].width, bias: false, in: store)
-    ones = store.make("sum", [streams[1].width, 1], .ones, isTrained: false)
+    let (x, y) = (streams[0].width, streams[1].width)
+    // One unit of x W y sums x y products: as for a layer with so many inputs.
+    fusion = store.make("fusion.weight", [x, y], .normal(deviation: (2 / Float(x * y + 1)).squareRoot()))
+    ones = store.make("sum", [y, 1], .ones, isTrained: false)
   }
 
   public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor {
     let e = embedding(input, pass)
     let s = streams.indices.map { streams[$0](gates.isEmpty ? e : gates[$0](e, pass), pass) }
-    let pairs = linear(product(fusion(s[0]), s[1]), ones.value)
+    let pairs = linear(product(linear(s[0], fusion.value), s[1]), ones.value)
     return heads[0](s[0], residual: heads[1](s[1], residual: pairs))
   }
 
