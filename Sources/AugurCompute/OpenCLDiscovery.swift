@@ -2,9 +2,14 @@
 import COpenCL
 
 extension OpenCLQueue {
-  private static let found: [OpenCLQueue] = platforms().flatMap { platform in
-    let name = text { clGetPlatformInfo(platform, cl_platform_info(CL_PLATFORM_NAME), $0, $1, $2) }
-    return devices(of: platform).compactMap { OpenCLQueue(device: $0, platform: name) }
+  private static let found = makeAll()
+
+  /// A new queue for every device, with counters and memory of its own.
+  package static func makeAll() -> [OpenCLQueue] {
+    platforms().flatMap { platform in
+      let name = text { clGetPlatformInfo(platform, cl_platform_info(CL_PLATFORM_NAME), $0, $1, $2) }
+      return devices(of: platform).compactMap { OpenCLQueue(device: $0, platform: name) }
+    }
   }
 
   /// A queue for every device of every platform, in the order of the ICD; always the same objects.
