@@ -83,6 +83,12 @@ public struct Hyperparameters: Sendable, Equatable {
 
   public static func == (a: Self, b: Self) -> Bool { a.all == b.all }
 
+  /// The knobs of a model and of a plan together.
+  public init(_ model: Hyperparameters, and plan: Hyperparameters) throws(ModelError) {
+    self.init(model.declared + plan.declared)
+    for (name, value) in model.all.merging(plan.all, uniquingKeysWith: { a, _ in a }) { try set(name, value) }
+  }
+
   public mutating func set(_ name: String, _ value: String) throws(ModelError) {
     guard let knob = declared.first(where: { $0.name == name }) else {
       throw .unknownHyperparameter(name, known: declared.map(\.name))

@@ -45,8 +45,7 @@ public final class TableTrainer: RunnableTrainer, TrainingLoop {
     resume: Bool
   ) throws {
     let (model, modelKnobs) = try description.makeModel(device: device, seed: derivedSeed(seed, 0, 1), copies: Optimizer.copies)
-    var all = Hyperparameters(modelKnobs.declared + plan.declared)
-    for (name, value) in modelKnobs.all.merging(plan.all, uniquingKeysWith: { a, _ in a }) { try all.set(name, value) }
+    let all = try Hyperparameters(modelKnobs, and: plan)
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)

@@ -193,11 +193,14 @@ struct PreparedTable {
     return list
   }
 
+  /// A class weight times this, and the sum over all rows, still are finite floats.
+  private static let largestWeight = 1e30
+
   private static func weights(_ table: Table, _ column: Int) throws(EventsError) -> [Float] {
     var weights: [Float] = []
     try table.forEach(column) { row, cell throws(EventsError) in
-      guard let weight = cellNumber(cell), weight >= 0, weight <= Double(Float.greatestFiniteMagnitude) else {
-        throw table.failure(row, column, "\(excerpt(cell)) is no weight", "weights are numbers from 0")
+      guard let weight = cellNumber(cell), weight >= 0, weight <= largestWeight else {
+        throw table.failure(row, column, "\(excerpt(cell)) is no weight", "weights are numbers in 0...1e30")
       }
       weights.append(Float(weight))
     }

@@ -108,6 +108,9 @@ public struct TableModelEntry: Sendable {
     _ knobs: Hyperparameters, _ shape: TableShape, device: Device, seed: UInt64, copies: Int = 1
   ) throws(ModelError) -> any TableModel {
     guard shape.featureCount > 0 else { throw .badCombination("\(name): the table has no feature") }
+    guard shape.tableRows <= Int(Int32.max) else {
+      throw .tooLarge("\(name): \(shape.tableRows) feature values are more than 2^31; hash the largest fields into fewer buckets")
+    }
     let model = try make(knobs, shape)
     let bytes = model.parameters.reduce(0) { $0 + 4 * copies * $1.count }
     try checkMemory(bytes, for: "\(name) of \(shape.tableRows) feature values", device)
