@@ -42,6 +42,8 @@ CK_DISPATCH(void, ck_attention_backward,
 
 const char *ck_opencl_attention(void) {
   static const char text[] = {
+#embed "heads.h"
+      , '\n',
 #embed "Attention.cl"
       , 0};
   return text;
@@ -57,7 +59,6 @@ const char *ck_opencl_attention(void) {
 // Short names of this variant's functions.
 #define dropout CK(attention_dropout)
 #define fetch CK(attention_fetch)
-#define power2 CK(attention_power2)
 
 // Rows of one head are far apart and defeat the hardware's prefetch, so a task asks, while it computes, for the rows
 // that the next task will read and for those it will write itself.
@@ -68,21 +69,6 @@ CK_INLINE void fetch(const float *x, ck_int ldx, ck_int rows, ck_int K, const in
 }
 
 // --- vectors
-
-// 2^x within about 1 ulp for x < 127; zero below 2^-126, so for -inf too; NaN stays. Polynomial: minimax, error 2^-26.
-CK_INLINE floats power2(floats x) {
-#pragma clang fp reassociate(off) contract(fast)
-  floats shifted = x + 12582912.0f;  // 1.5 * 2^23: the low bits become round(x)
-  floats f = x - (shifted - 12582912.0f);
-  floats y = 0.00015353361959569156f * f + 0.0013398875016719103f;
-  y = y * f + 0.00961843691766262f;
-  y = y * f + 0.055503323674201965f;
-  y = y * f + 0.24022647738456726f;
-  y = y * f + 0.6931471824645996f;
-  y = y * f + 1.0f;
-  words power = ((words)shifted << 23) + 0x3f800000u;
-  return (floats)choose((words)(x < -126.0f), (words){}, (words)(y * (floats)power));
-}
 
 CK_INLINE float CK(attention_sum)(floats x) {
   float sum[CK_LANES];

@@ -1,5 +1,5 @@
-// The factors of attention's products: how they are packed and multiplied, in float32 or in pairs of bfloat16, after pairs.h. No include
-// guard: the body of Attention.c includes it once per variant.
+// What the attentions share: the factors of their products, packed and multiplied in float32 or in pairs of bfloat16, and powers of 2,
+// after pairs.h. No include guard: the bodies of Attention.c and HSTU.c include it once per variant.
 #define product CK(attention_product)
 #define pair_product CK(attention_pair_product)
 #define multiply CK(attention_multiply)
@@ -7,6 +7,22 @@
 #define pack_pairs CK(attention_pack_pairs)
 #define pack_columns CK(attention_pack_columns)
 #define unpack CK(attention_unpack)
+#define power2 CK(attention_power2)
+
+// 2^x within about 1 ulp for x < 127; zero below 2^-126, so for -inf too; NaN stays. Polynomial: minimax, error 2^-26.
+CK_INLINE floats power2(floats x) {
+#pragma clang fp reassociate(off) contract(fast)
+  floats shifted = x + 12582912.0f;  // 1.5 * 2^23: the low bits become round(x)
+  floats f = x - (shifted - 12582912.0f);
+  floats y = 0.00015353361959569156f * f + 0.0013398875016719103f;
+  y = y * f + 0.00961843691766262f;
+  y = y * f + 0.055503323674201965f;
+  y = y * f + 0.24022647738456726f;
+  y = y * f + 0.6931471824645996f;
+  y = y * f + 1.0f;
+  words power = ((words)shifted << 23) + 0x3f800000u;
+  return (floats)choose((words)(x < -126.0f), (words){}, (words)(y * (floats)power));
+}
 
 // --- products. With bf16 the factors are words of two neighbours along the inner axis, so that every depth and stride halves.
 

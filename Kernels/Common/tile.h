@@ -86,7 +86,7 @@ CK_INLINE ck_int CK(pack_squares)(float *y, const float *x, ck_int ldx, ck_int K
 
 // x[rows, K] transposed into panels [K, PANEL], zeroes after the last row. Where `ahead` is not 0 it asks meanwhile for the rows
 // that far on: without, one user over a large table waits for memory half of the time.
-static void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K, const ck_int ahead) {
+static __attribute__((unused)) void pack_transposed(float *y, const float *x, ck_int ldx, ck_int rows, ck_int K, const ck_int ahead) {
   typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
   if (rows % PANEL != 0) memset(y + rows / PANEL * PANEL * K, 0, (size_t)(PANEL * K) * sizeof(float));
   ck_int done = 0;  // columns that pack_squares wrote

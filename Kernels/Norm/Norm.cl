@@ -21,7 +21,7 @@ ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __gl
   if (!live) return;
   FOR_LANE(d, D) {
     const vec normal = (vload_part(x + d, D - d) - mu) * scale;
-    vstore_part(normal * vload_part(g + d, D - d) + vload_part(b + d, D - d), y + d, D - d);
+    vstore_part(g ? normal * vload_part(g + d, D - d) + vload_part(b + d, D - d) : normal, y + d, D - d);
   }
   if (LANE == 0) {
     mean[t] = mu;
@@ -41,14 +41,14 @@ ROW_KERNEL void layer_norm_backward(__global float *dx, __global const float *dy
   const float mu = mean[t], scale = rstd[t];
   vec sum_u = (vec)(0.0f), sum_un = (vec)(0.0f);
   FOR_LANE(d, D) {
-    const vec u = vload_part(dy + d, D - d) * vload_part(g + d, D - d);
+    const vec u = vload_part(dy + d, D - d) * (g ? vload_part(g + d, D - d) : (vec)(1.0f));
     sum_u += u;
     sum_un = fma(u, (vload_part(x + d, D - d) - mu) * scale, sum_un);
   }
   const float mean_u = LANE_SUM(vec_sum(sum_u)) / D, mean_un = LANE_SUM(vec_sum(sum_un)) / D;
   if (!live) return;
   FOR_LANE(d, D) {
-    const vec u = vload_part(dy + d, D - d) * vload_part(g + d, D - d);
+    const vec u = vload_part(dy + d, D - d) * (g ? vload_part(g + d, D - d) : (vec)(1.0f));
     const vec normal = (vload_part(x + d, D - d) - mu) * scale;
     vstore_part(scale * (u - mean_u - normal * mean_un), dx + d, D - d);
   }

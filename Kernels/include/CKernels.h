@@ -35,10 +35,13 @@ void ck_peak_read(const float *x, ck_int begin, ck_int end, float *out);
 const char *ck_opencl_prelude(void);
 const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
+const char *ck_opencl_convolution(void);
 const char *ck_opencl_dropout(void);
 const char *ck_opencl_embedding(void);
 const char *ck_opencl_embedding_bag(void);
 const char *ck_opencl_gate(void);
+const char *ck_opencl_gru(void);
+const char *ck_opencl_hstu(void);
 const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
 const char *ck_opencl_norm(void);
@@ -203,7 +206,8 @@ void ck_gated_residual_backward(float *dg, float *dz, const float *dy, const flo
                                 ck_int end, uint64_t seed, float rate);
 
 // --- Norm: rows begin..<end -------------------------------------------------------------------------------------------------
-// mean[t], rstd[t] = 1/sqrt(var + eps), biased variance, each unless null; y = g * (x - mean) * rstd + b
+// mean[t], rstd[t] = 1/sqrt(var + eps), biased variance, each unless null; y = g * (x - mean) * rstd + b.
+// g and b may be null: 1 and 0; then the backward writes neither dg nor db.
 void ck_layer_norm_forward(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, ck_int begin,
                            ck_int end, ck_int D, float eps);
 // dx; and dg[D], db[D] of this range alone (overwritten): the caller sums ranges with ck_sum_partials
@@ -283,6 +287,50 @@ void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, con
                            const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H,
                            ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
                            float *scratch);
+
+// --- HSTU: jagged causal pointwise attention --------------------------------------------------------------------------------
+// x_ij = scale * q_i . k_j + position[j - i + n - 1] + time[bucket(|t - times[j]|)], t the time of row i + 1, or of row i where it is the last;
+// P_ij = SiLU(x_ij) / n for j <= i of the same sequence; o = P v. Every head has the same biases; position [n] and time [129] may be null.
+// bucket(d) is the last b with starts[b] <= d; starts [129] rise, INT32_MAX where no difference reaches. No sequence is longer than n.
+// Strides, tasks, `last`, bf16 and K as in Attention. scratch: ck_hstu_scratch(K, Lmax, n) floats.
+typedef struct {
+  const float *q, *k, *v, *position, *time;
+  const int32_t *offsets, *times, *starts;
+  ck_int H, K, n, ldq, ldk, ldv, ldo;
+  float scale;
+  int bf16;
+} ck_hstu;
+ck_int ck_hstu_scratch(ck_int K, ck_int L, ck_int n);
+void ck_hstu_forward(float *o, const ck_hstu *a, ck_int begin, ck_int end, ck_int last, float *scratch);
+// dq, dk, dv (overwritten); dposition [n] and dtime [129]: the sums over the tasks begin..<end alone.
+void ck_hstu_backward(float *dq, float *dk, float *dv, float *dposition, float *dtime, const float *go, const ck_hstu *a, ck_int begin,
+                      ck_int end, float *scratch);
+
+// --- GRU: sequences begin..<end of a jagged batch ---------------------------------------------------------------------------------
+// h_t = (1 - z) n + z h_{t-1}; z, r = sigmoid(x + h U + c), a = h U_n + c_n, n = tanh(x_n + r a). x[T,3D], U[D,3D] and c[3D] hold the parts
+// of z, r and n side by side; gates[T,4D] = z, r, n, a, or null. u[D, columns(3D)] and ut[3D, columns(D)] are U packed, ut may be null.
+ck_int ck_gru_columns(ck_int n);
+ck_int ck_gru_scratch(ck_int D);
+void ck_gru_pack(float *u, float *ut, const float *w, ck_int D);
+void ck_gru_forward(float *h, float *gates, const float *x, const float *u, const float *c, const int32_t *offsets, ck_int begin, ck_int end,
+                    ck_int D, float *scratch);
+// dx[T,3D]; du[T,3D], the gradient of h U + c; before[T,D] = h_{t-1}: dU = before^T du, dc = the column sums of du
+void ck_gru_backward(float *dx, float *du, float *before, const float *dh, const float *h, const float *gates, const float *ut,
+                     const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch);
+
+// --- Convolution: rows begin..<end; place[t] counts the rows of the sequence before row t, left[t] those after it ------------------------
+// y[t, N, D] = rows t-N+1..t of x, 0 for those before the sequence
+void ck_windows_forward(float *y, const float *x, const int32_t *place, ck_int begin, ck_int end, ck_int N, ck_int D);
+void ck_windows_backward(float *dx, const float *dy, const int32_t *left, ck_int begin, ck_int end, ck_int N, ck_int D);
+// y[t, M, D] = sum over n of g[m,n] x[t-N+1+n]; the backward's dg[M,N] is that of these rows alone
+void ck_window_sums_forward(float *y, const float *x, const float *g, const int32_t *place, ck_int begin, ck_int end, ck_int M, ck_int N,
+                            ck_int D);
+void ck_window_sums_backward(float *dx, float *dg, const float *dy, const float *x, const float *g, const int32_t *place,
+                             const int32_t *left, ck_int begin, ck_int end, ck_int M, ck_int N, ck_int D);
+// y[t, D] = the largest of rows t-N+1..t of the sequence, best[t, D] (unless null) its row, the oldest of equals; NaN wins
+void ck_window_max_forward(float *y, int32_t *best, const float *x, const int32_t *place, ck_int begin, ck_int end, ck_int N, ck_int D);
+void ck_window_max_backward(float *dx, const float *dy, const int32_t *best, const int32_t *left, ck_int begin, ck_int end, ck_int N,
+                            ck_int D);
 
 // --- SampledLoss: rows are cut into groups that share N negatives -------------------------------------------------------------
 // Group g owns rows groups[g]..<groups[g+1] of h[T,D] and the N >= 1 ids from negatives[g * stride]; stride 0: one list for all

@@ -142,6 +142,10 @@ public final class OpenCLQueue: @unchecked Sendable {
 
   /// Puts one kernel into the queue. An empty grid is no launch.
   package func launch(_ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: KernelArgument...) {
+    launch(module, entry, grid, arguments)
+  }
+
+  package func launch(_ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument]) {
     guard grid.groups.min() > 0 else { return }
     withState { state in
       let kernel: cl_kernel

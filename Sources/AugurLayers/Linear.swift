@@ -8,8 +8,11 @@ public struct Linear {
   let bias: Parameter?
   let precision: DataType
 
-  public init(_ name: String, _ input: Int, _ output: Int, bias hasBias: Bool = true, in store: ParameterStore) {
-    weight = store.make("\(name).weight", [input, output], .xavierNormal)
+  /// `deviation` of the first weights; nil: Glorot's.
+  public init(
+    _ name: String, _ input: Int, _ output: Int, bias hasBias: Bool = true, deviation: Float? = nil, in store: ParameterStore
+  ) {
+    weight = store.make("\(name).weight", [input, output], deviation.map { .normal(deviation: $0) } ?? .xavierNormal)
     bias = hasBias ? store.make("\(name).bias", [output], .zeros) : nil
     precision = store.precision
   }

@@ -35,6 +35,7 @@ public final class AttentionCache {
   public private(set) var length = 0
   public let capacity: Int
   private var layers: [KeptKeys] = []
+  private var kept: [Tensor] = []
   private var next = 0
 
   /// Room for `capacity` rows.
@@ -50,6 +51,13 @@ public final class AttentionCache {
     }
     defer { next += 1 }
     return layers[next].attention(q: q, kv: kv, after: length)
+  }
+
+  /// All rows of the layer whose turn it is, `added` behind those before: for layers that pack nothing.
+  func rows(adding added: Tensor) -> Tensor {
+    if next == kept.count { kept.append(Tensor.zeros([capacity, added.shape.columns], device: added.device)) }
+    defer { next += 1 }
+    return kept[next].writing(added, at: length)
   }
 
   /// Ends a pass over `n` new rows.

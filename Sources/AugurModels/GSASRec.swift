@@ -9,7 +9,7 @@ enum GSASRec {
       + [
         .choice("variant", "paper", of: ["paper", "pre-norm"], "paper: the residual adds the normalised query; pre-norm: x"),
         .choice("feed-forward-activation", "relu", of: ["relu", "gelu"], "activation of the feed-forward part"),
-        .choice("output-table", "separate", of: ["separate", "shared"], "table that scores: its own, or that of the input"),
+        outputTableKnob("separate"),
       ] + objectiveKnobs(loss: "gbce", negatives: 256, sharing: "sequence")
   ) { h, itemCount throws(ModelError) in
     try SASRec(

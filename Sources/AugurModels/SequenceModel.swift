@@ -70,7 +70,7 @@ public struct ModelEntry: Sendable {
   let make: @Sendable (Hyperparameters, _ itemCount: Int) throws(ModelError) -> any SequenceModel
 
   /// Every model, one line each.
-  public static let all: [ModelEntry] = [SASRec.entry, GSASRec.entry, ESASRec.entry]
+  public static let all: [ModelEntry] = [SASRec.entry, GSASRec.entry, ESASRec.entry, HSTU.entry, GRU4Rec.entry, Caser.entry]
 
   public static func named(_ name: String) throws(ModelError) -> ModelEntry {
     guard let entry = all.first(where: { $0.name == name }) else { throw .unknownModel(name, known: all.map(\.name)) }
@@ -108,17 +108,34 @@ func objectiveKnobs(loss: String, negatives: Int, sharing: String) -> [Hyperpara
 
 /// Knobs of the transformer, the same for every next-item model; the defaults differ.
 func transformerKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, feedForward: Int, length: Int) -> [Hyperparameter] {
-  [
-    .integer("dim", dim, in: 1...4096, "D, width of the model"),
-    .integer("blocks", blocks, in: 1...128, "transformer blocks"),
-    .integer("heads", heads, in: 1...64, "H, attention heads; divides dim into at most 256"),
-    .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
+  sequenceKnobs(dim: dim, blocks: blocks, heads: heads, dropout: dropout, length: length, positions: "right") + [
     .choice("inner-dropout", "yes", of: ["yes", "no"], "dropout inside attention and feed-forward too, not only on what they add"),
     .integer("feed-forward", feedForward, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
+  ]
+}
+
+/// Knobs of every model with attention.
+func sequenceKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, length: Int, positions: String) -> [Hyperparameter] {
+  stateKnobs(dim: dim, dropout: dropout, length: length) + [
+    .integer("blocks", blocks, in: 1...128, "blocks of attention"),
+    .integer("heads", heads, in: 1...64, "H, attention heads; divides dim into at most 256"),
+    .choice("positions", positions, of: ["right", "left"], "right: the newest event has the last position; left: the oldest kept has the first"),
+  ]
+}
+
+/// Knobs of every next-item model.
+func stateKnobs(dim: Int, dropout: Double, length: Int) -> [Hyperparameter] {
+  [
+    .integer("dim", dim, in: 1...4096, "D, width of the model"),
+    .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
     .integer("length", length, in: 1...8192, "L, longest history that is read"),
     .choice("dtype", "float32", of: ["float32", "bfloat16"], "type of the factors of products; parameters and sums are float32"),
-    .choice("positions", "right", of: ["right", "left"], "right: the newest event has the last position; left: the oldest kept has the first"),
   ]
+}
+
+/// Which table scores.
+func outputTableKnob(_ standard: String) -> Hyperparameter {
+  .choice("output-table", standard, of: ["separate", "shared"], "table that scores: its own, or that of the input")
 }
 
 extension Hyperparameters {

@@ -4,11 +4,14 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-/// One program for each width of a head, rounded up: the tiles are arrays of that size.
-private func module(width K: Int, _ precision: DataType) -> KernelModule {
+/// Options of a program for heads of width K, rounded up: the tiles are arrays of that size.
+func headOptions(width K: Int, _ precision: DataType) -> String {
   let width = [16, 32, 64, 128, 256].first { $0 >= K } ?? 256
-  let rounding = precision == .bfloat16 ? " -D BFLOAT16" : ""
-  return KernelModule(name: "attention", options: "-D WIDTH=\(width)\(rounding)") { String(cString: ck_opencl_attention()) }
+  return "-D WIDTH=\(width)" + (precision == .bfloat16 ? " -D BFLOAT16" : "")
+}
+
+private func module(width K: Int, _ precision: DataType) -> KernelModule {
+  KernelModule(name: "attention", options: headOptions(width: K, precision)) { String(cString: ck_opencl_attention()) }
 }
 
 /// Columns `offset ..< offset + width` of the rows of a tensor.

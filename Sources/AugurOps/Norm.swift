@@ -9,17 +9,19 @@ private let module = KernelModule(name: "norm") { String(cString: ck_opencl_norm
 ///
 /// - Parameters:
 ///   - x: `[T, D]`.
-///   - gain, bias: `[D]`.
-public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -> Tensor {
+///   - gain, bias: `[D]`; without both, 1 and 0.
+public func layerNorm(_ x: Tensor, gain: Tensor? = nil, bias: Tensor? = nil, epsilon: Float) -> Tensor {
   let (T, D) = (x.shape.rows, x.shape.columns)
-  precondition(gain.count == D && bias.count == D, "layerNorm: expected gain and bias [\(D)], got \(gain.shape), \(bias.shape)")
+  precondition(
+    gain?.count ?? D == D && bias?.count ?? D == D && (gain == nil) == (bias == nil),
+    "layerNorm: expected gain and bias [\(D)] or neither, got \(gain?.shape ?? []), \(bias?.shape ?? [])")
   let (y, tape) = makeOutput(x.shape, of: x, gain, bias, device: x.device)
   let (mean, rstd) = (rowValues(x, tape), rowValues(x, tape))
   switch x.device {
   case .cpu:
     parallel(T, grain: rowGrain) {
       ck_layer_norm_forward(
-        y.pointer, mean?.pointer, rstd?.pointer, x.pointer, gain.pointer, bias.pointer, $0, $1, D, epsilon)
+        y.pointer, mean?.pointer, rstd?.pointer, x.pointer, gain?.pointer, bias?.pointer, $0, $1, D, epsilon)
     }
   case .openCL(let queue):
     queue.launch(
@@ -37,13 +39,13 @@ public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -
           let (begin, end) = splits.range(split)
           let dg = partials.pointer + split * D
           ck_layer_norm_backward(
-            dx.pointer, dg, dg + splits.count * D, dy.pointer, x.pointer, gain.pointer, mean.pointer, rstd.pointer, begin,
+            dx.pointer, dg, dg + splits.count * D, dy.pointer, x.pointer, gain?.pointer, mean.pointer, rstd.pointer, begin,
             end, D)
         }
-        if let slot = gain.slot {
+        if let slot = gain?.slot {
           sumPartials(into: slot.parameterGradient().pointer, partials.pointer, splits: splits.count, count: D)
         }
-        if let slot = bias.slot {
+        if let slot = bias?.slot {
           sumPartials(
             into: slot.parameterGradient().pointer, partials.pointer + splits.count * D, splits: splits.count, count: D)
         }
@@ -51,12 +53,13 @@ public func layerNorm(_ x: Tensor, gain: Tensor, bias: Tensor, epsilon: Float) -
         queue.launch(
           module, "layer_norm_backward", queue.tuning.rowGrid(T), dx.argument, dy.argument, x.argument, gain.argument, mean.argument,
           rstd.argument, .int(T), .int(D))
+        guard gain != nil else { break }
         let (dg, db) = (Tensor([splits.count, D], device: x.device), Tensor([splits.count, D], device: x.device))
         queue.launch(
           module, "layer_norm_backward_parameters", queue.tuning.columnGrid(D, chunks: splits.count), dg.argument, db.argument,
           dy.argument, x.argument, mean.argument, rstd.argument, .int(T), .int(D), .int(splits.chunk))
-        if let slot = gain.slot { sumPartials(queue, into: slot.parameterGradient(), dg, splits: splits.count) }
-        if let slot = bias.slot { sumPartials(queue, into: slot.parameterGradient(), db, splits: splits.count) }
+        if let slot = gain?.slot { sumPartials(queue, into: slot.parameterGradient(), dg, splits: splits.count) }
+        if let slot = bias?.slot { sumPartials(queue, into: slot.parameterGradient(), db, splits: splits.count) }
       }
       x.slot?.collect(dx)
     }

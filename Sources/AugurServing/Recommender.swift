@@ -62,10 +62,12 @@ public final class Recommender {
   }
 
   /// A state that takes one event at a time. Throws where the model counts positions from the newest event, so that every event moves
-  /// all of them, and for devices without the kernel.
+  /// all of them, for models without attention, and for devices without the kernel.
   public func makeState() throws(ModelError) -> UserState {
     guard model.positionAlignment == .left else {
-      throw .badCombination("this model cannot keep a user's state: its positions count from the newest event (train with positions=left)")
+      throw .badCombination(
+        "this model cannot keep a user's state: attention must count positions from the oldest event (train with positions=left), and "
+          + "other models keep none")
     }
     guard model.outputTable.value.isOnCPU else { throw .badCombination("a user's state is kept on the cpu only, not on \(device)") }
     return UserState(model, itemCount: itemCount)

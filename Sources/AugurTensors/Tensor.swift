@@ -128,6 +128,16 @@ public struct Tensor: @unchecked Sendable {
     return Tensor(shape, dtype: dtype, storage: storage, slot: nil)
   }
 
+  /// Copies the rows of `x` into this memory behind the first `row` ones, and returns all up to them, without gradient. Precondition: both
+  /// on the CPU, float32 and equally wide, and there is room.
+  package func writing(_ x: Tensor, at row: Int) -> Tensor {
+    let end = row + x.shape.rows
+    precondition(
+      isOnCPU && x.isOnCPU && x.shape.columns == shape.columns && end <= shape.rows, "tensor: expected room for \(x.shape), got \(shape)")
+    (pointer + row * shape.columns).update(from: x.pointer, count: x.count)
+    return firstRows(end)
+  }
+
   /// The first `rows` rows of the same memory.
   package func firstRows(_ rows: Int) -> Tensor {
     precondition(rows <= shape.rows, "tensor: expected at most \(shape.rows) rows, got \(rows)")

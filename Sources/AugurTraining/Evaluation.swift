@@ -9,23 +9,40 @@ import AugurTensors
 /// Users that an evaluation ranks at a time.
 let evaluationBatch = 128
 
-/// Where the held-out item of each user stands among all unseen items. The result does not depend on `batch`, to the bit.
+/// Whether an evaluation ranks the items of a history again: in sessions people come back to them.
+public enum SeenItems: String, Sendable, CaseIterable { case removed, ranked }
+
+/// A history and the item that came next.
+private typealias Case = (seen: ArraySlice<Int32>, target: Int32)
+
+/// Where the held-out item of each user stands among all unseen items, or all. The result does not depend on `batch`, to the bit.
 public func rankPositions(
-  of model: any SequenceModel, on split: SequenceSplit, _ part: HeldOut, users: [Int], batch: Int = 128
+  of model: any SequenceModel, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen: SeenItems = .removed, batch: Int = 128
+) -> [RankPosition] {
+  rankPositions(of: model, itemCount: split.dataset.itemCount, users.count, seen, batch) { example(of: users[$0], on: split, part) }
+}
+
+/// The same for rows that are given.
+public func rankPositions(
+  of model: any SequenceModel, itemCount: Int, _ rows: PrefixTargets, seen: SeenItems
+) -> [RankPosition] {
+  rankPositions(of: model, itemCount: itemCount, rows.targets.count, seen, evaluationBatch) { (rows.prefixes[$0][...], rows.targets[$0]) }
+}
+
+private func rankPositions(
+  of model: any SequenceModel, itemCount: Int, _ count: Int, _ seenItems: SeenItems, _ batch: Int, _ makeCase: (Int) -> Case
 ) -> [RankPosition] {
   let device = model.outputTable.value.device
   var positions: [RankPosition] = []
-  positions.reserveCapacity(users.count)
-  for start in stride(from: 0, to: users.count, by: batch) {
-    let chunk = users[start..<min(users.count, start + batch)]
-    let cases = chunk.map { example(of: $0, on: split, part) }
+  positions.reserveCapacity(count)
+  for start in stride(from: 0, to: count, by: batch) {
+    let cases = (start..<min(count, start + batch)).map(makeCase)
     let h = model.lastStates(
       SequenceInput(
-        cases.map(\.seen), itemCount: split.dataset.itemCount, longest: model.longestHistory, positions: model.positionAlignment,
-        device: device))
+        cases.map(\.seen), itemCount: itemCount, longest: model.longestHistory, positions: model.positionAlignment, device: device))
     var (seen, seenOffsets): ([Int32], [Int32]) = ([], [0])
     for one in cases {
-      seen.append(contentsOf: one.seen.sorted())
+      if seenItems == .removed { seen.append(contentsOf: one.seen.sorted()) }
       seenOffsets.append(Int32(seen.count))
     }
     let ranks = targetRanks(
@@ -37,7 +54,7 @@ public func rankPositions(
   return positions
 }
 
-private func example(of user: Int, on split: SequenceSplit, _ part: HeldOut) -> (seen: ArraySlice<Int32>, target: Int32) {
+private func example(of user: Int, on split: SequenceSplit, _ part: HeldOut) -> Case {
   guard let found = split.example(user, part) else {
     preconditionFailure("evaluation: expected users with \(split.targetRule(part)), got user \(user)")
   }
@@ -45,13 +62,16 @@ private func example(of user: Int, on split: SequenceSplit, _ part: HeldOut) -> 
 }
 
 /// The same for a baseline that scores from counts.
-public func rankPositions(of scorer: some Scorer, on split: SequenceSplit, _ part: HeldOut, users: [Int]) -> [RankPosition] {
+public func rankPositions(
+  of scorer: some Scorer, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen seenItems: SeenItems = .removed
+) -> [RankPosition] {
   var scores = [Float](repeating: 0, count: split.dataset.itemCount)
   return users.map { user in
     let (seen, target) = example(of: user, on: split, part)
     let history = Array(seen)
     scores.withUnsafeMutableBufferPointer { scorer.scores(history: history.span, into: $0) }
-    return rankPosition(target: target, seen: history.span, scores: scores.span)
+    let removed = seenItems == .removed ? history : []
+    return rankPosition(target: target, seen: removed.span, scores: scores.span)
   }
 }
 
@@ -64,7 +84,7 @@ public func unseenTargetShare(_ split: SequenceSplit, _ part: HeldOut, users: [I
 }
 
 /// The protocol of every number of this file, in words.
-public func protocolText(_ part: HeldOut, users: Int, split: SequenceSplit) -> String {
+public func protocolText(_ part: HeldOut, users: Int, split: SequenceSplit, seen: SeenItems = .removed) -> String {
   "\(split.words(part, users: users)), all \(split.dataset.itemCount) items ranked, "
-    + "seen items removed, ties at their expectation, data \(split.dataset.fingerprint)"
+    + "seen items \(seen.rawValue), ties at their expectation, data \(split.dataset.fingerprint)"
 }

@@ -1,12 +1,16 @@
 // Published results and the settings that reproduce them: one entry a row of a paper's table.
+public import AugurEvents
 
 /// A data set, a model with its knobs, and the numbers to meet.
 public struct Recipe: Sendable {
   public let name: String
   /// Below the data root.
   public let file: String
-  /// `pairs` or `sequences`.
+  /// `pairs`, `sequences` or `sessions`.
   public let format: String
+  /// Rows of prefix and target to test on, below the data root; nil: the test part of the split.
+  public var test: String?
+  public var split = SplitOptions(.leaveOneOut)
   public let model: String
   public let knobs: [(name: String, value: String)]
   public let published: [(metric: String, value: Double)]
@@ -28,6 +32,23 @@ public struct Recipe: Sendable {
     Recipe(
       name: "toys/sasrec", file: "amazon-toys-5core/Toys_and_Games.txt", format: "sequences", model: "sasrec", knobs: amazonKnobs,
       published: [("HR@10", 0.0970), ("NDCG@10", 0.0580)], source: "blondered/transformer_benchmark README, SASRec + SS"),
+    Recipe(
+      name: "beauty/esasrec", file: "amazon-beauty-5core/Beauty.txt", format: "sequences", model: "esasrec",
+      knobs: amazonLiGRKnobs + [("feed-forward", "4")],
+      published: [("HR@10", 0.0928), ("NDCG@10", 0.0523)], source: "blondered/transformer_benchmark README, eSASRec"),
+    Recipe(
+      name: "toys/esasrec", file: "amazon-toys-5core/Toys_and_Games.txt", format: "sequences", model: "esasrec",
+      knobs: amazonLiGRKnobs + [("feed-forward", "1")],
+      published: [("HR@10", 0.0939), ("NDCG@10", 0.0538)], source: "blondered/transformer_benchmark README, eSASRec"),
+    Recipe(
+      name: "ml-1m/hstu", file: "ml-1m/ml-1m.txt", format: "pairs", model: "hstu",
+      knobs: mlKnobs + [("dim", "64"), ("negatives", "256"), ("sharing", "sequence")],
+      published: [("HR@10", 0.3023), ("NDCG@10", 0.1718)],
+      source: "RecTools HSTU tutorial, HSTU without time (another preparation of ML-1M)"),
+    Recipe(
+      name: "diginetica/next-item", file: "diginetica/train_sessions.txt", format: "sessions",
+      test: "diginetica/test_prefix_target.txt", split: SplitOptions(.random, ratio: .tenthForValidation), model: "sasrec",
+      knobs: sessionKnobs, published: [("HR@20", 0.5073), ("MRR@20", 0.1759)], source: "SR-GNN, arXiv 1811.00855"),
   ]
 
   /// Both read a new window of a long history each epoch: the newest 201 events are only 66 % of the training part.
@@ -40,6 +61,18 @@ public struct Recipe: Sendable {
     ("variant", "pre-norm"), ("blocks", "1"), ("feed-forward", "4"), ("feed-forward-activation", "gelu"), ("loss", "sampled"),
     ("sharing", "batch"), ("negatives", "2048"), ("dropout", "0.4"), ("schedule", "cosine"), ("epochs", "40"), ("patience", "0"),
     ("evaluate-every", "4"), ("validation-users", "6000"),
+  ]
+
+  /// The published sizes; a larger step and more dropout than published, which 40 epochs ask for.
+  private static let amazonLiGRKnobs = [
+    ("length", "50"), ("blocks", "1"), ("heads", "1"), ("dim", "64"), ("sharing", "batch"), ("negatives", "2048"), ("dropout", "0.4"),
+    ("learning-rate", "0.004"), ("schedule", "cosine"), ("epochs", "40"), ("patience", "0"), ("evaluate-every", "4"),
+    ("validation-users", "6000"),
+  ]
+  private static let sessionKnobs = [
+    ("variant", "pre-norm"), ("dim", "128"), ("blocks", "1"), ("heads", "2"), ("length", "20"), ("feed-forward", "4"),
+    ("feed-forward-activation", "gelu"), ("loss", "sampled"), ("sharing", "batch"), ("negatives", "4096"), ("dropout", "0.3"),
+    ("batch", "256"), ("seen-items", "ranked"), ("schedule", "cosine"), ("epochs", "10"), ("patience", "0"), ("validation-users", "4000"),
   ]
 
   public static func named(_ name: String) -> Recipe? { all.first { $0.name == name } }

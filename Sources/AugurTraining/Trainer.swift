@@ -129,7 +129,7 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
   /// NDCG@10; nil without any user to evaluate.
   func validationMetric() -> Double? {
     guard !validationUsers.isEmpty else { return nil }
-    let positions = rankPositions(of: model, on: split, .validation, users: validationUsers)
+    let positions = rankPositions(of: model, on: split, .validation, users: validationUsers, seen: TrainingPlan.seenItems(knobs.all))
     return positions.reduce(0) { $0 + NDCG.value(at: 10, $1) } / Double(positions.count)
   }
 }

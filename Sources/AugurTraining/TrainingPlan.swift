@@ -29,8 +29,13 @@ public enum TrainingPlan {
     .integer("patience", 10, in: 0...1_000_000, "evaluations without a better validation NDCG@10 before stopping; 0: never stop"),
     .integer("evaluate-every", 1, in: 1...1_000_000, "epochs between evaluations"),
     .integer("validation-users", 0, in: 0...1_000_000_000, "users of one evaluation, drawn once by the seed; 0: all"),
+    .choice(
+      "seen-items", "removed", of: SeenItems.allCases.map(\.rawValue), "ranked: an evaluation ranks the items of the history again"),
     .integer("checkpoint-steps", 0, in: 0...1_000_000_000, "steps between checkpoints inside an epoch; 0: at its end only"),
   ]
+
+  /// What evaluations of a run rank.
+  public static func seenItems(_ h: [String: String]) -> SeenItems { h["seen-items"].flatMap(SeenItems.init) ?? .removed }
 
   /// How histories become the batches of a plan.
   static func batchRules(_ h: Hyperparameters, _ model: any SequenceModel) throws(ModelError) -> BatchRules {

@@ -27,9 +27,10 @@ struct Evaluate: ParsableCommand {
     if TableModelEntry.all.contains(where: { $0.name == settings.model }) { return try runTable(folder, settings) }
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let model = try loadModel(folder, device: try place.open())
-    let systems = try evaluateSystems(settings.model, model, dataset, split, batch: batch)
+    let seen = TrainingPlan.seenItems(settings.hyperparameters)
+    let systems = try evaluateSystems(settings.model, model, dataset, split, seen: seen, batch: batch)
     let division = SequenceSplit(dataset)
-    let protocolLine = protocolText(split, users: systems[0].report.userCount, split: division)
+    let protocolLine = protocolText(split, users: systems[0].report.userCount, split: division, seen: seen)
     let unseen = unseenTargetShare(division, split, users: division.evaluatedUsers(split))
     if json {
       var line = metricsJSON(systems[0].report)
@@ -60,7 +61,7 @@ func loadModel(_ folder: RunFolder, device: Device) throws -> any SequenceModel 
 
 /// The model, then popularity, last-item Markov and item-kNN, on the same users.
 func evaluateSystems(
-  _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, batch: Int = 128
+  _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, seen: SeenItems, batch: Int = 128
 ) throws -> [(name: String, report: RankingReport)] {
   let split = SequenceSplit(data)
   let users = split.evaluatedUsers(part)
@@ -69,12 +70,14 @@ func evaluateSystems(
       "\(data.path): no user to evaluate on: none has \(split.targetRule(part)); prepare the log with another --split")
   }
   let cutoffs = [5, 10, 20]
-  var systems = [(name, RankingReport(positions: rankPositions(of: model, on: split, part, users: users, batch: batch), cutoffs: cutoffs))]
+  let own = rankPositions(of: model, on: split, part, users: users, seen: seen, batch: batch)
+  var systems = [(name, RankingReport(positions: own, cutoffs: cutoffs))]
   let (offsets, items) = split.trainingHistories()
   items.withUnsafeBufferPointer { items in
     let histories = Histories(offsets: offsets, items: items, itemCount: data.itemCount)
     func add(_ name: String, _ scorer: some Scorer) {
-      systems.append((name, RankingReport(positions: rankPositions(of: scorer, on: split, part, users: users), cutoffs: cutoffs)))
+      let positions = rankPositions(of: scorer, on: split, part, users: users, seen: seen)
+      systems.append((name, RankingReport(positions: positions, cutoffs: cutoffs)))
     }
     add("popularity", Popularity(histories))
     add("markov", MarkovChain(histories))

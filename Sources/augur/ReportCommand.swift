@@ -22,13 +22,15 @@ struct ReportCommand: ParsableCommand {
     let settings = try folder.readSettings()
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let device = try place.open()
-    let systems = try evaluateSystems(settings.model, try loadModel(folder, device: device), dataset, .test)
+    let seen = TrainingPlan.seenItems(settings.hyperparameters)
+    let systems = try evaluateSystems(settings.model, try loadModel(folder, device: device), dataset, .test, seen: seen)
     let best = try truth.map(readTruth)?.best ?? [:]
     let history = folder.readHistory()
     var sections: [Report.Section] = [
       .table(
         Report.Table.metrics(
-          heading: "Test metrics", note: protocolText(.test, users: systems[0].report.userCount, split: SequenceSplit(dataset)),
+          heading: "Test metrics",
+          note: protocolText(.test, users: systems[0].report.userCount, split: SequenceSplit(dataset), seen: seen),
           systems: systems, metrics: ["HR@10", "NDCG@10", "MRR@10"], highlighted: settings.model, bestAchievable: best))
     ]
     if !history.isEmpty {
@@ -40,7 +42,7 @@ struct ReportCommand: ParsableCommand {
       sections.append(
         .lineChart(
           Report.LineChart(
-            heading: "Validation NDCG@10", note: "full ranking, seen items removed", xLabel: "epoch", yLabel: "NDCG@10",
+            heading: "Validation NDCG@10", note: "full ranking, seen items \(seen.rawValue)", xLabel: "epoch", yLabel: "NDCG@10",
             series: [Report.LineChart.Series("NDCG@10", points: history.compactMap { r in r.metric.map { (Double(r.epoch), $0) } })])))
     }
     sections.append(contentsOf: try examples(dataset, folder, device))

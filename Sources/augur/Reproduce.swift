@@ -40,14 +40,32 @@ struct Reproduce: ParsableCommand {
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try prepareDataset(
       input: input, output: folder + "/data",
-      options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs, split: SplitOptions(.leaveOneOut)))
+      options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs, split: recipe.split))
     let dataset = try Dataset(path: folder + "/data")
     let trainer = try train(recipe, dataset, folder + "/run")
     let model = try loadModel(RunFolder(folder + "/run"), device: try place.open())
+    let result = try test(recipe, model, dataset, root: root, seen: TrainingPlan.seenItems(trainer.knobs.all))
+    let sha = try ([recipe.file] + (recipe.test.map { [$0] } ?? [])).map { try sha256(ofFile: root + "/" + $0) }.joined(separator: " ")
+    show(recipe, result, trainer, sha: sha, seconds: (clock.now - start) / .seconds(1))
+  }
+
+  /// The metrics on the test part, or on the recipe's own rows, and the protocol in words.
+  private func test(
+    _ recipe: Recipe, _ model: any SequenceModel, _ dataset: Dataset, root: String, seen: SeenItems
+  ) throws -> (report: RankingReport, words: String) {
     let split = SequenceSplit(dataset)
-    let users = split.evaluatedUsers(.test)
-    let report = RankingReport(positions: rankPositions(of: model, on: split, .test, users: users), cutoffs: [5, 10, 20])
-    try show(recipe, report, trainer, dataset, sha: try sha256(ofFile: input), seconds: (clock.now - start) / .seconds(1))
+    guard let file = recipe.test else {
+      let users = split.evaluatedUsers(.test)
+      let report = RankingReport(positions: rankPositions(of: model, on: split, .test, users: users, seen: seen), cutoffs: [5, 10, 20])
+      return (report, protocolText(.test, users: report.userCount, split: split, seen: seen))
+    }
+    let rows = try PrefixTargets(path: root + "/" + file, of: dataset)
+    let positions = rankPositions(of: model, itemCount: dataset.itemCount, rows, seen: seen)
+    return (
+      RankingReport(positions: positions, cutoffs: [5, 10, 20]),
+      "\(split.rule.words), validation on the last event of the sessions drawn for it, test on the \(positions.count) rows of \(file), all "
+        + "\(dataset.itemCount) items ranked, seen items \(seen.rawValue), ties at their expectation, data \(dataset.fingerprint)"
+    )
   }
 
   func ownKnobs() throws -> [(name: String, value: String)] {
@@ -68,9 +86,9 @@ struct Reproduce: ParsableCommand {
   }
 
   private func show(
-    _ recipe: Recipe, _ report: RankingReport, _ trainer: Trainer, _ dataset: Dataset, sha: String, seconds: Double
-  ) throws {
-    let protocolLine = protocolText(.test, users: report.userCount, split: SequenceSplit(dataset))
+    _ recipe: Recipe, _ result: (report: RankingReport, words: String), _ trainer: Trainer, sha: String, seconds: Double
+  ) {
+    let (report, protocolLine) = result
     if json {
       var line = metricsJSON(report)
       var published: [String: Any] = Dictionary(uniqueKeysWithValues: recipe.published.map { ($0.metric, $0.value) })

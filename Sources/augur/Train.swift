@@ -15,7 +15,7 @@ struct Train: ParsableCommand {
     abstract: "Trains a next-item model on a data set.",
     discussion: "Knobs of --set: see `augur train --model NAME --list`. A run killed at any moment goes on with --resume.")
   @Option(help: "Data set made by augur prepare.") var data: String
-  @Option(help: "sasrec, gsasrec or esasrec.") var model: String
+  @Option(help: "One of \(ModelEntry.all.map(\.name).joined(separator: ", ")), or a model of tables.") var model: String
   @Option(help: "Run folder.") var output: String?
   @OptionGroup var place: DeviceOptions
   @Option(help: "Seed of initial weights, order, negatives and dropout.") var seed: UInt64 = 1

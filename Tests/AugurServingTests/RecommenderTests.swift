@@ -12,7 +12,7 @@ private let L = 70
 private func makeModel(_ name: String, _ settings: [String: String]) throws -> any SequenceModel {
   let entry = try ModelEntry.named(name)
   var knobs = Hyperparameters(entry.hyperparameters)
-  for (key, value) in ["dim": "20", "heads": "2", "length": String(L)].merging(settings, uniquingKeysWith: { $1 }) {
+  for (key, value) in ["dim": "20", "heads": "2", "length": String(L)].merging(settings, uniquingKeysWith: { $1 }) where knobs.knows(key) {
     try knobs.set(key, value)
   }
   return try entry.makeModel(knobs, itemCount: V, device: .cpu, seed: 3)
@@ -26,9 +26,10 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
 }
 
 @Suite(.serialized) struct RecommenderTests {
-  static let models = [("sasrec", ["variant": "paper"]), ("sasrec", ["variant": "pre-norm"]), ("gsasrec", [:]), ("esasrec", [:])]
+  static let keeping = [("sasrec", ["variant": "paper"]), ("sasrec", ["variant": "pre-norm"]), ("gsasrec", [:]), ("esasrec", [:]), ("hstu", [:])]
+  static let models = keeping + [("gru4rec", [:]), ("caser", [:])]
 
-  @Test(arguments: models)
+  @Test(arguments: keeping)
   func aKeptStateGivesTheBitsOfTheWholeHistory(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings.merging(["positions": "left"], uniquingKeysWith: { $1 }))
     let recommender = Recommender(model, itemCount: V, device: .cpu)
@@ -40,8 +41,10 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
   }
 
   @Test func aModelThatCountsFromTheNewestEventCannotKeepAState() throws {
-    let recommender = Recommender(try makeModel("sasrec", [:]), itemCount: V, device: .cpu)
-    #expect(throws: ModelError.self) { try recommender.makeState() }
+    for name in ["sasrec", "gru4rec", "caser"] {
+      let recommender = Recommender(try makeModel(name, [:]), itemCount: V, device: .cpu)
+      #expect(throws: ModelError.self) { try recommender.makeState() }
+    }
   }
 
   @Test(arguments: models)

@@ -14,7 +14,9 @@ private func makeTrainer(
   extra: [String: String] = [:]
 ) throws -> Trainer {
   var knobs = Hyperparameters(try ModelEntry.named(model).hyperparameters)
-  for (name, value) in ["dim": "16", "length": "20", "negatives": "32", "blocks": "1"] { try knobs.set(name, value) }
+  for (name, value) in ["dim": "16", "length": "20", "negatives": "32", "blocks": "1"] where knobs.knows(name) {
+    try knobs.set(name, value)
+  }
   var plan = Hyperparameters(TrainingPlan.knobs)
   for (name, value) in ["epochs": String(epochs), "batch": "64", "learning-rate": "0.01"].merging(extra, uniquingKeysWith: { $1 }) {
     try plan.set(name, value)
@@ -33,7 +35,7 @@ private func makeTrainer(
 private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPath: path) }
 
 @Suite(.serialized) struct TrainerTests {
-  @Test(arguments: ["sasrec", "gsasrec", "esasrec"])
+  @Test(arguments: ["sasrec", "gsasrec", "esasrec", "hstu", "gru4rec", "caser"])
   func learnsMoreThanPopularity(_ model: String) throws {
     let scratch = try Scratch()
     let data = try scratch.dataset(events: 30_000, items: 400)
@@ -172,7 +174,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
   /// Every OpenCL device of this machine, PoCL in CI.
   static let devices = Device.available.filter { $0 != .cpu }
 
-  @Test(arguments: devices.indices, ["sasrec", "gsasrec", "esasrec"])
+  @Test(arguments: devices.indices, ["sasrec", "gsasrec", "esasrec", "hstu", "gru4rec", "caser"])
   func trainsAsTheCPUDoes(_ index: Int, _ model: String) throws {
     let scratch = try Scratch()
     let data = try scratch.dataset()

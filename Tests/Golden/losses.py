@@ -73,16 +73,63 @@ def ligr_block(w, name, x):
     return h + torch.sigmoid(linear(w, name + ".feed-forward-gate", h, D)) * f
 
 
+def hstu_block(w, name, x):
+    K, rows = D // H, x.shape[0]
+    z = F.layer_norm(x, (D,), eps=1e-6)
+    u = F.silu(linear(w, name + ".gate", z, D, bias=False))
+    q = F.silu(linear(w, name + ".attention.query", z, D, bias=False)).view(rows, H, K).transpose(0, 1)
+    kv = F.silu(linear(w, name + ".attention.key-value", z, 2 * D, bias=False))
+    k, v = (t.reshape(rows, H, K).transpose(0, 1) for t in kv.split(D, -1))
+    bias = w(name + ".attention.position", L)[(torch.arange(rows)[None] - torch.arange(rows)[:, None]).clamp(max=0) + L - 1]
+    a = (F.silu(q @ k.transpose(1, 2) + bias) / L).tril()
+    o = (a @ v).transpose(0, 1).reshape(rows, D)
+    return x + linear(w, name + ".output", u * F.layer_norm(o, (D,), eps=1e-6), D)
+
+
+def gru_states(w, x):
+    """torch.nn.GRU with its gates in the order r, z, n; ours are z, r, n."""
+    cell = torch.nn.GRU(D, D)
+    weights = [("layers.0.input.weight", D), ("layers.0.state.weight", D), ("layers.0.input.bias", 0), ("layers.0.state.bias", 0)]
+    named = {}
+    for (name, rows), parameter in zip(weights, ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]):
+        z, r, n = w(name, *([rows] if rows else []), 3 * D).split(D, -1)
+        named[parameter] = torch.cat([r, z, n], -1).T if rows else torch.cat([r, z, n])
+    return torch.func.functional_call(cell, named, (x[:, None],))[0][:, 0]
+
+
+def caser_states(w, x, N=5, filters=3, vertical=2):
+    rows = x.shape[0]
+    z = torch.stack([torch.cat([torch.zeros(N - 1, D), x])[t:t + N] for t in range(rows)])  # [T, N, D]
+    out = torch.einsum("mn,tnd->tmd", w("vertical.weight", vertical, N), z).reshape(rows, -1)
+    hidden = linear(w, "vertical.output", out, D)
+    for h in range(1, N + 1):
+        windows = torch.cat([torch.zeros(h - 1, D), x]).unfold(0, h, 1).transpose(1, 2).reshape(rows, h * D)
+        c = F.relu(linear(w, f"horizontal.{h}", windows, filters))
+        best = torch.stack([c[max(0, t - N + h):t + 1].max(0).values for t in range(rows)])
+        hidden = hidden + linear(w, f"horizontal.{h}.output", best, D, bias=False)
+    return F.relu(hidden)
+
+
 def states(w, model, items):
-    table, positions = w("items", V, D), w("positions", L, D)
+    table = w("items", V, D)
+    if model == "gru4rec":
+        return gru_states(w, table[items])
+    if model == "caser":
+        return caser_states(w, table[items])
+    positions = w("positions", L, D)
     if model == "esasrec":
         x = table[items] + positions[L - len(items):]
     else:
         x = D**0.5 * table[items] + positions[L - len(items):]
     for i in range(BLOCKS):
         name = f"blocks.{i}"
-        x = ligr_block(w, name, x) if model == "esasrec" else sasrec_block(w, name, x, model == "sasrec pre-norm")
-    return x if model == "esasrec" else norm(w, "norm", x, 1e-8)
+        if model == "esasrec":
+            x = ligr_block(w, name, x)
+        elif model == "hstu":
+            x = hstu_block(w, name, x)
+        else:
+            x = sasrec_block(w, name, x, model == "sasrec pre-norm")
+    return x if model in ("esasrec", "hstu") else norm(w, "norm", x, 1e-8)
 
 
 def loss(model, h, table, targets, negatives):
@@ -92,11 +139,11 @@ def loss(model, h, table, targets, negatives):
         return F.cross_entropy(h @ table.T, targets)
     scores = torch.einsum("td,tnd->tn", h, table[negatives])
     same = negatives == targets[:, None]
-    if model == "esasrec":
+    if model in ("esasrec", "hstu", "gru4rec"):
         scores = scores.masked_fill(same, float("-inf"))
         return (torch.logsumexp(torch.cat([positive[:, None], scores], 1), 1) - positive).mean()
     each = F.softplus(scores).masked_fill(same, 0).sum(1)
-    if model == "sasrec pre-norm":
+    if model in ("sasrec pre-norm", "caser"):
         return (F.softplus(-positive) + each).mean()
     n = negatives.shape[1]
     beta = 1 - 0.75 * (1 - n / (V - 1))
@@ -106,14 +153,14 @@ def loss(model, h, table, targets, negatives):
 def losses(model):
     T, B, N = sum(LENGTHS), len(LENGTHS), 5
     inputs, targets = ids(T, 1).split(LENGTHS), ids(T, 2)
-    if model == "sasrec pre-norm":
+    if model in ("sasrec pre-norm", "caser"):
         negatives = ids(T * N, 3).view(T, N)
     else:
         negatives = torch.repeat_interleave(ids(B * N, 3).view(B, N), torch.tensor(LENGTHS), 0)
     w, optimizer, result = Weights(), None, []
     for _ in range(STEPS):
         h = torch.cat([states(w, model, items) for items in inputs])
-        table = w("output-items", V, D) if model == "gsasrec" else w("items", V, D)
+        table = w("output-items", V, D) if model in ("gsasrec", "gru4rec", "caser") else w("items", V, D)
         value = loss(model, h, table, targets, negatives)
         optimizer = optimizer or torch.optim.Adam(w.tensors.values(), lr=0.01, betas=(0.9, 0.98), eps=1e-8)
         optimizer.zero_grad()
@@ -200,5 +247,5 @@ def table_losses(model):
 
 
 TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp"]
-golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec"]}
+golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "hstu", "gru4rec", "caser"]}
 print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS}, indent=1))

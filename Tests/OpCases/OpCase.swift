@@ -36,8 +36,8 @@ public struct OpCase: Sendable {
   }
 
   public static let all: [OpCase] =
-    activationCases + attentionCases + batchNormCases + dropoutCases + embeddingCases + embeddingBagCases + feedForwardCases + gateCases
-    + interactionCases + lossCases + matmulCases + normCases + sampledLossCases + softmaxLossCases
+    activationCases + attentionCases + batchNormCases + convolutionCases + dropoutCases + embeddingCases + embeddingBagCases + feedForwardCases + gateCases
+    + gruCases + hstuCases + interactionCases + lossCases + matmulCases + normCases + sampledLossCases + softmaxLossCases
 }
 
 /// Fixed pseudo-random values, the same in every run: SplitMix64 of the index.

@@ -18,6 +18,8 @@ public struct SplitRatio: Sendable, Equatable, CustomStringConvertible {
 
   /// 70:15:15.
   public static let standard = SplitRatio(training: 70, validation: 15, test: 15)
+  /// 90:10:0, for logs whose test part is a file of its own.
+  public static let tenthForValidation = SplitRatio(training: 90, validation: 10, test: 0)
   static let largest = 1_000_000
 
   private init(training: Int, validation: Int, test: Int) {

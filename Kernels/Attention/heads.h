@@ -1,0 +1,72 @@
+// What the device kernels of attention share: rows of one head as vectors, rounded where BFLOAT16 asks for it, staged in local memory.
+// WIDTH >= K is a multiple of HEAD_VECTOR, set by the host; columns K ..< WIDTH are 0.
+#ifndef WIDTH
+#define WIDTH 64
+#endif
+#ifndef QUERIES
+#define QUERIES 32
+#endif
+#ifndef KEYS
+#define KEYS 32
+#endif
+#if VECTOR == 16
+#define HEAD_VECTOR 16
+#else
+#define HEAD_VECTOR 4
+#endif
+typedef JOIN(float, HEAD_VECTOR) hvec;
+#define HEAD_LOAD(p) JOIN(vload, HEAD_VECTOR)(0, p)
+#define HEAD_STORE(x, p) JOIN(vstore, HEAD_VECTOR)(x, 0, p)
+#define head_sum JOIN(total, HEAD_VECTOR)
+#define PARTS (WIDTH / HEAD_VECTOR)
+#define FOR_PARTS(c) _Pragma("unroll") for (int c = 0; c < PARTS; c++)
+#define ATTENTION_KERNEL __kernel __attribute__((reqd_work_group_size(QUERIES, 1, 1)))
+
+hvec head_load(__global const float *p, int count) {
+  if (count >= HEAD_VECTOR) return HEAD_LOAD(p);
+  float part[HEAD_VECTOR];
+  for (int i = 0; i < HEAD_VECTOR; i++) part[i] = i < count ? p[i] : 0;
+  return HEAD_LOAD(part);
+}
+
+// With BFLOAT16 the factors of every product are rounded to bfloat16; sums and the softmax stay float32.
+#ifdef BFLOAT16
+ROUND_BF16(hvec, JOIN(int, HEAD_VECTOR), JOIN(uint, HEAD_VECTOR), head_round, JOIN(as_float, HEAD_VECTOR),
+           JOIN(as_uint, HEAD_VECTOR))
+#define FACTOR(x) round_bf16(x)
+#else
+#define head_round(x) (x)
+#define FACTOR(x) (x)
+#endif
+hvec head_factor(__global const float *p, int count) { return head_round(head_load(p, count)); }
+
+void head_store(hvec x, __global float *p, int count) {
+  if (count >= HEAD_VECTOR) {
+    HEAD_STORE(x, p);
+    return;
+  }
+  float part[HEAD_VECTOR];
+  HEAD_STORE(x, part);
+  for (int i = 0; i < count; i++) p[i] = part[i];
+}
+
+// The sequence of row t: the last b with offsets[b] <= t
+int sequence_of(__global const int *offsets, int B, int t) {
+  int low = 0, high = B;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (offsets[middle] <= t)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// Rows first ..< end of one head of source into tile[row][part]
+void stage(__local hvec *tile, __global const float *source, int first, int end, int ld, int K) {
+  for (int e = get_local_id(0); e < (end - first) * PARTS; e += QUERIES) {
+    const int row = e / PARTS, c = e % PARTS;
+    tile[e] = head_factor(source + (size_t)(first + row) * ld + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  }
+}

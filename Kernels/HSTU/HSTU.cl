@@ -1,0 +1,195 @@
+// Jagged causal pointwise attention (Zhai et al. 2024, HSTU), after Attention/heads.h: P = SiLU(scale Q K^T + position + time) / n over
+// keys of the same sequence, j <= i. Work-groups, work-items and local memory as in Attention.cl: one work-item does all the sums of its
+// row in order. The gradient of the positions has one work-item for a distance and a chunk of rows, which walks over the rows; that of
+// the buckets is collected for each row and head, and summed over them by the host. No atomics.
+// Local memory: 2 * KEYS * WIDTH floats (dk, dv: no more).
+#define BUCKETS 129
+
+// The last b with starts[b] <= |later - time|.
+int time_bucket(int later, int time, __global const int *starts) {
+  const ulong gap = abs_diff(later, time);
+  int low = 0, high = BUCKETS;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (starts[middle] != INT_MAX && (ulong)starts[middle] <= gap)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// Row i of a sequence against row j, both rows of the batch; end is the sequence's.
+float cell_bias(__global const float *position, __global const float *time, __global const int *times, __global const int *starts,
+                int i, int j, int end, int n) {
+  float bias = position[j - i + n - 1];
+  if (time) bias += time[time_bucket(times[min(i + 1, end - 1)], times[j], starts)];
+  return bias;
+}
+
+float hstu_sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+
+// dL/dx of a cell whose P gets dp.
+float hstu_cell(float x, float dp, float share) {
+  const float y = hstu_sigmoid(x);
+  return share * dp * y * (1.0f + x * (1.0f - y));
+}
+
+// o[T, H*K]
+ATTENTION_KERNEL void hstu_forward(__global float *o, __global const float *q, __global const float *k, __global const float *v,
+                                   __global const float *position, __global const float *time, __global const int *times,
+                                   __global const int *starts, __global const int *offsets, int T, int B, int H, int K, int n, int ldq,
+                                   int ldk, int ldv, int ldo, float scale, int q0, int k0, int v0) {
+  __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  q += q0;
+  k += k0;
+  v += v0;
+  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
+  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T, b = sequence_of(offsets, B, t);
+  const int start = offsets[b], end = offsets[b + 1], stop = live ? t + 1 : 0, first = offsets[sequence_of(offsets, B, row0)];
+  const float share = 1.0f / n;
+  hvec query[PARTS], sum[PARTS];
+  FOR_PARTS(c) {
+    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    sum[c] = (hvec)(0.0f);
+  }
+  for (int tile = first; tile <= last; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, last + 1);
+    stage(keys, k + h * K, tile, tile_end, ldk, K);
+    stage(values, v + h * K, tile, tile_end, ldv, K);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
+      hvec product = (hvec)(0.0f);
+      FOR_PARTS(c) product = fma(query[c], keys[(j - tile) * PARTS + c], product);
+      const float x = scale * head_sum(product) + cell_bias(position, time, times, starts, t, j, end, n);
+      const float p = share * x * hstu_sigmoid(x);
+      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(p)), values[(j - tile) * PARTS + c], sum[c]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (!live) return;
+  FOR_PARTS(c) head_store(sum[c], o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+}
+
+// dq, and where time is given dtime[T * H, 129], zeroed by the caller: what each row adds to each bucket.
+ATTENTION_KERNEL void hstu_backward_queries(__global float *dq, __global float *dtime, __global const float *go, __global const float *q,
+                                            __global const float *k, __global const float *v, __global const float *position,
+                                            __global const float *time, __global const int *times, __global const int *starts,
+                                            __global const int *offsets, int T, int B, int H, int K, int n, int ldq, int ldk, int ldv,
+                                            int ldo, float scale, int q0, int k0, int v0) {
+  __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  q += q0;
+  k += k0;
+  v += v0;
+  dq += q0;
+  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
+  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T, b = sequence_of(offsets, B, t);
+  const int start = offsets[b], end = offsets[b + 1], stop = live ? t + 1 : 0, first = offsets[sequence_of(offsets, B, row0)];
+  hvec query[PARTS], gradient[PARTS], sum[PARTS];
+  FOR_PARTS(c) {
+    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    gradient[c] = head_factor(go + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    sum[c] = (hvec)(0.0f);
+  }
+  for (int tile = first; tile <= last; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, last + 1);
+    stage(keys, k + h * K, tile, tile_end, ldk, K);
+    stage(values, v + h * K, tile, tile_end, ldv, K);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
+      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
+      FOR_PARTS(c) {
+        score = fma(query[c], keys[(j - tile) * PARTS + c], score);
+        dp = fma(gradient[c], values[(j - tile) * PARTS + c], dp);
+      }
+      const float x = scale * head_sum(score) + cell_bias(position, time, times, starts, t, j, end, n);
+      const float dx = hstu_cell(x, head_sum(dp), 1.0f / n);
+      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(dx)), keys[(j - tile) * PARTS + c], sum[c]);
+      if (time) dtime[((size_t)t * H + h) * BUCKETS + time_bucket(times[min(t + 1, end - 1)], times[j], starts)] += dx;
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (!live) return;
+  FOR_PARTS(c) head_store(scale * sum[c], dq + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+}
+
+// dv = sum over the queries i >= t of P go_i, dk = scale dx q_i
+ATTENTION_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv, __global const float *go, __global const float *q,
+                                         __global const float *k, __global const float *v, __global const float *position,
+                                         __global const float *time, __global const int *times, __global const int *starts,
+                                         __global const int *offsets, int T, int B, int H, int K, int n, int ldq, int ldk, int ldv,
+                                         int ldo, float scale, int q0, int k0, int v0) {
+  __local hvec queries[KEYS * PARTS], gradients[KEYS * PARTS];
+  q += q0;
+  k += k0;
+  v += v0;
+  dk += k0;
+  dv += v0;
+  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
+  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T, b = sequence_of(offsets, B, t);
+  const int stop = live ? offsets[b + 1] : 0, end = offsets[sequence_of(offsets, B, last) + 1];
+  const float share = 1.0f / n;
+  hvec key[PARTS], value[PARTS], sum_k[PARTS], sum_v[PARTS];
+  FOR_PARTS(c) {
+    key[c] = head_factor(k + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    value[c] = head_factor(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    sum_k[c] = sum_v[c] = (hvec)(0.0f);
+  }
+  for (int tile = row0; tile < end; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, end);
+    stage(queries, q + h * K, tile, tile_end, ldq, K);
+    stage(gradients, go + h * K, tile, tile_end, ldo, K);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i = max(t, tile); i < min(stop, tile_end); i++) {
+      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
+      FOR_PARTS(c) {
+        score = fma(key[c], queries[(i - tile) * PARTS + c], score);
+        dp = fma(value[c], gradients[(i - tile) * PARTS + c], dp);
+      }
+      const float x = scale * head_sum(score) + cell_bias(position, time, times, starts, i, t, stop, n);
+      const float p = share * x * hstu_sigmoid(x), dx = hstu_cell(x, head_sum(dp), share);
+      FOR_PARTS(c) {
+        sum_v[c] = fma((hvec)(FACTOR(p)), gradients[(i - tile) * PARTS + c], sum_v[c]);
+        sum_k[c] = fma((hvec)(FACTOR(dx)), queries[(i - tile) * PARTS + c], sum_k[c]);
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  if (!live) return;
+  FOR_PARTS(c) {
+    head_store(scale * sum_k[c], dk + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+    head_store(sum_v[c], dv + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  }
+}
+
+// dposition[c, n] = the sum of dx over the cells at a distance, in the rows c * chunk ..< (c + 1) * chunk of all heads. One work-item a
+// distance; distance d is entry n - 1 - d.
+ELEMENT_KERNEL void hstu_backward_positions(__global float *dposition, __global const float *go, __global const float *q,
+                                            __global const float *k, __global const float *v, __global const float *position,
+                                            __global const float *time, __global const int *times, __global const int *starts,
+                                            __global const int *offsets, int T, int B, int H, int K, int n, int ldq, int ldk, int ldv,
+                                            int ldo, float scale, int q0, int k0, int v0, int chunk, int chunks) {
+  const int at = get_global_id(0), d = at % n, c = at / n;
+  if (c >= chunks) return;
+  q += q0;
+  k += k0;
+  v += v0;
+  float sum = 0;
+  const int last = min(T, (c + 1) * chunk);
+  for (int b = sequence_of(offsets, B, c * chunk); b < B && offsets[b] < last; b++) {
+    const int start = offsets[b], end = offsets[b + 1];
+    for (int t = max(c * chunk, start + d); t < min(end, last); t++) {
+      for (int h = 0; h < H; h++) {
+        hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
+        FOR_PARTS(p) {
+          const int column = h * K + p * HEAD_VECTOR, count = K - p * HEAD_VECTOR;
+          score = fma(head_factor(q + (size_t)t * ldq + column, count), head_factor(k + (size_t)(t - d) * ldk + column, count), score);
+          dp = fma(head_factor(go + (size_t)t * ldo + column, count), head_factor(v + (size_t)(t - d) * ldv + column, count), dp);
+        }
+        const float x = scale * head_sum(score) + cell_bias(position, time, times, starts, t, t - d, end, n);
+        sum += hstu_cell(x, head_sum(dp), 1.0f / n);
+      }
+    }
+  }
+  dposition[c * n + n - 1 - d] = sum;
+}
