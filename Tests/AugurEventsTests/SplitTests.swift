@@ -8,14 +8,22 @@ import Testing
 @Suite struct SplitTests {
   let folder = TestFolder()
 
-  /// `a:1,2,9` is user a with events at these seconds; each event has an item of its own, named by user and second.
-  private func dataset(_ users: [String], _ split: SplitOptions = SplitOptions()) throws -> Dataset {
+  private static let hour: Int64 = 3_600_000
+
+  /// `a:1,2,9.5` is user a with events at these hours, so that whole hours are sessions of their own; each event has an item of its own,
+  /// named by user and hour.
+  private func dataset(_ users: [String], _ split: SplitOptions = SplitOptions(), gapMinutes: Double = 30) throws -> Dataset {
     var text = "user_id,item_id,timestamp\n"
     for user in users {
       let parts = user.split(separator: ":")
-      for time in parts[1].split(separator: ",") { text += "\(parts[0]),\(parts[0])\(time),\(time)\n" }
+      for time in parts[1].split(separator: ",") {
+        text += "\(parts[0]),\(parts[0])\(time),\(Int((Double(time) ?? .nan) * 3600))\n"
+      }
     }
-    return try folder.dataset(text, split: split)
+    var options = PrepareOptions(split: split)
+    options.rules.sessions.gapMinutes = gapMinutes
+    try prepareDataset(input: folder.write("log.txt", text), output: "\(folder.path)/data", options: options)
+    return try Dataset(path: "\(folder.path)/data")
   }
 
   private func ids(_ split: SequenceSplit, _ items: some Sequence<Int32>) -> [String] {
@@ -35,11 +43,11 @@ import Testing
   @Test func globalTime() throws {
     // Sorted: 1 2 2 3 4 5 | 6 is the seventh, 7 the eighth of ten.
     let split = SequenceSplit(try dataset(["a:1,2,3,9", "b:2,4,7,10", "c:5,6"]))
-    #expect(split.rule == .time(.standard, first: 6001, second: 7001))
+    #expect(split.rule == .time(.standard, first: 6 * Self.hour + 1, second: 7 * Self.hour + 1))
     #expect(
       picture(split) == ["a1 a2 a3 | - | a1 a2 a3 > a9", "b2 b4 | b2 b4 > b7 | b2 b4 b7 > b10", "c5 c6 | - | -"])
     #expect(split.evaluatedUsers(.validation) == [1] && split.evaluatedUsers(.test) == [0, 1])
-    #expect(sequenceLeaks(split).isEmpty)
+    #expect(try sequenceLeaks(split).isEmpty)
     let counts = split.trainingCounts()
     let unseen = counts.indices.filter { counts[$0] == 0 }.map { split.dataset.itemID($0) }
     #expect(unseen == ["a9", "b10", "b7"] && counts.reduce(0, +) == 7)
@@ -47,7 +55,7 @@ import Testing
 
   @Test func tiesAtTheCutTrain() throws {
     let split = SequenceSplit(try dataset(["a:1,5,8", "b:2,5", "c:3,5,9", "d:5", "e:5"]))
-    #expect(split.rule == .time(.standard, first: 5001, second: 5001))
+    #expect(split.rule == .time(.standard, first: 5 * Self.hour + 1, second: 5 * Self.hour + 1))
     #expect(picture(split) == ["a1 a5 | - | a1 a5 > a8", "b2 b5 | - | -", "c3 c5 | - | c3 c5 > c9", "d5 | - | -", "e5 | - | -"])
     let same = SequenceSplit(try dataset(["a:5", "b:5", "c:5"]))
     #expect(picture(same) == ["a5 | - | -", "b5 | - | -", "c5 | - | -"])
@@ -57,12 +65,36 @@ import Testing
     // Of 17 events the eleventh in time is the last of `early`, the fourteenth the first of `late`.
     let early = "early:" + (1...11).map(String.init).joined(separator: ",")
     let split = SequenceSplit(try dataset([early, "late:30,31,32", "middle:20,21", "one:40"]))
-    #expect(split.rule == .time(.standard, first: 11_001, second: 30_001))
+    #expect(split.rule == .time(.standard, first: 11 * Self.hour + 1, second: 30 * Self.hour + 1))
     let seen = picture(split)
     #expect(seen[0].hasSuffix("early11 | - | -") && split.trainingCount(0) == 11)
     // Known only from between the cuts: a test target, no training. Wholly between or after them: nothing.
     #expect(seen[1] == " | - | late30 > late31" && seen[2] == " | - | -" && seen[3] == " | - | -")
     #expect(split.evaluatedUsers(.test) == [1] && split.evaluatedUsers(.validation).isEmpty)
+  }
+
+  @Test func sessionsStayInOnePart() throws {
+    // A user's events within half an hour are one session. Sorted: 1 2 3 4 5 6 6.2 | 6.3 | 9 10.
+    let users = ["a:1,6.2,6.3,9", "b:2,3,4,5", "c:6,10"]
+    let split = SequenceSplit(try dataset(users))
+    #expect(split.rule.kind == .time && split.dataset.sessions(0) == [0..<1, 1..<3, 3..<4])
+    // 6.2 is before the cut, but its session is not over then: it is known, not learnt from.
+    #expect(picture(split) == ["a1 | a1 a6.2 > a6.3 | a1 a6.2 a6.3 > a9", "b2 b3 b4 b5 | - | -", "c6 | - | c6 > c10"])
+    #expect(try sequenceLeaks(split).isEmpty)
+    // With pauses that end sessions sooner, nothing crosses.
+    let short = SequenceSplit(try dataset(users, gapMinutes: 5))
+    #expect(picture(short)[0] == "a1 a6.2 | a1 a6.2 > a6.3 | a1 a6.2 a6.3 > a9")
+    #expect(short.rule == split.rule && short.dataset.fingerprint != split.dataset.fingerprint)
+  }
+
+  @Test func aSessionAcrossBothCuts() throws {
+    // Sorted: 1 2 3 4 6 6.1 6.2 | 6.3 | 6.4 9. One session of b crosses both cuts: its later target is the only one.
+    let split = SequenceSplit(try dataset(["a:1,2,6,6.2,9", "b:3,6.1,6.3,6.4", "c:4"]))
+    #expect(picture(split) == ["a1 a2 a6 a6.2 | - | a1 a2 a6 a6.2 > a9", "b3 | - | b3 b6.1 b6.3 > b6.4", "c4 | - | -"])
+    #expect(try sequenceLeaks(split).isEmpty)
+    // A user all of whose training events are in the session that crosses has none.
+    let alone = SequenceSplit(try dataset(["a:1,2,6,6.2,9", "b:6.1,6.3,6.4", "c:3,4"]))
+    #expect(picture(alone)[1] == " | - | b6.1 b6.3 > b6.4" && alone.trainingCount(1) == 0)
   }
 
   @Test func byUser() throws {
@@ -79,13 +111,14 @@ import Testing
 
   @Test func leaveOneOut() throws {
     let split = SequenceSplit(try dataset(["a:1,2,3", "b:1,2"], SplitOptions(.leaveOneOut)))
-    #expect(picture(split) == ["a1 | a1 > a2 | a1 a2 > a3", "b1 b2 | - | -"] && sequenceLeaks(split).isEmpty)
+    #expect(picture(split) == ["a1 | a1 > a2 | a1 a2 > a3", "b1 b2 | - | -"])
+    #expect(try sequenceLeaks(split).isEmpty)
   }
 
   @Test func randomUsers() throws {
     func parts(_ users: Range<Int>, seed: UInt64) throws -> [String: Int] {
       let split = SequenceSplit(try dataset(users.map { "u\($0):1,2,3" }, SplitOptions(.random, seed: seed)))
-      #expect(sequenceLeaks(split).isEmpty)
+      #expect(try sequenceLeaks(split).isEmpty)
       return Dictionary(
         uniqueKeysWithValues: (0..<split.dataset.userCount).map { user in
           let held = [split.trainingCount(user) == 3, split.example(user, .validation) != nil, split.example(user, .test) != nil]
@@ -178,7 +211,7 @@ import Testing
   }
 
   /// The data set again with other times or items, written as `prepare` would never write it.
-  private func replant(times: [Int64]? = nil, items: [Int32]? = nil) throws -> Dataset {
+  private func replant(times: [Int64]? = nil, items: [Int32]? = nil, sessions: [Int64]? = nil) throws -> Dataset {
     let path = "\(folder.path)/data"
     let old = try Dataset(path: path)
     let name = "\(path)/sequences.safetensors"
@@ -187,6 +220,8 @@ import Testing
     for entry in file.entries {
       if entry.name == "timestamps", let times {
         tensors.append(SafetensorsTensor(entry.name, shape: entry.shape, values: times))
+      } else if entry.name == "session_offsets", let sessions {
+        tensors.append(SafetensorsTensor(entry.name, shape: [sessions.count], values: sessions))
       } else if entry.name == "items", let items {
         tensors.append(SafetensorsTensor(entry.name, shape: entry.shape, values: items))
       } else {
@@ -198,7 +233,7 @@ import Testing
     let split = old.description.split
     try DatasetDescription(
       format: old.description.format, version: old.description.version, users: old.userCount, items: old.itemCount, events: old.eventCount,
-      sessions: old.description.sessions, split: split, hasTimestamps: true, hasItemNames: false, attributes: [], rows: 0,
+      sessions: sessions.map { $0.count - 1 } ?? old.description.sessions, split: split, hasTimestamps: true, hasItemNames: false, attributes: [], rows: 0,
       rejected: [:], dropped: [:], rules: CleaningRules(), fingerprint: DatasetDescription.fingerprint(
         users: old.userCount, items: old.itemCount, events: old.eventCount, checksum: checksum, split: split)
     ).write(to: path)
@@ -211,8 +246,8 @@ import Testing
     let times = (0..<3).flatMap { user in good.timestamps(user).map { Array($0) } ?? [] }
     // The last event of b moves to the front of b: training from the future, unordered.
     var late = times
-    late[4] = 20_000
-    let future = sequenceLeaks(SequenceSplit(try replant(times: late)))
+    late[4] = 20 * Self.hour
+    let future = try sequenceLeaks(SequenceSplit(try replant(times: late)))
     #expect(future.contains { $0.contains("training events from the first cut on") || $0.contains("known to a prediction") })
     #expect(future.contains { $0.contains("before an earlier one") && $0.contains("event 2 of user 'b'") })
     // The same event on both sides of a leave-one-out target.
@@ -220,8 +255,20 @@ import Testing
     var items = (0..<3).flatMap { Array(plain.history($0)) }
     var ties = times
     (items[3], ties[3]) = (items[2], ties[2])
-    let twice = sequenceLeaks(SequenceSplit(try replant(times: ties, items: items)))
+    let twice = try sequenceLeaks(SequenceSplit(try replant(times: ties, items: items)))
     #expect(twice.count == 1 && twice[0].hasPrefix("1 targets that are a known event again") && twice[0].contains("user 'a'"))
+  }
+
+  /// Sessions that the file has too short, so that the split cuts what is one session by the rules.
+  @Test func plantedSessionsAreFound() throws {
+    let apart: [Int64] = Array(0...10)
+    _ = try dataset(["a:1,6.2,6.3,9", "b:2,3,4,5", "c:6,10"])
+    let trained = try sequenceLeaks(SequenceSplit(try replant(sessions: apart)))
+    #expect(trained.count == 1 && trained[0].hasPrefix("1 sessions with training events and events from the first cut on"))
+    #expect(trained[0].contains("event 2 of user 'a'"))
+    _ = try dataset(["a:1,2,6,6.2,9", "b:3,6.1,6.3,6.4", "c:4"])
+    let both = try sequenceLeaks(SequenceSplit(try replant(sessions: apart)))
+    #expect(both.count == 2 && both[1].hasPrefix("1 sessions with the targets of validation and of test"), "\(both)")
   }
 
   /// Nothing from the cut on reaches a batch: neither as input nor as target, in no epoch and for no window.

@@ -13,7 +13,7 @@ public struct SessionRules: Sendable, Equatable {
   public var endKinds: [String] = []
   /// Off by default: people shop past midnight.
   public var cutsAtMidnight = false
-  /// IANA zone such as Europe/Berlin, or a fixed offset such as +02:00.
+  /// IANA zone such as Europe/Berlin, or a fixed offset such as +02:00: of midnights, and of the log's times that name none.
   public var zoneName = "UTC"
 
   public init() {}
@@ -26,8 +26,8 @@ package struct Sessionizer {
   private let maximumLength: Int64
   private let endKinds: [Int32]
   private let zone: ClockZone?
-  /// The stretch of constant offset that was used last.
   var needsKinds: Bool { !endKinds.isEmpty }
+  /// The stretch of constant offset that was used last.
   private var stretch = ClockZone.Stretch(offset: 0, from: 0, until: 0)
 
   /// `kindNames` are the kinds of the log by index. Throws for an unknown zone, and for a closing kind that the log does not

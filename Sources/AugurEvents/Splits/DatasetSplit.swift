@@ -2,7 +2,7 @@
 
 /// The ways to divide; raw values as `--split` names them.
 public enum SplitKind: String, Codable, Sendable, CaseIterable {
-  /// At two moments, the same for everybody: nothing later than a prediction was learnt from.
+  /// At two moments, the same for everybody: nothing later than a prediction was learnt from, nor what belongs to its session.
   case time
   /// At two places of each user's own history.
   case user
@@ -61,7 +61,7 @@ public struct SplitOptions: Sendable, Equatable {
 
 /// The division of one data set, with all that is needed to do it again.
 public enum DatasetSplit: Sendable, Equatable {
-  /// Training is before the first moment, validation before the second, test is the rest; epoch milliseconds.
+  /// Training is before the first moment, validation before the second, test is the rest, sessions are not cut; epoch milliseconds.
   case time(SplitRatio, first: Int64, second: Int64)
   case user(SplitRatio)
   case leaveOneOut
@@ -99,7 +99,7 @@ public enum DatasetSplit: Sendable, Equatable {
   /// Part of a data set's fingerprint: runs on different divisions of one log do not mix.
   var fingerprint: String {
     switch self {
-    case .time(let ratio, let first, let second): "time-\(ratio)-\(first)-\(second)"
+    case .time(let ratio, let first, let second): "time-\(ratio)-\(first)-\(second)-whole-sessions"
     case .user(let ratio): "user-\(ratio)"
     case .leaveOneOut: "leave-one-out"
     case .random(let ratio, let seed): "random-\(ratio)-\(seed)"
@@ -110,7 +110,7 @@ public enum DatasetSplit: Sendable, Equatable {
   public var words: String {
     switch self {
     case .time(let ratio, let first, let second):
-      "global time \(ratio), training before \(Timestamp.text(first)), validation before \(Timestamp.text(second))"
+      "global time \(ratio), training before \(Timestamp.text(first)), validation before \(Timestamp.text(second)), sessions in one part"
     case .user(let ratio): "each user's events \(ratio)"
     case .leaveOneOut: "leave-one-out"
     case .random(let ratio, let seed): "users drawn \(ratio) by seed \(seed)"

@@ -2,12 +2,12 @@
 
 /// What of a later part is known to an earlier one, a line each; empty where nothing is.
 ///
-/// Found are: training events from the first cut on; known events from the cut of their target on, and targets before it
-/// (splits by time); events of a user out of time order, so that inputs lie after their target; a target that is an
-/// event of the same item and time as a known one; a target among the training events. Reads all times once and gives
-/// the pages of the mapped file back.
-public func sequenceLeaks(_ split: SequenceSplit) -> [String] {
-  var search = LeakSearch(split)
+/// Found are, in splits by time: training events from the first cut on; known events from the cut of their target on, and targets before
+/// it; sessions that training and a later part share, or validation and test, where sessions are cut anew from the times; in all splits:
+/// events of a user out of time order, so that inputs lie after their target; a target that is an event of the same item and time as a
+/// known one; a target among the training events. Reads all times once and gives the pages of the mapped file back.
+public func sequenceLeaks(_ split: SequenceSplit) throws(EventsError) -> [String] {
+  var search = try LeakSearch(split)
   var (first, events) = (0, 0)
   for user in 0..<split.dataset.userCount {
     search.check(user)
@@ -20,13 +20,20 @@ public func sequenceLeaks(_ split: SequenceSplit) -> [String] {
 }
 
 private struct LeakSearch {
-  enum Leak: Int, CaseIterable { case trainingAfterCut, knownAfterCut, targetBeforeCut, unordered, repeated, trained }
+  enum Leak: Int, CaseIterable {
+    case trainingAfterCut, knownAfterCut, targetBeforeCut, trainedSession, sharedSession, unordered, repeated, trained
+  }
   private let split: SequenceSplit
   private let cuts: (first: Int64, second: Int64)?
   private var found: [(count: Int, user: Int, place: Int)]
+  private var sessionizer: Sessionizer
+  private var starts: [Int] = []
 
-  init(_ split: SequenceSplit) {
+  init(_ split: SequenceSplit) throws(EventsError) {
     self.split = split
+    let data = split.dataset
+    sessionizer = try Sessionizer(
+      data.description.rules.sessions, kindNames: (0..<data.labelCount(.kind)).map { data.label(.kind, $0) })
     found = Array(repeating: (0, 0, 0), count: Leak.allCases.count)
     if case .time(_, let first, let second) = split.rule { cuts = (first, second) } else { cuts = nil }
   }
@@ -37,6 +44,7 @@ private struct LeakSearch {
     for (_, place) in targets where place < training { add(.trained, user, place) }
     guard let slice = split.dataset.timestamps(user) else { return }
     let items = split.dataset.storedHistory(user)
+    if let cuts { checkSessions(user, Array(slice), training, targets, cuts.first) }
     slice.withContiguousStorageIfAvailable { times in
       for place in times.indices.dropFirst() where times[place] < times[place - 1] { add(.unordered, user, place) }
       if let cuts { for place in 0..<training where times[place] >= cuts.first { add(.trainingAfterCut, user, place) } }
@@ -57,6 +65,19 @@ private struct LeakSearch {
     }
   }
 
+  private mutating func checkSessions(
+    _ user: Int, _ times: [Int64], _ training: Int, _ targets: [(HeldOut, Int)], _ cut: Int64
+  ) {
+    // Only users with something on both sides can share a session.
+    guard targets.count == 2 || training > 0 && times.contains(where: { $0 >= cut }) else { return }
+    let kinds = sessionizer.needsKinds ? split.dataset.labels(user, .kind).map { Array($0) } ?? [] : []
+    sessionizer.findStarts(times.count, times: times, kinds: kinds, into: &starts)
+    for (start, end) in zip(starts, starts.dropFirst() + [times.count]) {
+      if start < training, times[start..<end].contains(where: { $0 >= cut }) { add(.trainedSession, user, start) }
+      if targets.count == 2, targets.allSatisfy({ (start..<end).contains($0.1) }) { add(.sharedSession, user, start) }
+    }
+  }
+
   private mutating func add(_ leak: Leak, _ user: Int, _ place: Int) {
     let tally = found[leak.rawValue]
     found[leak.rawValue] = tally.count == 0 ? (1, user, place) : (tally.count + 1, tally.user, tally.place)
@@ -71,6 +92,8 @@ private struct LeakSearch {
         case .trainingAfterCut: "training events from the first cut on"
         case .knownAfterCut: "events known to a prediction from its cut on"
         case .targetBeforeCut: "targets before their cut"
+        case .trainedSession: "sessions with training events and events from the first cut on"
+        case .sharedSession: "sessions with the targets of validation and of test"
         case .unordered: "events before an earlier one of their user"
         case .repeated: "targets that are a known event again, with its item and time"
         case .trained: "targets among the training events"

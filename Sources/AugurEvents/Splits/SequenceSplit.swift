@@ -10,12 +10,14 @@ public enum HeldOut: String, Sendable, CaseIterable {
 ///
 /// | split | training | validation target | test target |
 /// |---|---|---|---|
-/// | time | before the first cut | the first event between the cuts | the first from the second cut on |
+/// | time | before the first cut, without a session that crosses it | the first event between the cuts | the first from the second cut on |
 /// | user | the first 70 %, rounded down | the event after those | the first after 85 % |
 /// | leave-one-out | all but two; all of fewer than 3 | the second last of 3 or more | the last of 3 or more |
 /// | random | all events of training users | the last of 2 or more of validation users | the same of test users |
 ///
-/// What is known before a target are all earlier events of its user; a user without any has no target.
+/// What is known before a target are all earlier events of its user; a user without any has no target. A split by time keeps sessions in
+/// one part: one that goes on past the first cut is known to a prediction, not learnt from, and a user whose two targets would lie in one
+/// session has that of test only. The other splits cut at places of a history, within its sessions.
 public struct SequenceSplit: Sendable {
   public let dataset: Dataset
   public let rule: DatasetSplit
@@ -108,7 +110,7 @@ public struct SequenceSplit: Sendable {
     switch rule {
     case .time(_, let first, let second):
       let times = dataset.timestamps(user)
-      return ordered(place(of: first, in: times), place(of: second, in: times), count)
+      return wholeSessions(ordered(place(of: first, in: times), place(of: second, in: times), count), user)
     case .user(let ratio):
       let (first, second) = ratio.places(of: count)
       return ordered(first, second, count)
@@ -128,6 +130,17 @@ public struct SequenceSplit: Sendable {
     Places(
       training: first, validation: first > 0 && first < second ? first : nil,
       test: second > 0 && second < count ? second : nil)
+  }
+
+  /// Takes a session that crosses the end of training out of it, and the validation target where it shares the session of the test target.
+  private func wholeSessions(_ places: Places, _ user: Int) -> Places {
+    guard let behind = places.validation ?? places.test else { return places }
+    let sessions = dataset.sessions(user)
+    func session(of place: Int) -> Range<Int> { sessions.last { $0.lowerBound <= place } ?? place..<place + 1 }
+    var places = places
+    places.training = min(places.training, session(of: behind).lowerBound)
+    if let validation = places.validation, let test = places.test, session(of: test).contains(validation) { places.validation = nil }
+    return places
   }
 
   /// The number of events before a moment, by bisection.
