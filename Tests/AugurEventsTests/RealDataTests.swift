@@ -24,6 +24,19 @@ struct RealDataTests {
     if items >= 0 { #expect(made.items == items && made.events == clicks) }
   }
 
+  /// MovieLens-1M with the titles of its movies: other ids, `::` between the fields, Latin-1.
+  @Test func titles() throws {
+    var options = PrepareOptions(format: .pairs)
+    var file = ItemNameFile(path: try input("ml-1m/movies.dat"))
+    (file.delimiter, file.encoding, file.ids) = ("::", .latin1, try input("ml-1m/sas_to_original_items.txt"))
+    options.itemNames = file
+    try prepareDataset(input: try input("ml-1m/ml-1m.txt"), output: "\(folder.path)/data", options: options)
+    let data = try Dataset(path: "\(folder.path)/data")
+    #expect(data.itemCount == 3416 && (0..<data.itemCount).allSatisfy { data.itemName($0) != nil })
+    #expect(data.itemIndex(ofRawID: "1").flatMap { data.itemName($0) } == "Raiders of the Lost Ark (1981)")
+    #expect((0..<data.itemCount).contains { data.itemName($0) == "Misérables, Les (1995)" })
+  }
+
   /// Every target of the test rows is among the items of the training sessions.
   @Test func targetsAreKnownItems() throws {
     let path = try input("diginetica/train_sessions.txt")

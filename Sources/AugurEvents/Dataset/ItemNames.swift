@@ -23,6 +23,12 @@ struct ItemNames {
     nameOfItem[item] = names.index(adding: name).index
   }
 
+  /// The name of an item in place of all that it was called before.
+  mutating func set(_ name: UnsafeRawBufferPointer, item: Int) {
+    if item < nameOfItem.count { nameOfItem[item] = -1 }
+    add(name, item: item)
+  }
+
   /// Calls `body` with the name of an item where it has one.
   func withName(_ item: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
     guard item < nameOfItem.count, nameOfItem[item] >= 0 else { return }

@@ -30,6 +30,7 @@ struct Preparation {
       let run = try DatasetRun(path: base, dictionaries: &gathering.dictionaries, names: &names, memory: gathering.memory / 16)
       streams.insert(run, at: 0)
     }
+    try options.itemNames?.apply(to: &names, items: gathering.dictionaries.items)
     var cleaner = HistoryCleaner(rules, &gathering.dictionaries)
     var writer = try DatasetWriter(
       folder: folder, dictionaries: gathering.dictionaries, sessions: rules.sessions, memory: gathering.memory / 4)

@@ -14,6 +14,8 @@ public struct PrepareOptions: Sendable {
   public var badRows = BadRowLimit.rows(0)
   /// File of the bad rows.
   public var quarantine: String?
+  /// Names of items that the log does not tell.
+  public var itemNames: ItemNameFile?
   /// Threads of reading and sorting; the result does not depend on it.
   public var threads: Int?
   /// Adds the log to the data set that the output folder holds, which becomes what preparing both logs at once gives.
@@ -67,7 +69,7 @@ public func prepareDataset(inputs: [String], output: String, options: PrepareOpt
 
 /// The split of what was written, checked on the files themselves.
 private func refuseLeaks(in folder: String, of input: String) throws(EventsError) {
-  let leaks = sequenceLeaks(SequenceSplit(try Dataset(path: folder, verify: false)))
+  let leaks = try sequenceLeaks(SequenceSplit(try Dataset(path: folder, verify: false)))
   guard leaks.isEmpty else {
     throw EventsError(
       file: input, problem: "the split lets the future into training: \(leaks.joined(separator: "; "))",
