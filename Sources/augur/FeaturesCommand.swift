@@ -15,7 +15,8 @@ struct FeaturesCommand: ParsableCommand {
 
       With --label KIND, a row for each impression (--impressions; view and its usual names without it), and a column label: 1 where the \
       same user has an event of KIND with the same item at the same moment or up to --horizon later. Impressions whose horizon passes the \
-      end of the log are left out and counted.
+      end of the log are left out and counted. The column label_known is the end of the horizon: prepare --format table leaves out rows of \
+      training that were labelled by what came behind the cut.
 
       Features are described by a JSON file, for which --print-features prints a beginning. Two more features join files: {"feature": "table", \
       "of": "user", "file": "users.csv"} takes the row of user_id (or of "key") with the latest valid_from (or "time") at or before the event, \
@@ -29,7 +30,9 @@ struct FeaturesCommand: ParsableCommand {
       Example:
         augur prepare --input log.csv --output data
         augur features --data data --label purchase --horizon 7d --output features.csv
-        augur prepare --format table --label label --input features.csv --output table --split time
+        augur prepare --format table --label label --categorical user_id,item_id --input features.csv --output table --split time
+        augur train --data table --model deepfm --output run
+        augur evaluate --run run
       """)
   @Option(help: "Data set of events, made by augur prepare.") var data: String?
   @Option(help: "JSON description of the features; without it, what the data set's columns give.") var features: String?

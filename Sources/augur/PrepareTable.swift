@@ -26,6 +26,13 @@ struct TableFormatOptions: ParsableArguments {
   var weight: String?
   @Option(help: ArgumentHelp("Table: when rows happened; one of the usual names without it.", valueName: "column"))
   var time: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Table: when the label of a row came to be known; label_known without it. A split by time leaves out rows of training and validation whose \
+      label came later than their part ends.
+      """, valueName: "column"))
+  var labelKnown: String?
   @Option(help: ArgumentHelp("Table: rows of one session, user or group stay in one part.", valueName: "column"))
   var session: String?
   @Option(help: ArgumentHelp("Table: a fold number a row, from 0.", valueName: "file"))
@@ -47,7 +54,8 @@ struct TableFormatOptions: ParsableArguments {
   var given: String? {
     let options: [(String, Bool)] = [
       ("label", label != nil), ("positive", positive != nil), ("features", features != nil), ("categorical", categorical != nil),
-      ("minimum-count", minimumCount != nil), ("weight", weight != nil), ("time", time != nil), ("session", session != nil),
+      ("minimum-count", minimumCount != nil), ("weight", weight != nil), ("time", time != nil),
+      ("label-known", labelKnown != nil), ("session", session != nil),
       ("folds", folds != nil), ("fold-column", foldColumn != nil), ("test-fold", testFold != nil),
       ("validation-input", !validationInput.isEmpty), ("test-input", !testInput.isEmpty), ("allow-leaks", allowLeaks),
     ]
@@ -59,6 +67,7 @@ struct TableFormatOptions: ParsableArguments {
     var options = TableOptions(label: label)
     (options.positive, options.features, options.weight, options.time) = (positive, features, weight, time)
     (options.session, options.folds, options.foldColumn, options.testFold) = (session, folds, foldColumn, testFold)
+    options.labelKnown = labelKnown
     options.categorical = categorical.map { $0.split(separator: ",").map(String.init) } ?? []
     if let minimumCount {
       guard minimumCount >= 1 else { throw UserMistake("--minimum-count: expected a number from 1, got \(minimumCount)") }
@@ -70,10 +79,12 @@ struct TableFormatOptions: ParsableArguments {
 }
 
 /// Prepares a table and prints what came of it.
-func runPrepareTable(inputs: [String], output: String, options: TableOptions, json: Bool) throws {
+func runPrepareTable(inputs: [String], output: String, options: TableOptions, reportTo path: String?, json: Bool) throws {
   let clock = ContinuousClock()
   let start = clock.now
-  let made = try prepareTable(inputs: inputs, output: output, options: options)
+  var report = CleaningReport()
+  let made = try prepareTable(inputs: inputs, output: output, options: options, report: &report)
+  if let path { try writeReport(report, to: path) }
   let seconds = (clock.now - start) / .seconds(1)
   for warning in made.warnings { writeError("augur: \(warning)\n") }
   let parts = zip(TablePart.allCases, made.parts).map { (part: $0.name, rows: $1) }
@@ -82,7 +93,7 @@ func runPrepareTable(inputs: [String], output: String, options: TableOptions, js
       "rows": made.rows, "features": made.features, "task": made.task.rawValue, "label": made.label.column,
       "parts": Dictionary(uniqueKeysWithValues: parts.map { ($0.part, $0.rows) }),
       "positives": Dictionary(uniqueKeysWithValues: zip(TablePart.allCases.map(\.name), made.positives)),
-      "split": made.split.words, "warnings": made.warnings, "fingerprint": made.fingerprint, "seconds": number(seconds),
+      "split": made.split.words, "rejected": report.rejected, "left_out": made.split.leftOut ?? 0, "warnings": made.warnings, "fingerprint": made.fingerprint, "seconds": number(seconds),
       "rows_per_second": number(Double(made.rows) / seconds, digits: 0), "peak_bytes": ResidentMemory.peakBytes,
     ])
   } else {

@@ -59,19 +59,20 @@ extension BehaviourFeature {
   }
 }
 
-/// Writes the table: `user_id`, `item_id`, `timestamp`, with a task `label`, then the columns of the state, in order of time, then user.
+/// Writes the table: `user_id`, `item_id`, `timestamp`, with a task `label` and `label_known`, the end of its horizon, then the columns of the
+/// state, in order of time, then user.
 /// The file appears whole or not at all. Features are those that `state` gives event by event, and it has observed the whole log behind this.
 public func writeBehaviourTable(_ data: Dataset, state: inout BehaviourState, task: OutcomeTask? = nil, output: String) throws(EventsError)
   -> BehaviourTableReport
 {
-  let fixed = ["user_id", "item_id", "timestamp"] + (task == nil ? [] : ["label"])
+  let fixed = ["user_id", "item_id", "timestamp"] + (task == nil ? [] : ["label", FeatureList.labelKnownName])
   if let name = state.columns.map(\.name).first(where: fixed.contains) {
     throw EventsError(file: "features", field: name, problem: "is a column of every table already", advice: "give the feature another name")
   }
   let order = try TimeOrder(data, StateIndices(of: data, in: &state))
   let labels = try task.map { task throws(EventsError) in try OutcomeLabels(data, task, latest: order.latest).labels }
   var rows = BehaviourRows(order: order, labels: labels)
-  let text = try RowText(path: output, header: fixed, state: state, hasLabels: task != nil)
+  let text = try RowText(path: output, header: fixed, state: state, horizon: task?.horizon.milliseconds)
   var (filled, written) = (RowBlock(columns: state.columns.count), RowBlock(columns: state.columns.count))
   var failures: (EventsError?, EventsError?) = (nil, nil)
   repeat {
@@ -143,11 +144,12 @@ private struct RowText {
   private let ids: [Vocabulary]
   private let joined: [[JoinedRows.Column]]
   private let runs: [TextRun]
-  private let hasLabels: Bool
+  /// Of the labels; nil without.
+  private let horizon: Int64?
 
-  init(path: String, header: [String], state: BehaviourState, hasLabels: Bool) throws(EventsError) {
+  init(path: String, header: [String], state: BehaviourState, horizon: Int64?) throws(EventsError) {
     text = try TableText(path: path)
-    (ids, joined, self.hasLabels) = (state.ids, state.joins.map(\.rows.columns), hasLabels)
+    (ids, joined, self.horizon) = (state.ids, state.joins.map(\.rows.columns), horizon)
     runs = TextRun.runs(of: state.columns)
     for name in header + state.columns.map(\.name) { text.field(name) }
     try text.endRow()
@@ -158,7 +160,10 @@ private struct RowText {
       text.field(ids[BehaviourState.userIDs], event.user)
       text.field(ids[BehaviourState.itemIDs], event.item)
       text.field(time: event.time)
-      if hasLabels { text.field(block.labels[place] ? 1 : 0) }
+      if let horizon {
+        text.field(block.labels[place] ? 1 : 0)
+        text.field(time: event.time + horizon, column: 1)
+      }
       let row = UnsafeBufferPointer(start: block.numbers + place * block.columns, count: block.columns)
       for run in runs {
         let value = row[run.columns.lowerBound]

@@ -9,9 +9,9 @@ final class TableText {
   private var at = 0
   private var file: DurableFile
   private let numbers = NumberText()
-  /// The day whose date was written last, as `yyyy-mm-ddT`.
-  private var day = Int64.min
-  private var date: [UInt8] = []
+  /// The days whose dates were written last, as `yyyy-mm-ddT`: one for each column of times.
+  private var days = [Int64.min, .min]
+  private var dates: [[UInt8]] = [[], []]
 
   init(path: String) throws(EventsError) {
     do throws(SafetensorsError) { file = try DurableFile(path: path) } catch {
@@ -82,14 +82,15 @@ final class TableText {
   func field(_ table: Vocabulary, _ index: Int32) { table.withID(Int(index), field) }
 
   /// `2024-05-31T12:30:15Z`, with thousandths where there are some.
-  func field(time: Int64) {
+  /// `column` is 0 or 1, for the times of a column that follow each other closely.
+  func field(time: Int64, column: Int = 0) {
     reserve(48)
     let today = floorDivide(time, 86_400_000)
-    if today != day {
-      day = today
-      date = Array(Timestamp.text(today * 86_400_000).utf8.prefix { $0 != UInt8(ascii: "T") }) + [UInt8(ascii: "T")]
+    if today != days[column] {
+      days[column] = today
+      dates[column] = Array(Timestamp.text(today * 86_400_000).utf8.prefix { $0 != UInt8(ascii: "T") }) + [UInt8(ascii: "T")]
     }
-    for byte in date { put(byte) }
+    for byte in dates[column] { put(byte) }
     let rest = UInt32(truncatingIfNeeded: time - today * 86_400_000)
     var end = memory + at
     end = numbers.digits(rest / 3_600_000, width: 2, to: end)

@@ -84,7 +84,8 @@ struct FeatureInference {
 
   /// Throws where a few texts stand among numbers: a column of codes, or a mistake, and nobody should guess.
   private func number(_ column: Int, _ name: String, _ survey: ColumnSurvey) throws(EventsError) -> Feature {
-    if let row = survey.firstText {
+    // Where bad rows are set aside, those with a text will be.
+    if let row = survey.firstText, !options.setsBadRowsAside {
       var text = ""
       table.forEach(column) { place, cell in if place == row { text = excerpt(cell) } }
       throw table.failure(

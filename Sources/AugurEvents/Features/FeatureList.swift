@@ -26,6 +26,8 @@ public struct FeatureList: Sendable, Equatable {
   public var weight: String?
   /// When the row happened: splits by time, and nothing later may be known.
   public var time: RowTime?
+  /// When the row's label came to be known: no part may know it before. `label_known` is one by its name.
+  public var labelKnown: RowTime?
   /// Rows of one session stay on one side of a split.
   public var session: String?
   /// Number of the row's fold.
@@ -35,6 +37,8 @@ public struct FeatureList: Sendable, Equatable {
   public var features: [Feature]
 
   static let fileName = "features.json"
+  /// The column in which `augur features` says when a label is known.
+  static let labelKnownName = "label_known"
   static let formatName = "augur-features"
   static let currentVersion = 1
   /// Of inferred categorical features: values that occur once share row 0 and train it for those that are new later.
@@ -47,7 +51,9 @@ public struct FeatureList: Sendable, Equatable {
   /// Columns that are no features, by what they are.
   var roles: [(name: String, column: String)] {
     [("label", label.column)]
-      + [("weight", weight), ("time", time?.column), ("session", session), ("fold", fold)].compactMap { role in
+      + [
+        ("weight", weight), ("time", time?.column), ("time of the label", labelKnown?.column), ("session", session), ("fold", fold),
+      ].compactMap { role in
         role.1.map { (role.0, $0) }
       }
   }
@@ -104,6 +110,7 @@ extension RowTime: Codable {
 extension FeatureList: Codable {
   private enum Key: String, CodingKey, CaseIterable {
     case format, version, label, weight, time, session, fold, ignored, features
+    case labelKnown = "label_known"
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -113,6 +120,7 @@ extension FeatureList: Codable {
     try object.encode(label, forKey: .label)
     try object.encodeIfPresent(weight, forKey: .weight)
     try object.encodeIfPresent(time, forKey: .time)
+    try object.encodeIfPresent(labelKnown, forKey: .labelKnown)
     try object.encodeIfPresent(session, forKey: .session)
     try object.encodeIfPresent(fold, forKey: .fold)
     try object.encode(ignored, forKey: .ignored)
@@ -136,6 +144,7 @@ extension FeatureList: Codable {
       ignored: object.has(.ignored) ? try object.texts(.ignored) : [])
     weight = try object.optionalText(.weight)
     time = object.has(.time) ? try object.value(.time, RowTime.self, "an object") : nil
+    labelKnown = object.has(.labelKnown) ? try object.value(.labelKnown, RowTime.self, "an object") : nil
     session = try object.optionalText(.session)
     fold = try object.optionalText(.fold)
     guard !features.isEmpty else { throw object.failure(.features, "is empty", "name at least one feature") }

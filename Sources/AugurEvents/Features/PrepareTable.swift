@@ -29,12 +29,20 @@ public struct TableOptions: Sendable {
   public var seed: UInt64 = 1
   public var validationInputs: [String] = []
   public var testInputs: [String] = []
+  /// When each label came to be known; nil is the column `label_known` where there is one.
+  public var labelKnown: String?
+  /// Bad rows that are set aside before the run stops; by default none.
+  public var badRows = BadRowLimit.rows(0)
+  /// File of the bad rows.
+  public var quarantine: String?
   /// Leaks become warnings.
   public var allowsLeaks = false
   public var threads: Int?
   public var memory: Int?
 
   public init(label: String? = nil) { self.label = label }
+
+  var setsBadRowsAside: Bool { badRows != .rows(0) || quarantine != nil }
 }
 
 /// Makes a data set of a labelled table. The folder appears whole or not at all.
@@ -45,8 +53,16 @@ public struct TableOptions: Sendable {
 /// - Throws: `EventsError`, one line that names the file and the row where there is one.
 @discardableResult
 public func prepareTable(inputs: [String], output: String, options: TableOptions) throws(EventsError) -> TableDescription {
+  var report = CleaningReport()
+  return try prepareTable(inputs: inputs, output: output, options: options, report: &report)
+}
+
+/// The same; `report` counts the rows that were read and those that were set aside, by reason.
+public func prepareTable(
+  inputs: [String], output: String, options: TableOptions, report: inout CleaningReport
+) throws(EventsError) -> TableDescription {
   let target = try OutputFolder(output)
-  let prepared = try PreparedTable(inputs: inputs, options: options)
+  let prepared = try PreparedTable(inputs: inputs, options: options, report: &report)
   let folder = try target.makeTemporary()
   do throws(EventsError) {
     let description = try prepared.write(to: folder)
@@ -71,41 +87,58 @@ struct PreparedTable {
   /// Row of the table at each stored place.
   private let order: [Int]
 
-  init(inputs: [String], options: TableOptions) throws(EventsError) {
+  init(inputs: [String], options: TableOptions, report: inout CleaningReport) throws(EventsError) {
     let threads = options.threads ?? ThreadPool.shared.threads
-    let (table, given): (Table, [UInt8]?) = try Self.read(inputs, options, threads)
-    var list = try Self.roles(table, options)
-    labels = try TableLabels(table, try table.column(list.label.column, as: "label"), positive: list.label.positive)
-    list.label.positive = labels.positive
-    let groups = try RowGroups(table, list, options, given: given)
-    division = try TableDivision(options, groups, labels, file: table.file)
-    let isTraining = division.parts.map { $0 == TablePart.training.rawValue }
-    var warnings: [String] = []
-    if options.features == nil {
-      var inference = FeatureInference(table, training: isTraining, options)
-      list = try inference.complete(list)
-      warnings += inference.warnings
+    let plan = try Self.plan(inputs, options, threads, &report)
+    var warnings = plan.warnings
+    if report.rowsRejected > 0 {
+      let reasons = report.rejected.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
+      warnings.append("\(report.rowsRejected) bad rows were set aside: \(reasons.joined(separator: ", "))")
     }
-    var features = try Features(fitting: list, on: table, training: isTraining, threads: threads)
-    if options.features == nil { warnings += try features.dropWithoutValues(table) }
+    var features = try Features(fitting: plan.list, on: plan.table, training: plan.isTraining, threads: threads)
+    if options.features == nil { warnings += try features.dropWithoutValues(plan.table) }
     let leaks = try findLeaks(
       TableEvidence(
-        table: table, features: features, labels: labels, parts: division.parts, groups: groups, split: division.split))
+        table: plan.table, features: features, labels: plan.labels, parts: plan.division.parts, groups: plan.groups,
+        split: plan.division.split))
     if let leak = leaks.first(where: \.isFatal), !options.allowsLeaks {
       throw EventsError(
-        file: table.file, problem: leaks.filter(\.isFatal).map(\.text).joined(separator: "; also: "),
+        file: plan.table.file, problem: leaks.filter(\.isFatal).map(\.text).joined(separator: "; also: "),
         advice: "\(leak.advice), or give --allow-leaks")
     }
     warnings += leaks.map { $0.isFatal ? "leak: \($0.text)" : $0.text }
-    let order = Self.stored(division.parts)
+    let order = Self.stored(plan.division.parts)
     self.order = order
     var places = [Int](repeating: 0, count: order.count)
     for (place, row) in order.enumerated() { places[row] = place }
-    encoded = try EncodedTable(table, features, places: places, threads: threads)
-    (self.table, self.features, self.warnings, folds) = (table, features, warnings, groups.folds)
-    weights = try list.weight.map { [table] name throws(EventsError) in
-      try Self.weights(table, try table.column(name, as: "weight"))
+    encoded = try EncodedTable(plan.table, features, places: places, threads: threads)
+    (table, labels, division, folds) = (plan.table, plan.labels, plan.division, plan.groups.folds)
+    (self.features, self.warnings) = (features, warnings)
+    weights = try plan.list.weight.map { name throws(EventsError) in
+      try Self.weights(plan.table, try plan.table.column(name, as: "weight"))
     }
+  }
+
+  /// Reads, sets bad rows aside and divides.
+  private static func plan(
+    _ inputs: [String], _ options: TableOptions, _ threads: Int, _ report: inout CleaningReport
+  ) throws(EventsError) -> TablePlan {
+    let badRows = try TableBadRows(options)
+    defer { report = badRows?.report ?? report }
+    var (table, given) = try read(inputs, options, threads, badRows?.rejection)
+    let roles = try roles(table, options)
+    if let badRows { try badRows.setAside(TableFaults(ofRoles: roles, in: table), &table, &given) }
+    var plan = try TablePlan(table, roles, options, given: given)
+    guard let badRows else {
+      report.rowsIn = table.rows
+      return plan
+    }
+    // Only now it is known what the features are.
+    if try badRows.setAside(TableFaults(ofFeatures: plan.list, in: table), &table, &given) {
+      plan = try TablePlan(table, plan.list, options, given: given, warnings: plan.warnings)
+    }
+    try badRows.finish()
+    return plan
   }
 
   /// Rows by part, those of a part in their order.
@@ -113,12 +146,13 @@ struct PreparedTable {
     TablePart.allCases.flatMap { part in parts.indices.filter { parts[$0] == part.rawValue } }
   }
 
-  private static func read(_ inputs: [String], _ options: TableOptions, _ threads: Int) throws(EventsError) -> (
-    Table, given: [UInt8]?
-  ) {
+  private static func read(
+    _ inputs: [String], _ options: TableOptions, _ threads: Int, _ rejection: (any RowRejection)?
+  ) throws(EventsError) -> (Table, given: [UInt8]?) {
+    let rejection = rejection ?? StopAtBadRow()
     _ = try expandInputs(inputs + options.validationInputs + options.testInputs)  // each file in one part
     let limit = options.memory ?? max(256 << 20, systemFreeBytes() / 2)
-    var table = try Table(try expandInputs(inputs), threads: threads, memory: limit)
+    var table = try Table(try expandInputs(inputs), threads: threads, memory: limit, rejection: rejection)
     guard table.rows > 0 else {
       throw EventsError(file: table.file, problem: "a header but no rows", advice: "give a table with at least one row")
     }
@@ -130,7 +164,7 @@ struct PreparedTable {
     var given = [UInt8](repeating: TablePart.training.rawValue, count: table.rows)
     for (part, inputs) in [(TablePart.validation, options.validationInputs), (.test, options.testInputs)] where !inputs.isEmpty {
       let before = table.rows
-      try table.append(try expandInputs(inputs), threads: threads, memory: limit)
+      try table.append(try expandInputs(inputs), threads: threads, memory: limit, rejection: rejection)
       guard table.rows > before else {
         throw EventsError(file: inputs[0], problem: "a header but no rows", advice: "give a table with at least one row")
       }
@@ -170,18 +204,7 @@ struct PreparedTable {
     try settle("session", options.session, \.session)
     try settle("fold-column", options.foldColumn, \.fold)
     if let positive = options.positive { list.label.positive = positive }
-    if let time = options.time {
-      let column = try table.column(time, as: "time")
-      guard let unit = table.timeUnit(column, asked: options.timeUnit) else {
-        throw EventsError(
-          file: table.file, field: time, problem: "the column holds no times",
-          advice: "name another --time, or the unit with --time-unit")
-      }
-      list.time = RowTime(table.names[column], unit: unit)
-    } else if options.features == nil {
-      list.time = table.timeColumn(asked: options.timeUnit)
-      if list.time?.column == list.label.column { list.time = nil }
-    }
+    try settleTimes(&list, table, options)
     var taken: [String: String] = [:]
     for (role, column) in list.roles {
       if let other = taken.updateValue(role, forKey: column) {
@@ -193,8 +216,29 @@ struct PreparedTable {
     return list
   }
 
+  /// When rows happened, and when their labels came to be known.
+  private static func settleTimes(_ list: inout FeatureList, _ table: Table, _ options: TableOptions) throws(EventsError) {
+    func time(_ name: String, _ option: String) throws(EventsError) -> RowTime {
+      let column = try table.column(name, as: "time")
+      guard let unit = table.timeUnit(column, asked: options.timeUnit) else {
+        throw EventsError(
+          file: table.file, field: name, problem: "the column holds no times",
+          advice: "name another --\(option), or the unit with --time-unit")
+      }
+      return RowTime(table.names[column], unit: unit)
+    }
+    if let name = options.time {
+      list.time = try time(name, "time")
+    } else if options.features == nil {
+      list.time = table.timeColumn(asked: options.timeUnit)
+      if list.time?.column == list.label.column { list.time = nil }
+    }
+    let usual = options.features == nil && table.names.contains(FeatureList.labelKnownName) && list.label.column != FeatureList.labelKnownName
+    if let name = options.labelKnown ?? (usual ? FeatureList.labelKnownName : nil) { list.labelKnown = try time(name, "label-known") }
+  }
+
   /// A class weight times this, and the sum over all rows, still are finite floats.
-  private static let largestWeight = 1e30
+  static let largestWeight = 1e30
 
   private static func weights(_ table: Table, _ column: Int) throws(EventsError) -> [Float] {
     var weights: [Float] = []

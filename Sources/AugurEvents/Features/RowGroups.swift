@@ -4,6 +4,8 @@
 struct RowGroups {
   /// Epoch milliseconds.
   var times: [Int64]?
+  /// When the label came to be known, epoch milliseconds.
+  var labelsKnown: [Int64]?
   /// Equal for rows of one session.
   var sessions: [Int32]?
   var folds: [UInt8]?
@@ -14,6 +16,9 @@ struct RowGroups {
     self.given = given
     times = try list.time.map { time throws(EventsError) in
       try Self.times(table, try table.column(time.column, as: "time"), time.unit)
+    }
+    labelsKnown = try list.labelKnown.map { known throws(EventsError) in
+      try Self.times(table, try table.column(known.column, as: "time of the label"), known.unit)
     }
     sessions = try list.session.map { name throws(EventsError) in Self.sessions(table, try table.column(name, as: "session")) }
     if let path = options.folds {
@@ -34,6 +39,12 @@ struct RowGroups {
     if options.testFold != nil, folds == nil {
       throw EventsError(file: "--test-fold", problem: "needs folds", advice: "give --folds FILE or --fold-column COLUMN")
     }
+  }
+
+  /// Leaves the rows where `keeps` is true.
+  mutating func keep(_ keeps: [Bool]) {
+    (times, labelsKnown) = (times?.keeping(keeps), labelsKnown?.keeping(keeps))
+    (sessions, folds, given) = (sessions?.keeping(keeps), folds?.keeping(keeps), given?.keeping(keeps))
   }
 
   private static func times(_ table: Table, _ column: Int, _ unit: TimeUnit) throws(EventsError) -> [Int64] {
@@ -68,4 +79,9 @@ struct RowGroups {
     }
     return folds
   }
+}
+
+extension Array {
+  /// The elements where `keeps` is true; one entry of it an element.
+  func keeping(_ keeps: [Bool]) -> [Element] { zip(self, keeps).compactMap { $1 ? $0 : nil } }
 }

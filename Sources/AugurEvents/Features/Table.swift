@@ -34,6 +34,21 @@ final class TableChunk: Sendable {
     (self.bytes, self.bounds, self.lines) = (bytes, bounds, lines)
   }
 
+  /// Copies the rows of another chunk where `keeps` is true; one entry of it a row.
+  init(_ other: TableChunk, where keeps: ArraySlice<Bool>) {
+    columns = other.columns
+    var (bytes, bounds, lines): ([UInt8], [UInt32], [UInt32]) = ([], [0], [])
+    for (row, isKept) in keeps.enumerated() where isKept {
+      let first = row * columns
+      let begin = other.bounds[first]
+      let shift = UInt32(bytes.count)
+      bytes += other.bytes[Int(begin)..<Int(other.bounds[first + columns])]
+      for cell in first + 1...first + columns { bounds.append(other.bounds[cell] - begin + shift) }
+      lines.append(other.lines[row])
+    }
+    (rows, self.bytes, self.bounds, self.lines) = (lines.count, bytes, bounds, lines)
+  }
+
   /// Calls `body` with the text of the cells, valid during the call.
   @inline(__always)
   func withCells<R, Failure: Error>(_ body: (TableCells) throws(Failure) -> R) throws(Failure) -> R {
@@ -89,17 +104,36 @@ struct Table {
   private(set) var memory = 0
   let file: String
 
-  /// Opens the first of `inputs` for its columns and reads them all.
-  init(_ inputs: [String], threads: Int, memory limit: Int = .max) throws(EventsError) {
-    let reader = try BlockReader(inputs, columns: .table(like: nil), threads: threads)
+  /// Opens the first of `inputs` for its columns and reads them all; `rejection` takes the rows that have no such columns.
+  init(
+    _ inputs: [String], threads: Int, memory limit: Int = .max, rejection: any RowRejection = StopAtBadRow()
+  ) throws(EventsError) {
+    let reader = try BlockReader(inputs, columns: .table(like: nil), threads: threads, rejection: rejection)
     (header, file) = (reader.header, reader.file)
     (names, types) = try Self.columns(reader.header, file: reader.file)
     try append(reader, threads: threads, limit: limit)
   }
 
   /// Adds the rows of other files with the same columns.
-  mutating func append(_ inputs: [String], threads: Int, memory limit: Int = .max) throws(EventsError) {
-    try append(try BlockReader(inputs, columns: .table(like: header), threads: threads), threads: threads, limit: limit)
+  mutating func append(
+    _ inputs: [String], threads: Int, memory limit: Int = .max, rejection: any RowRejection = StopAtBadRow()
+  ) throws(EventsError) {
+    let reader = try BlockReader(inputs, columns: .table(like: header), threads: threads, rejection: rejection)
+    try append(reader, threads: threads, limit: limit)
+  }
+
+  /// Keeps the rows where `keeps` is true, in their order and with their lines.
+  mutating func keep(where keeps: [Bool]) {
+    let old = pieces
+    (pieces, rows, memory) = ([], 0, 0)
+    for piece in old {
+      let kept = keeps[piece.first..<piece.first + piece.chunk.rows]
+      let chunk = kept.contains(false) ? TableChunk(piece.chunk, where: kept) : piece.chunk
+      guard chunk.rows > 0 else { continue }
+      pieces.append(Piece(chunk: chunk, first: rows, file: piece.file, firstLine: piece.firstLine))
+      rows += chunk.rows
+      memory += chunk.memory
+    }
   }
 
   private mutating func append(_ reader: BlockReader, threads: Int, limit: Int) throws(EventsError) {

@@ -71,6 +71,13 @@ struct TableLabels {
     }
   }
 
+  private init(_ task: TableTask, _ values: [Float], _ positive: String?) {
+    (self.task, self.values, self.positive) = (task, values, positive)
+  }
+
+  /// The labels of the rows where `keeps` is true.
+  func keeping(_ keeps: [Bool]) -> TableLabels { TableLabels(task, values.keeping(keeps), positive) }
+
   /// The text of class 1 among two usual ones; throws where texts are others, or more.
   private static func positive(_ table: Table, _ column: Int, _ firstText: Int) throws(EventsError) -> String {
     var counter = ValueCounter()

@@ -38,7 +38,7 @@ struct TableEvidence {
 ///
 /// Found are: a feature that is the label's column, stands one to one with it, or separates the two classes by a threshold;
 /// statistics that were not fitted on the training rows alone; a time among the features that is later than its row's time, and
-/// training rows later than the first held-out row; sessions on both sides of the split; held-out rows that are copies of
+/// training rows, or labels of theirs, later than the first held-out row; sessions on both sides of the split; held-out rows that are copies of
 /// training rows. Copies fail above 5 % of the held-out rows, features and label equal, where most training rows are unlike each other:
 /// tables of a few codes repeat themselves. Fewer are a warning.
 func findLeaks(_ evidence: TableEvidence) throws(EventsError) -> [TableLeak] {
@@ -159,7 +159,22 @@ extension TableEvidence {
     }
     // A session that lies in a later part may begin before the cut: training knows nothing of it.
     if split.kind != .time || groups.sessions == nil, let leak = trainingAfterHeldOut(times) { leaks.append(leak) }
+    if let known = groups.labelsKnown, let leak = labelsAfterHeldOut(times, known) { leaks.append(leak) }
     return leaks
+  }
+
+  /// A label that came to be known behind the cut tells of the time of the test.
+  private func labelsAfterHeldOut(_ times: [Int64], _ known: [Int64]) -> TableLeak? {
+    guard split.kind == .given || split.kind == .time else { return nil }
+    var first = Int64.max
+    for row in parts.indices where !isTraining(row) && (!split.drawsValidation || parts[row] == TablePart.test.rawValue) {
+      first = min(first, times[row])
+    }
+    let late = parts.indices.count { isTraining($0) && known[$0] >= first }
+    guard late > 0 else { return nil }
+    return TableLeak(
+      kind: .later, text: "the labels of \(late) training rows were known only after the first held-out row (\(Timestamp.text(first)))",
+      advice: "leave these rows out, as --split time does", isFatal: true)
   }
 
   private func trainingAfterHeldOut(_ times: [Int64]) -> TableLeak? {

@@ -26,6 +26,8 @@ public struct TableSplit: Codable, Sendable, Equatable {
   public internal(set) var testFold: Int?
   /// Whether validation rows were drawn from the rows that were given for training.
   public internal(set) var drawsValidation = false
+  /// Of `time`: rows of training and validation that are left out because their label came to be known after their part's end.
+  public internal(set) var leftOut: Int?
 
   /// The division in words.
   public var words: String {
@@ -33,7 +35,8 @@ public struct TableSplit: Codable, Sendable, Equatable {
     switch kind {
     case .time:
       let cuts = (cuts ?? []).map(Timestamp.text)
-      return "global time \(ratio), training before \(cuts.first ?? "?"), validation before \(cuts.last ?? "?")"
+      let late = leftOut.map { ", \($0) rows left out whose label was known later than that" } ?? ""
+      return "global time \(ratio), training before \(cuts.first ?? "?"), validation before \(cuts.last ?? "?")\(late)"
     case .random: return "rows drawn \(ratio) by seed \(seed), each class alike"
     case .folds: return "fold \(testFold ?? 0) of \(folds ?? 0) tests\(drawn)"
     case .given: return "parts as given\(drawn)"
@@ -42,8 +45,9 @@ public struct TableSplit: Codable, Sendable, Equatable {
 }
 
 struct TableDivision {
-  /// [R], raw values of `TablePart`.
+  /// [R], raw values of `TablePart`, or `leftOut`.
   private(set) var parts: [UInt8]
+  static let leftOut: UInt8 = 255
   private(set) var split: TableSplit
   private let labels: TableLabels
   private let sessions: [Int32]?
@@ -62,7 +66,7 @@ struct TableDivision {
         throw EventsError(
           file: file, problem: "the table has no times to split at", advice: "name the column with --time, or use --split random")
       }
-      try divide(at: times, options)
+      try divide(at: times, rows.labelsKnown, options)
     } else {
       draw(Array(parts.indices), options.ratio, options.seed)
     }
@@ -95,16 +99,26 @@ struct TableDivision {
     drawValidation(options)
   }
 
-  /// A session lies where its last row does: whatever training knows is before the first cut.
-  private mutating func divide(at times: [Int64], _ options: TableOptions) throws(EventsError) {
+  /// [R], whether a row is in a part; nil where all are.
+  var kept: [Bool]? { split.leftOut == nil ? nil : parts.map { $0 != Self.leftOut } }
+
+  /// The division without the rows that are left out.
+  mutating func dropLeftOut() { parts.removeAll { $0 == Self.leftOut } }
+
+  /// A session lies where its last row does: whatever training knows is before the first cut. So is when its labels were `known`.
+  private mutating func divide(at times: [Int64], _ known: [Int64]?, _ options: TableOptions) throws(EventsError) {
     let cuts = try timeCuts(options.ratio) { body throws(EventsError) in times.withUnsafeBufferPointer(body) }
     (split.kind, split.cuts) = (.time, [cuts.first, cuts.second])
     var last: [Int32: Int64] = [:]
     if let sessions { for (row, session) in sessions.enumerated() { last[session] = max(last[session] ?? .min, times[row]) } }
     for row in parts.indices {
       let time = sessions.flatMap { last[$0[row]] } ?? times[row]
-      parts[row] = (time < cuts.first ? TablePart.training : time < cuts.second ? .validation : .test).rawValue
+      let part: TablePart = time < cuts.first ? .training : time < cuts.second ? .validation : .test
+      let isLate = part != .test && (known.map { $0[row] >= (part == .training ? cuts.first : cuts.second) } ?? false)
+      parts[row] = isLate ? Self.leftOut : part.rawValue
     }
+    let late = parts.count { $0 == Self.leftOut }
+    split.leftOut = late > 0 ? late : nil
   }
 
   private mutating func drawValidation(_ options: TableOptions) {

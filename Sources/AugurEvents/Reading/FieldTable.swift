@@ -9,6 +9,7 @@ public enum RowProblem: String, Sendable, CaseIterable, Codable {
   case tooLong = "row too long"
   case missingID = "missing id"
   case longID = "id too long"
+  case missingLabel = "missing label"
   case missingTime = "missing time"
   case malformedTime = "malformed time"
   case impossibleTime = "impossible time"
