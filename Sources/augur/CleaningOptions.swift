@@ -75,7 +75,12 @@ struct CleaningOptions: ParsableArguments {
   var sessionEnd: String?
   @Flag(help: "Ends sessions at midnight of --time-zone.")
   var sessionMidnight = false
-  @Option(help: ArgumentHelp("Zone of midnights, such as Europe/Berlin or +02:00. UTC.", valueName: "zone"))
+  @Option(
+    help: ArgumentHelp(
+      """
+      Zone of times and dates that name none, and of midnights, such as Europe/Berlin or +02:00. UTC. A time that clocks skip is a bad row; one \
+      that they show twice is read as the first, and counted.
+      """, valueName: "zone"))
   var timeZone: String?
 
   /// What the options ask for.
@@ -97,11 +102,8 @@ struct CleaningOptions: ParsableArguments {
     ]
   }
 
-  /// The first option that was given, for formats that know none of them; `--time-unit` is for every format.
-  var given: String? {
-    let others = [("max-bad-rows", maxBadRows), ("quarantine", quarantine), ("report", report), ("rules", rules)]
-    return (others + texts).first { $0.1 != nil }.map { "--\($0.0)" }
-  }
+  /// The first rule that was given, for tables, which know none of them; bad rows and `--time-unit` are of every format.
+  var givenRule: String? { ([("rules", rules)] + texts).first { $0.1 != nil }.map { "--\($0.0)" } }
 
   /// All options checked; throws `EventsError` with the option and the value.
   func settings() throws -> Settings {

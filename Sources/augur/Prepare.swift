@@ -21,7 +21,9 @@ struct Prepare: ParsableCommand {
   @Option(help: ArgumentHelp("Schema file that names them, in place of --columns; augur schema makes one.", valueName: "file")) var schema: String?
   @Option(
     help: """
-      time: training before a moment, validation before a second one, test after it; the default for logs with times. \
+      time: training before a moment, validation before a second one, test after it; the default for logs with times. A \
+      session (--session-gap) that goes on past the first moment is known to predictions but not learnt from, and one with \
+      the targets of validation and test is of test. \
       user: at two places of each user's events. leave-one-out: the last event of a user tests, the second last \
       validates; the default for other logs. random: users are drawn.
       """)
@@ -31,6 +33,7 @@ struct Prepare: ParsableCommand {
   @Flag(help: "Add the log to the data set at OUTPUT, such as a new day; the result is that of preparing all at once.") var append = false
   @Option(help: "Threads that read and sort; the data set does not depend on it.") var threads: Int?
   @Option(help: "Memory to stay within, such as 512MiB or 4GiB; half of what is free without it.") var memory: MemorySize?
+  @OptionGroup(title: "Item names") var names: ItemNameOptions
   @OptionGroup(title: "Cleaning") var cleaning: CleaningOptions
   @Flag(help: "One JSON object.") var json = false
   @OptionGroup(title: "Table options") var table: TableFormatOptions
@@ -45,9 +48,10 @@ struct Prepare: ParsableCommand {
     guard let format = format.log else { return try runTable(ratio) }
     if let option = table.given { throw UserMistake("\(option): is of --format table") }
     var options = PrepareOptions(format: format, columns: mapped, split: SplitOptions(split, ratio: ratio, seed: splitSeed))
-    options.append = append
+    (options.append, options.itemNames) = (append, try names.file())
     let settings = try cleaning.settings()
     (options.rules, options.timeUnit) = (settings.rules, settings.timeUnit)
+    if cleaning.timeZone == nil, let zone = mapped.timeZone { options.rules.sessions.zoneName = zone }
     (options.badRows, options.quarantine) = (settings.badRows, settings.quarantine)
     options.memory = try useMachine()
     let (made, report) = try prepared(options, reportTo: settings.report)
@@ -90,15 +94,19 @@ struct Prepare: ParsableCommand {
     guard columns == nil, schema == nil else {
       throw UserMistake("\(columns == nil ? "--schema" : "--columns"): is of logs; name columns of a table with --label, --time and --features")
     }
-    if let option = cleaning.given { throw UserMistake("\(option): cleans logs of events; a row of a table that cannot be taken stops the run") }
+    if let option = cleaning.givenRule {
+      throw UserMistake("\(option): cleans logs of events; of a table, --quarantine and --max-bad-rows set bad rows aside")
+    }
+    if let option = names.given { throw UserMistake("\(option): is of logs; a table has no items to name") }
     guard !append else { throw UserMistake("--append: a table cannot be added to, its statistics are those of all training rows") }
     if let split, split != .time, split != .random {
       throw UserMistake("--split: a table is divided by time or random, got '\(split.rawValue)'")
     }
     var options = try table.options()
-    options.timeUnit = try cleaning.settings().timeUnit
+    let settings = try cleaning.settings()
+    (options.timeUnit, options.badRows, options.quarantine) = (settings.timeUnit, settings.badRows, settings.quarantine)
     (options.kind, options.ratio, options.seed, options.memory) = (split, ratio, splitSeed, try useMachine())
-    try runPrepareTable(inputs: input, output: output, options: options, json: json)
+    try runPrepareTable(inputs: input, output: output, options: options, reportTo: settings.report, json: json)
   }
 
   /// What a number measured on this split cannot promise.

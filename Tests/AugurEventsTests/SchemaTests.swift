@@ -87,7 +87,7 @@ import Testing
     let header = "user_id,item_id,timestamp\n"
     let mixed = try profile(header + "u,i,2024-03-31T01:30:00+01:00\nv,j,2024-03-31T03:30:00+02:00\nw,k,2024-03-31 02:30:00\n")
     // The clocks of Berlin leave out an hour: the two times with a zone are an hour apart, not two.
-    #expect(mixed.columns[2].least == 1_711_845_000_000 && findings(mixed) == ["4 timestamp '2024-03-31 02:30:00' names no zone where others do; it is read as UTC"])
+    #expect(mixed.columns[2].least == 1_711_845_000_000 && findings(mixed) == ["4 timestamp '2024-03-31 02:30:00' names no zone where others do; it is read as UTC without a zone in the schema or --time-zone"])
     let zero = try profile(header + (0..<12).map { "u\($0),i\($0),170000000\($0 % 10)\n" }.joined() + "u,i,0\n")
     #expect(findings(zero) == ["14 timestamp '0' is 1970-01-01: is the time missing?"])
     let none = try profile(header + "u,i,yesterday\nv,j,today\n")

@@ -268,6 +268,26 @@ keys="late.csv:300002: price: changes type: 'cheap'" check "schema names that li
 keys="units.csv:300002: timestamp: mixed time units" check "schema names mixed units" said_in "$augur" schema --input "$dir/units.csv"
 printf 'user_id,item_id,timestamp\nu,b,2024-10-27T02:30:00+01:00\nu,a,2024-10-27T02:30:00+02:00\nu,c,2024-10-27T01:45:00Z\n' >"$dir/clock.csv"
 keys='2024-10-27T00:30:00Z to 2024-10-27T01:45:00Z, 1.25 hours' check "the hour that comes twice" said_in "$augur" schema --input "$dir/clock.csv"
+# Names of items from another file: declared, never guessed.
+printf 'u 1\nu 2\n' >"$dir/named.txt"
+printf '1::Caf\351::Food\n2::Tea::Food\n' >"$dir/names.dat"
+named() { "$augur" prepare --format pairs --input "$dir/named.txt" --output "$dir/named" --item-names "$dir/names.dat" "$@"; }
+check "names of items" named --name-delimiter :: --name-encoding latin1
+check "a name in UTF-8" grep -q 'Café' "$dir/named/sequences.safetensors"
+mistake "names in another encoding" "names.dat:1: name: .*--name-encoding latin1" named --name-delimiter ::
+mistake "names without a delimiter" "--name-delimiter" named
+mistake "an unknown encoding" "--name-encoding" named --name-delimiter :: --name-encoding latin2
+mistake "names of nothing" "--item-names" "$augur" prepare --format pairs --input "$dir/named.txt" --output "$dir/none" --name-delimiter ::
+if [ -e /usr/share/zoneinfo/Europe/Berlin ]; then
+  printf 'user_id,item_id,timestamp\nu,a,2024-10-27 02:30:00\nu,b,2024-03-31 02:30:00\n' >"$dir/local.csv"
+  mistake "an hour that clocks skip" "local.csv:3: timestamp: '2024-03-31 02:30:00' is never on the clocks of Europe/Berlin" \
+    "$augur" prepare --input "$dir/local.csv" --output "$dir/none" --time-zone Europe/Berlin
+  keys='read as the first *1$' check "an hour that clocks show twice" said_in "$augur" prepare --input "$dir/local.csv" --output "$dir/local" \
+    --time-zone Europe/Berlin --max-bad-rows 1 --split leave-one-out
+else
+  echo "skipped local times: no time zones are installed"
+fi
+mistake "an unknown zone" "Mars/Base" "$augur" prepare --input "$dir/log.csv" --output "$dir/none" --time-zone Mars/Base
 mistake "disk full while preparing" "sequences.safetensors: cannot write" sh -c "ulimit -f 100; exec $augur prepare --input $dir/plain.csv --output $dir/none"
 mistake "disk full for a schema file" "full.json" sh -c "ulimit -f 1; exec $augur schema --input $dir/log.csv --output $dir/full.json"
 check "nothing is left of all that" test -z "$(ls -d "$dir"/none* "$dir"/full.json* 2>/dev/null)"

@@ -3,6 +3,8 @@ import FoundationEssentials
 
 /// What a rule may do to an event, a user or an item; raw values are the reasons of reports.
 public enum CleaningReason: String, Sendable, CaseIterable, Codable {
+  /// In the hour that clocks show twice; it was taken for the first.
+  case ambiguousTime = "local time that is there twice, read as the first"
   case impossibleTime = "impossible time"
   case impossiblePrice = "impossible price"
   case impossibleQuantity = "impossible quantity"
@@ -77,7 +79,7 @@ public struct CleaningReport: Sendable, Equatable {
   public var rowsOut: Int { rowsIn - rowsRejected - rowsDropped }
 
   /// Bad rows and dropped events by reason, without the reasons that have none.
-  var rejected: [String: Int] {
+  public var rejected: [String: Int] {
     Dictionary(uniqueKeysWithValues: zip(RowProblem.allCases.map(\.rawValue), rejections.map(\.rows)).filter { $0.1 > 0 })
   }
   var dropped: [String: Int] {

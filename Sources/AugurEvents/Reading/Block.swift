@@ -14,6 +14,8 @@ struct EventChunk {
   private(set) var span = EventChunk.emptySpan
   /// Lines that are sessions without a user.
   var sessions = 0
+  /// Local times that were taken for the first of two instants.
+  var ambiguousTimes = 0
   var rows: Int { users.count }
 
   static var emptySpan: ck_event_span {

@@ -44,8 +44,8 @@ final class EventDecoder {
   /// What is wrong with a row of the block under way.
   private var faults: [Int: RejectedRow] = [:]
 
-  init(layout: EventLayout, number: Int, rules: CleaningRules = CleaningRules(), timeUnit: TimeUnit? = nil) {
-    (self.layout, self.number, self.rules, times) = (layout, number, rules, TimeColumn(timeUnit))
+  init(layout: EventLayout, number: Int, rules: CleaningRules = CleaningRules(), times: TimeColumn = TimeColumn()) {
+    (self.layout, self.number, self.rules, self.times) = (layout, number, rules, times)
     labels = layout.attributes.map { _ in IDTable() }
   }
 
@@ -185,6 +185,8 @@ final class EventDecoder {
       chunk.times = [Int64](repeating: -1, count: rows)
     }
     if others > 0 {
+      let ambiguous = times.ambiguous
+      defer { chunk.ambiguousTimes = times.ambiguous - ambiguous }
       for row in 0..<rows where chunk.times[row] < 0 {
         let text = field(block, row, 2)
         do throws(Timestamp.Failure) {

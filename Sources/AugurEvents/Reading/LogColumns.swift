@@ -23,6 +23,8 @@ public struct LogColumns: Sendable, Equatable {
   var schema: String?
   /// The unit of the times as the schema file says; nil where the rows tell.
   public internal(set) var timeUnit: TimeUnit?
+  /// The zone of times that name none, as the schema file says; nil where the rules of cleaning say it.
+  public internal(set) var timeZone: String?
 
   public init(user: String? = nil, item: String? = nil, time: String? = nil, name: String? = nil) {
     (self.user, self.item, self.time, self.name) = (user, item, time, name)

@@ -14,6 +14,9 @@ final class BadRows: RowRejection {
 
   func read(_ rows: Int) throws(EventsError) { try policy.read(rows) }
 
+  /// Counts local times that are taken for the first of two instants.
+  func noteAmbiguous(_ times: Int) { policy.noteAmbiguous(times) }
+
   /// Judges the share of bad rows and completes their file; once all is read.
   func finish() throws(EventsError) { try policy.finish() }
 }
@@ -35,9 +38,9 @@ final class LogReader {
     let reader = try BlockReader(
       inputs, columns: ColumnChoice(options.format, options.columns, keep), threads: threads, rejection: badRows)
     (self.reader, self.badRows) = (reader, badRows)
-    decoders = (0..<threads).map {
-      EventDecoder(layout: reader.layout, number: $0, rules: options.rules, timeUnit: options.timeUnit ?? options.columns.timeUnit)
-    }
+    let clock = try LocalClock(zone: options.columns.timeZone ?? options.rules.sessions.zoneName)
+    let times = TimeColumn(options.timeUnit ?? options.columns.timeUnit, clock: clock)
+    decoders = (0..<threads).map { EventDecoder(layout: reader.layout, number: $0, rules: options.rules, times: times) }
     let columns = reader.layout.attributes
     try options.rules.check(
       hasTimes: reader.layout.hasTimes, hasPrices: columns.contains(.price), hasKinds: columns.contains(.kind))
@@ -56,6 +59,7 @@ final class LogReader {
           sessions += block.chunk.sessions
         }
       }
+      badRows.noteAmbiguous(blocks.reduce(0) { $0 + $1.chunk.ambiguousTimes })
       let chunks = blocks.map(\.chunk).filter { $0.rows > 0 }
       rows += chunks.reduce(0) { $0 + $1.rows }
       if !chunks.isEmpty { return chunks }

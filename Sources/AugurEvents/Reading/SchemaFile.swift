@@ -10,6 +10,8 @@ public struct LogSchema: Sendable, Equatable, Encodable {
     public var role: ColumnRole?
     /// Of a time.
     public var unit: TimeUnit?
+    /// Of a time in ISO 8601 or of a date: the zone of values that name none; nil is that of `--time-zone`.
+    public var zone: String?
     /// Between the parts of a list; nil for arrays of JSON.
     public var separator: String?
   }
@@ -85,6 +87,9 @@ public struct LogSchema: Sendable, Equatable, Encodable {
   /// The unit of the time column, for `TimeColumn`; nil where the rows tell.
   public var timeUnit: TimeUnit? { column(.time)?.unit }
 
+  /// The zone of times without one; nil where `--time-zone` says it.
+  public var timeZone: String? { column(.time)?.zone }
+
   /// What `prepare` reads: the columns with roles and no others. Throws where one that every event needs is not there.
   public func logColumns(file path: String) throws(EventsError) -> LogColumns {
     var found = LogColumns()
@@ -96,7 +101,7 @@ public struct LogSchema: Sendable, Equatable, Encodable {
     for column in columns {
       if let attribute = column.role?.attribute { found.attributes[attribute] = column.name }
     }
-    (found.schema, found.timeUnit) = (path, timeUnit)
+    (found.schema, found.timeUnit, found.timeZone) = (path, timeUnit, timeZone)
     return found
   }
 }
@@ -128,7 +133,7 @@ extension LogSchema.Column {
         file: file, field: name, problem: "unknown \(key): \(shown)",
         advice: "one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))")
     }
-    let known = ["name", "type", "role", "unit", "separator"]
+    let known = ["name", "type", "role", "unit", "zone", "separator"]
     if let stranger = keys.keys.sorted().first(where: { !known.contains($0) }) {
       throw EventsError(
         file: file, field: name, problem: "unknown key \(excerpt(stranger.utf8))", advice: "the keys are \(known.joined(separator: ", "))")
@@ -145,9 +150,25 @@ extension LogSchema.Column {
       throw EventsError(
         file: file, field: name, problem: "has the role time and the type \(type.rawValue)", advice: "set its type to time")
     }
+    let zone = try Self.zone(keys["zone"], unit: unit, isTime: type == .time, file: file, name: name)
     var separator: String?
     if case .text(let text) = keys["separator"] { separator = text }
-    self.init(name: name, type: type, role: role, unit: unit, separator: separator)
+    self.init(name: name, type: type, role: role, unit: unit, zone: zone, separator: separator)
+  }
+}
+
+extension LogSchema.Column {
+  private static func zone(_ value: SchemaText?, unit: TimeUnit?, isTime: Bool, file: String, name: String) throws(EventsError) -> String? {
+    guard let value, value != .null else { return nil }
+    func failure(_ problem: String, _ advice: String) -> EventsError {
+      EventsError(file: file, field: name, problem: problem, advice: advice)
+    }
+    guard case .text(let zone) = value else { throw failure("has a zone that is no text", "write \"zone\": \"Europe/Berlin\"") }
+    guard isTime, unit == nil || unit == .iso8601 || unit == .calendarDate else {
+      throw failure("has a zone and is no local time", "counts since 1970 have none: leave the zone out")
+    }
+    do throws(EventsError) { _ = try ClockZone(named: zone, place: file) } catch { throw failure(error.problem, error.advice) }
+    return zone
   }
 }
 

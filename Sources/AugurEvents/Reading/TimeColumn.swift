@@ -6,7 +6,7 @@ public enum TimeUnit: String, Sendable, CaseIterable, Codable {
   case milliseconds = "ms"
   case microseconds = "us"
   case nanoseconds = "ns"
-  /// Whole days such as 19970101, UTC.
+  /// Whole days such as 19970101.
   case calendarDate = "yyyymmdd"
   case iso8601
 
@@ -77,20 +77,24 @@ struct TimeColumn: Sendable, Equatable {
   /// Whether the user named the unit.
   let isAsked: Bool
   private(set) var unit: TimeUnit?
+  /// Of dates, and of ISO 8601 times that name no zone; nil is UTC.
+  private(set) var clock: LocalClock?
+  /// Local times that could have meant two instants, and were taken for the first.
+  var ambiguous: Int { clock?.ambiguous ?? 0 }
 
-  init(_ asked: TimeUnit? = nil) { (isAsked, unit) = (asked != nil, asked) }
+  init(_ asked: TimeUnit? = nil, clock: LocalClock? = nil) { (isAsked, unit, self.clock) = (asked != nil, asked, clock) }
 
   /// Epoch milliseconds; finer times are cut to the millisecond.
   mutating func milliseconds(_ text: UnsafeRawBufferPointer) throws(Timestamp.Failure) -> Int64 {
     guard let first = text.first else { throw .empty }
     if first == UInt8(ascii: "-") { throw Timestamp.isNegativeNumber(text) ? .negative : .malformed }
     if text.count > 4, text[4] == UInt8(ascii: "-") {
-      let time = try Timestamp.iso8601(text)
+      let time = try Timestamp.iso8601(text, clock: &clock)
       try settle(.iso8601)
       return time
     }
     let (value, fraction) = try Timestamp.number(text)
-    if isAsked, let unit { return try Self.milliseconds(value, fraction, unit) }
+    if isAsked, let unit { return try milliseconds(value, fraction, unit) }
     guard let found = TimeUnit.likely(value) else { throw .absurd }
     guard found == .seconds || found == .milliseconds else {
       // Finer counts and dates are taken only when asked for: the guess would be silent.
@@ -98,7 +102,7 @@ struct TimeColumn: Sendable, Equatable {
       throw unit.map { .otherUnit(found, in: $0) } ?? .unaskedUnit(found)
     }
     try settle(found)
-    return try Self.milliseconds(value, fraction, found)
+    return try milliseconds(value, fraction, found)
   }
 
   private mutating func settle(_ found: TimeUnit) throws(Timestamp.Failure) {
@@ -106,12 +110,13 @@ struct TimeColumn: Sendable, Equatable {
     unit = found
   }
 
-  private static func milliseconds(_ value: UInt64, _ fraction: Int64, _ unit: TimeUnit) throws(Timestamp.Failure) -> Int64 {
+  private mutating func milliseconds(_ value: UInt64, _ fraction: Int64, _ unit: TimeUnit) throws(Timestamp.Failure) -> Int64 {
     if unit == .calendarDate {
       guard fraction == 0, value <= 99_991_231, let day = Timestamp.day(ofDigits: Int64(value)) else { throw .malformed }
-      guard day >= 0 else { throw .negative }
-      guard day * 86_400 <= Timestamp.latestSecond else { throw .absurd }
-      return day * 86_400_000
+      let start = clock?.start(ofDay: day) ?? day * 86_400
+      guard start >= 0 else { throw .negative }
+      guard start <= Timestamp.latestSecond else { throw .absurd }
+      return start * 1000
     }
     guard let time = unit.milliseconds(value) else {
       if let found = TimeUnit.likely(value) { throw .otherUnit(found, in: unit) }

@@ -11,6 +11,8 @@ enum Timestamp {
     case otherUnit(TimeUnit, in: TimeUnit)
     /// The first value of a column fits a unit that is taken only when asked for.
     case unaskedUnit(TimeUnit)
+    /// A local time that the clocks of the zone skip.
+    case skipped(zone: String)
 
     /// Reason, problem and advice of a row with this time.
     func explanation(_ text: some Collection<UInt8>) -> (reason: RowProblem, problem: String, advice: String) {
@@ -27,6 +29,11 @@ enum Timestamp {
         )
       case .unaskedUnit(let found):
         return (.impossibleTime, "\(value) looks like \(found.words)", "give --time-unit \(found.rawValue)")
+      case .skipped(let zone):
+        return (
+          .impossibleTime, "\(value) is never on the clocks of \(zone), which go forward then",
+          "correct the row, or name the zone of the log with --time-zone"
+        )
       }
     }
   }
@@ -85,35 +92,46 @@ enum Timestamp {
   }
 
   /// `2024-05-31`, `2024-05-31 12:30`, `2024-05-31T12:30:15.250Z`, `... +02:00`, `...+0200`, `...+02`, `... UTC`; without a
-  /// zone it is UTC. Second 60 is taken where UTC may have a leap second, at 23:59:60, as the second after it.
-  static func iso8601(_ text: UnsafeRawBufferPointer) throws(Failure) -> Int64 {
+  /// zone it is on the `clock`, without one UTC. Second 60 is taken where UTC may have a leap second, at 23:59:60, as the second after it.
+  static func iso8601(_ text: UnsafeRawBufferPointer, clock: inout LocalClock?) throws(Failure) -> Int64 {
     let (year, month, day) = (try digits(text, 0, 4), try digits(text, 5, 2), try digits(text, 8, 2))
     guard has(text, "-", 4), has(text, "-", 7), isDay(year, month, day) else { throw .malformed }
     guard year >= 1970 else { throw .negative }
     guard year <= 2200 else { throw .absurd }
     var seconds = days(year, month, day) * 86_400
     var fraction: Int64 = 0
-    if text.count > 10 {
+    if text.count == 10 {
+      seconds = clock?.start(ofDay: seconds / 86_400) ?? seconds
+    } else {
       guard has(text, "T", 10) || has(text, " ", 10) || has(text, "t", 10), has(text, ":", 13) else { throw .malformed }
       var end = text.count
       let zone = try zoneOffset(text, &end)
-      let clock = UnsafeRawBufferPointer(rebasing: text[..<end])
-      let (hour, minute) = (try digits(clock, 11, 2), try digits(clock, 14, 2))
+      let face = UnsafeRawBufferPointer(rebasing: text[..<end])
+      let (hour, minute) = (try digits(face, 11, 2), try digits(face, 14, 2))
       var second: Int64 = 0
       if end > 16 {
-        guard has(clock, ":", 16) else { throw .malformed }
-        second = try digits(clock, 17, 2)
-        fraction = try thousandths(clock, from: 19)
+        guard has(face, ":", 16) else { throw .malformed }
+        second = try digits(face, 17, 2)
+        fraction = try thousandths(face, from: 19)
       }
       guard hour < 24, minute < 60, second <= 60 else { throw .malformed }
-      seconds += hour * 3600 + minute * 60 - zone * 60
-      // The minute 23:59 of UTC, where alone a second 60 exists.
-      guard second < 60 || (seconds % 86_400 + 86_400) % 86_400 == 86_340 else { throw .malformed }
-      seconds += second
+      seconds += hour * 3600 + minute * 60 + min(second, 59)
+      seconds = if let zone { seconds - zone * 60 } else { try clock?.instant(ofLocal: seconds) ?? seconds }
+      if second == 60 {
+        // The last second of the day in UTC, behind which alone a second 60 exists.
+        guard (seconds % 86_400 + 86_400) % 86_400 == 86_399 else { throw .malformed }
+        seconds += 1
+      }
     }
     guard seconds >= 0 else { throw .negative }
     guard seconds <= latestSecond else { throw .absurd }
     return seconds * 1000 + fraction
+  }
+
+  /// The same where nothing but UTC is known.
+  static func iso8601(_ text: UnsafeRawBufferPointer) throws(Failure) -> Int64 {
+    var clock: LocalClock?
+    return try iso8601(text, clock: &clock)
   }
 
   private static func digits(_ text: UnsafeRawBufferPointer, _ at: Int, _ count: Int) throws(Failure) -> Int64 {
@@ -130,8 +148,8 @@ enum Timestamp {
     at < text.count && UInt32(text[at]) == scalar.value
   }
 
-  /// Minutes east of UTC, at most 18 hours; moves `end` in front of the zone and of a space before it.
-  private static func zoneOffset(_ text: UnsafeRawBufferPointer, _ end: inout Int) throws(Failure) -> Int64 {
+  /// Minutes east of UTC, at most 18 hours, nil for none; moves `end` in front of the zone and of a space before it.
+  private static func zoneOffset(_ text: UnsafeRawBufferPointer, _ end: inout Int) throws(Failure) -> Int64? {
     var offset: Int64 = 0
     if has(text, "Z", end - 1) || has(text, "z", end - 1) {
       end -= 1
@@ -148,7 +166,7 @@ enum Timestamp {
       offset = (hours * 60 + minutes) * (has(text, "-", sign) ? -1 : 1)
       end = sign
     } else {
-      return 0
+      return nil
     }
     if has(text, " ", end - 1), end > 16 { end -= 1 }
     return offset
