@@ -101,12 +101,7 @@ private final class SyntheticWriter {
       let spill = try SyntheticSpill(world, beside: path)
       try drawBlocks(formatted: false) { spill.add($0.rows) }
       try spill.finish()
-      try inOrder(spill.bucketCount, slots: (0..<4).map { _ in SyntheticBucket(world.catalogue) }) { bucket, slot in
-        slot.load(bucket, of: spill)
-      } consume: { slot in
-        if let failure = slot.failure { spill.fail(failure) }
-        self.log.write(slot.text.bytes)
-      } failure: { spill.failure ?? self.log.failure }
+      try SyntheticBuckets(spill, to: log, world.catalogue).writeAll()
     }
     writeItems()
     for table in [users, items, labels] { try table.commit() }

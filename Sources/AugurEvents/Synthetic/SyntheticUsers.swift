@@ -69,11 +69,14 @@ struct SyntheticUser: Sendable {
 
 /// Decimal digits of a number that is not negative.
 func append(_ number: Int, to text: inout [UInt8]) {
-  var divisor = 1
-  while number / divisor >= 10 { divisor *= 10 }
-  while divisor > 0 {
-    text.append(UInt8(truncatingIfNeeded: 0x30 + number / divisor % 10))
-    divisor /= 10
+  withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { digits in
+    var (rest, at) = (UInt64(truncatingIfNeeded: number), 20)
+    repeat {
+      at -= 1
+      digits[at] = UInt8(truncatingIfNeeded: 0x30 + rest % 10)
+      rest /= 10
+    } while rest > 0
+    text.append(contentsOf: UnsafeRawBufferPointer(rebasing: digits[at...]))
   }
 }
 
