@@ -57,10 +57,11 @@ bench-accept:
 
 # Coverage and AddressSanitizer together in every part of the build; SECONDS a target.
 SECONDS ?= 60
+FUZZERS = LogReader JSONLines Safetensors Table Behaviour
 fuzz: setup
-	for target in LogReader JSONLines Safetensors Table; do AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address \
+	for target in $(FUZZERS); do AUGUR_FUZZ=1 swift build -c release --scratch-path $(BUILD)-fuzz --sanitize=fuzzer --sanitize=address \
 	  -Xswiftc -sanitize=fuzzer,address --product Fuzz$$target || exit 1; done
-	for target in LogReader JSONLines Safetensors Table; do mkdir -p $(BUILD)-fuzz/found/$$target && \
+	for target in $(FUZZERS); do mkdir -p $(BUILD)-fuzz/found/$$target && \
 	  $(BUILD)-fuzz/release/Fuzz$$target -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/$$target Tests/Fuzz/Corpus/$$target || exit 1; done
 
 # AddressSanitizer, ThreadSanitizer, and oclgrind over every device kernel: half an hour on 2 cores.

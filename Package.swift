@@ -27,7 +27,7 @@ let fuzzers: [Target] =
   ? []
   : [
     ("FuzzLogReader", ["AugurEvents", "FuzzFile"]), ("FuzzJSONLines", ["AugurEvents", "FuzzFile"]), ("FuzzSafetensors", ["AugurTensors"]),
-    ("FuzzTable", ["AugurEvents"]),
+    ("FuzzTable", ["AugurEvents"]), ("FuzzBehaviour", ["AugurEvents", "AugurTensors", "FuzzFile"]),
   ].map { name, targets in
     .executableTarget(
       name: name, dependencies: targets.map { .byName(name: $0) }, path: "Tests/Fuzz/\(name)",

@@ -65,6 +65,26 @@ import Testing
     #expect(made > files.count, "most of the corpus are tables")
   }
 
+  /// As FuzzBehaviour reads them: a description behind any other byte than s, which stands before a state.
+  @Test func behaviour() throws {
+    let files = Self.files("Behaviour")
+    #expect(files.count > 8)
+    let folder = TestFolder()
+    var read = 0
+    for file in files {
+      let bytes = FileManager.default.contents(atPath: file).map { Array($0) } ?? []
+      let path = folder.write("behaviour", Array(bytes.dropFirst()))
+      do throws(EventsError) {
+        var state = try bytes.first == UInt8(ascii: "s") ? BehaviourState(path: path, verify: .skipped) : BehaviourState(BehaviourDescription(file: path))
+        let event = state.event(user: "u", item: "i", time: state.clock + 3_600_000, kind: "view", price: 3)
+        try state.observe(event)
+        _ = try state.features(of: event)
+        read += 1
+      } catch { #expect(!error.description.contains("\n")) }
+    }
+    #expect(read > 3)
+  }
+
   @Test func safetensors() {
     let files = Self.files("Safetensors")
     #expect(files.count > 3)

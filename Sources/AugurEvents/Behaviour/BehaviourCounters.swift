@@ -70,6 +70,16 @@ struct BehaviourCounters: Sendable {
   /// [N, W]: first time, last times, sums.
   var words: [Int64] { Array(UnsafeBufferPointer(start: cells.words, count: count * plan.words)) }
 
+  /// Whether all first and last times are in 0...`latest`, or never were.
+  func hasTimes(until latest: Int64) -> Bool {
+    (0..<count).allSatisfy { entity in
+      (0..<1 + plan.lastWords).allSatisfy { word in
+        let time = cells.words[entity * plan.words + word]
+        return time == Self.never || time >= 0 && time <= latest
+      }
+    }
+  }
+
   func count(_ index: Int, _ cell: Int) -> UInt32 { cells.counts[index * plan.countCells + cell] }
 
   /// Memory of its own for `capacity` entities.

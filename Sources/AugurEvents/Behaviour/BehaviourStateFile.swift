@@ -1,9 +1,11 @@
 // A state on disk, so that serving continues where a log ended: one safetensors file with checksums, the description as JSON in its metadata.
-import AugurTensors
+package import AugurTensors
 
 extension BehaviourState {
   private static let formatKey = "augur.behaviour"
   private static let version = "1"
+  /// More events than a state will ever see.
+  private static let latestPlace = 1 << 60
   private static let tableNames = ["user", "item", "category", "kind"]
 
   /// Writes the state; the path holds the complete old or the complete new file at any moment.
@@ -40,12 +42,15 @@ extension BehaviourState {
   }
 
   /// Reads a state that `save` wrote; every checksum, size and index is checked.
-  public init(path: String) throws(EventsError) {
+  public init(path: String) throws(EventsError) { try self.init(path: path, verify: .required) }
+
+  /// The same where checksums may be wrong or missing: what is read is still checked.
+  package init(path: String, verify: SafetensorsFile.Verification) throws(EventsError) {
     func damaged(_ problem: String) -> EventsError {
       EventsError(file: path, problem: problem, advice: "save the state again with augur features --save-state")
     }
     do throws(SafetensorsError) {
-      let file = try SafetensorsFile(path: path)
+      let file = try SafetensorsFile(path: path, verify: verify)
       guard let version = file.metadata[Self.formatKey], let text = file.metadata["description"] else {
         throw SafetensorsError(path: path, kind: .damaged, problem: "not a state of behaviour features")
       }
@@ -94,8 +99,9 @@ extension BehaviourState {
     guard indices.count == 4 * times.count, numbers.count == 2 * times.count, starts.count == windowStarts.count,
       let clock = file.metadata["clock"].flatMap({ Int64($0) }), clock >= 0, clock <= 1000 * Timestamp.latestSecond,
       let applied = file.metadata["applied"].flatMap({ Int($0) }), let head = file.metadata["head"].flatMap({ Int($0) }),
-      head >= 0, head <= applied, applied - head <= times.count, starts.allSatisfy({ head <= $0 && $0 <= applied }),
-      zip(times, times.dropFirst()).allSatisfy({ $0 <= $1 }), times.first ?? 0 >= 0, times.last ?? 0 <= clock
+      head >= 0, head <= Self.latestPlace, head <= applied, applied - head <= times.count, starts.allSatisfy({ head <= $0 && $0 <= applied }),
+      zip(times, times.dropFirst()).allSatisfy({ $0 <= $1 }), times.first ?? 0 >= 0, times.last ?? 0 <= clock,
+      counterTables.allSatisfy({ $0.1.hasTimes(until: clock) })
     else { return false }
     let events = times.indices.map { place in
       BehaviourEvent(
