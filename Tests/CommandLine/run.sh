@@ -320,6 +320,13 @@ check "features on one thread" "$augur" features --data "$dir/shop-data" --outpu
 check "the same bytes on one thread" cmp "$dir/all.csv" "$dir/one.csv"
 printf '{"format": "augur-behaviour", "version": 1, "features": [{"feature": "table", "of": "item", "file": "%s", "columns": ["category_id"]}]}' "$dir/clean.items.csv" >"$dir/join.json"
 keys='not point-in-time' check "features of a table without times" said "$augur" features --data "$dir/shop-data" --features "$dir/join.json" --output "$dir/join.csv"
+# From the log over its features to a model: rows whose label came to be known behind the cut are in no part before it.
+task="$augur prepare --format table --label label --categorical user_id,item_id --input $dir/task.csv --output $dir/task --split time"
+check "the end of the horizon" test "$(sed -n 1p "$dir/task.csv" | cut -d, -f4,5)" = label,label_known
+keys='"left_out":[1-9]' check "a table of features" has $task --json
+keys='rows left out whose label was known later than that' check "says what it left out" said $task
+check "train on features" "$augur" train --data "$dir/task" --model logistic-regression --epochs 2 --output "$dir/task-run"
+keys='"AUC":[0-9.]*,"AUC interval"' check "evaluate on features" has "$augur" evaluate --run "$dir/task-run" --json
 mistake "features of a log already counted" "order of their times" "$augur" features --data "$dir/shop-data" --state "$dir/state" --output "$dir/none.csv"
 mistake "features without data" "nodata" "$augur" features --data "$dir/nodata" --output "$dir/none.csv"
 mistake "features of an unknown kind" "did you mean purchase" "$augur" features --data "$dir/shop-data" --label purchse --output "$dir/none.csv"
@@ -365,6 +372,13 @@ mistake "training after test" "not before the first held-out row" table none --i
 mistake "sessions on both sides of folds" "values of 's' are in training and in" table none --input "$dir/t.csv" --label y --session s --folds "$dir/folds.txt"
 { cat "$dir/after.csv"; sed -n 2,40p "$dir/before.csv"; } >"$dir/copies.csv"
 mistake "copies of training rows" "have the features of a training row" table none --input "$dir/before.csv" --test-input "$dir/copies.csv" --label y --features "$dir/plain.json"
+sed -e '50s/^[01],/,/' -e '70s/$/,1/' -e '80s/,1[0-9]*$/,soon/' "$dir/t.csv" >"$dir/tainted.csv"
+mistake "a bad row of a table" "tainted.csv" table none --input "$dir/tainted.csv" --label y
+keys='"rejected":{"malformed time":1,"missing label":1,"wrong number of fields":1}' check "bad rows of a table" has table table8 --input "$dir/tainted.csv" --label y \
+  --quarantine "$dir/tainted.tsv" --report "$dir/tainted.json" --json
+check "their file" grep -q "tainted.csv:50.missing label" "$dir/tainted.tsv"
+check "their report" grep -q '"in" : 6' "$dir/tainted.json"
+mistake "too many bad rows of a table" "more than --max-bad-rows 2" table none --input "$dir/tainted.csv" --label y --max-bad-rows 2
 mistake "a mistake in features" "features\[0\].kind: 'number' is unknown" table none --input "$dir/t.csv" --features "$dir/wrong.json"
 mistake "a table is no log" "labelled table, not histories" "$augur" train --data "$dir/table" --model sasrec --output "$dir/none"
 mistake "options of tables" "--label: is of --format table" "$augur" prepare --input "$dir/log.csv" --output "$dir/none" --label y
