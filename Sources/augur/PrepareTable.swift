@@ -93,7 +93,8 @@ func runPrepareTable(inputs: [String], output: String, options: TableOptions, re
       "rows": made.rows, "features": made.features, "task": made.task.rawValue, "label": made.label.column,
       "parts": Dictionary(uniqueKeysWithValues: parts.map { ($0.part, $0.rows) }),
       "positives": Dictionary(uniqueKeysWithValues: zip(TablePart.allCases.map(\.name), made.positives)),
-      "split": made.split.words, "rejected": report.rejected, "left_out": made.split.leftOut ?? 0, "warnings": made.warnings, "fingerprint": made.fingerprint, "seconds": number(seconds),
+      "split": made.split.words, "rejected": report.rejected, "left_out": made.split.leftOut ?? 0, "warnings": made.warnings,
+      "fingerprint": made.fingerprint, "seconds": number(seconds),
       "rows_per_second": number(Double(made.rows) / seconds, digits: 0), "peak_bytes": ResidentMemory.peakBytes,
     ])
   } else {

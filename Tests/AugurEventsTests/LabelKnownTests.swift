@@ -58,7 +58,8 @@ import Testing
     let task = OutcomeTask(outcome: "purchase", impressions: ["view"], horizon: try #require(BehaviourWindow("2d")))
     let path = "\(folder.path)/features.csv"
     let written = try writeBehaviourTable(data, state: &state, task: task, output: path)
-    let lines = String(decoding: folder.read("features.csv"), as: UTF8.self).split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+    let text = String(decoding: folder.read("features.csv"), as: UTF8.self)
+    let lines = text.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false) }
     let places = try ["timestamp", "label", "label_known"].map { name in try #require(lines[0].firstIndex(of: Substring(name))) }
     #expect(places == [2, 3, 4] && lines.count == written.rows + 1)
     func time(_ text: Substring) throws -> Double {

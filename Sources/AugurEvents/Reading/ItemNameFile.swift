@@ -26,7 +26,7 @@ public struct ItemNameFile: Sendable, Equatable {
     guard taker.named > 0 else {
       throw EventsError(
         file: path, problem: "names none of the log's \(items.count) items",
-        advice: ids == nil ? "are its ids others? --name-ids FILE says which is which" : "compare its ids with the second ones of \(ids ?? "")")
+        advice: ids.map { "compare its ids with the second ones of \($0)" } ?? "are its ids others? --name-ids FILE says which is which")
     }
     names = taker.names
   }

@@ -214,7 +214,8 @@ private struct ColumnJudgement {
       found += [finding(Trait.digits(digits)) { "mixed time units: \($0) looks like \(other.words) among \(unit.words)" }].compactMap { $0 }
     }
     if profile.counts[Trait.zoned] > 0 {
-      found += [finding(Trait.unzoned) { "\($0) names no zone where others do; it is read as UTC without a zone in the schema or --time-zone" }].compactMap { $0 }
+      let meaning = "it is read as UTC without a zone in the schema or --time-zone"
+      found += [finding(Trait.unzoned) { "\($0) names no zone where others do; \(meaning)" }].compactMap { $0 }
     }
     found += [finding(Trait.negative) { "\($0) is before 1970" }].compactMap { $0 }
     if unit != .calendarDate, profile.numbers.least == 0 {
