@@ -1,4 +1,4 @@
-// Adam (Kingma, Ba 2015) with decoupled decay (Loshchilov, Hutter 2019), its lazy form on the rows touched, and SGD.
+// Adam (Kingma, Ba 2015) with decoupled decay (Loshchilov, Hutter 2019), its lazy form on the rows touched, SGD, Adagrad (Duchi et al. 2011).
 #ifndef CK_BODY
 #define CK_FILE "../Optimizer/Optimizer.c"
 #include "../Common/isa.h"
@@ -13,11 +13,16 @@ CK_DISPATCH(void, ck_adam_rows,
              int32_t step, float clip, float rate, float b1, float b2, float eps, float decay, float c1, float c2),
             (w, g, m, v, last, rows, begin, end, D, step, clip, rate, b1, b2, eps, decay, c1, c2))
 CK_DISPATCH(void, ck_sgd,
-            (float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum, float decay),
-            (w, g, m, begin, end, clip, rate, momentum, decay))
+            (float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum, float decay,
+             int nesterov),
+            (w, g, m, begin, end, clip, rate, momentum, decay, nesterov))
 CK_DISPATCH(void, ck_sgd_rows,
             (float *w, float *g, const int32_t *rows, ck_int begin, ck_int end, ck_int D, float clip, float rate, float decay),
             (w, g, rows, begin, end, D, clip, rate, decay))
+CK_DISPATCH(void, ck_adagrad_rows,
+            (float *w, float *g, float *s, const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int S, float clip,
+             float rate, float eps, float decay),
+            (w, g, s, rows, begin, end, D, S, clip, rate, eps, decay))
 
 const char *ck_opencl_optimizer(void) {
   static const char text[] = {
@@ -88,12 +93,14 @@ static void CK(ck_adam_rows)(float *w, float *g, float *m, float *v, int32_t *la
 }
 
 static void CK(ck_sgd)(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum,
-                       float decay) {
+                       float decay, int nesterov) {
 #pragma clang fp contract(off)
   if (m) {
     CK_PARALLEL for (ck_int i = begin; i < end; i++) {
-      m[i] = momentum * m[i] + (clip * g[i] + decay * w[i]);
-      w[i] -= rate * m[i];
+      const float gi = clip * g[i] + decay * w[i];
+      const float mi = momentum * m[i] + gi;
+      w[i] -= rate * (nesterov ? gi + momentum * mi : mi);
+      m[i] = mi;
       g[i] = 0;
     }
   } else {
@@ -112,7 +119,34 @@ static void CK(ck_sgd_rows)(float *w, float *g, const int32_t *rows, ck_int begi
       ck_fetch(w + rows[u + ahead] * D, D);
       ck_fetch(g + rows[u + ahead] * D, D);
     }
-    CK(ck_sgd)(w, g, NULL, rows[u] * D, (rows[u] + 1) * D, clip, rate, 0, decay);
+    CK(ck_sgd)(w, g, NULL, rows[u] * D, (rows[u] + 1) * D, clip, rate, 0, decay, 0);
+  }
+}
+
+static void CK(ck_adagrad_rows)(float *w, float *g, float *s, const int32_t *rows, ck_int begin, ck_int end, ck_int D,
+                                ck_int S, float clip, float rate, float eps, float decay) {
+  const float keep = 1.0f - rate * decay;
+  for (ck_int u = begin; u < end; u++) {
+    const ck_int row = rows ? rows[u] : u;
+    float *wr = w + row * D, *gr = g + row * D;
+    if (S == 1) {
+      double sum = 0;
+      for (ck_int d = 0; d < D; d++) sum += (double)(clip * gr[d]) * (double)(clip * gr[d]);
+      s[row] += (float)(sum / (double)D);
+      const float step = rate / (ck_sqrt(s[row]) + eps);
+      CK_PARALLEL for (ck_int d = 0; d < D; d++) {
+        wr[d] = keep * wr[d] - step * (clip * gr[d]);
+        gr[d] = 0;
+      }
+    } else {
+      float *sr = s + row * D;
+      CK_PARALLEL for (ck_int d = 0; d < D; d++) {
+        const float gd = clip * gr[d];
+        sr[d] += gd * gd;
+        wr[d] = keep * wr[d] - rate * gd / (ck_sqrt(sr[d]) + eps);
+        gr[d] = 0;
+      }
+    }
   }
 }
 #endif

@@ -82,22 +82,23 @@ ROW_KERNEL void adam_rows(__global float *w, __global float *g, __global float *
   if (LANE == 0) last[row] = step;
 }
 
-// m = momentum m + g', w -= rate m, g' = clip g + decay w; m null: w -= rate g'
+// m = momentum m + g', w -= rate m, g' = clip g + decay w; with nesterov w -= rate (g' + momentum m); m null: w -= rate g'
 void sgd_part(__global float *w, __global float *g, __global float *m, int count, float clip, float rate,
-              float momentum, float decay) {
+              float momentum, float decay, int nesterov) {
   vec weight = vload_part(w, count), change = clip * vload_part(g, count) + decay * weight;
   if (m) {
-    change += momentum * vload_part(m, count);
-    vstore_part(change, m, count);
+    const vec mean = change + momentum * vload_part(m, count);
+    change = nesterov ? change + momentum * mean : mean;
+    vstore_part(mean, m, count);
   }
   vstore_part(weight - rate * change, w, count);
   vstore_part((vec)(0.0f), g, count);
 }
 
 ELEMENT_KERNEL void sgd(__global float *w, __global float *g, __global float *m, __global const float *clip, int n,
-                        float rate, float momentum, float decay) {
+                        float rate, float momentum, float decay, int nesterov) {
   const int i = get_global_id(0) * VECTOR;
-  sgd_part(w + i, g + i, m ? m + i : m, n - i, CLIP, rate, momentum, decay);
+  sgd_part(w + i, g + i, m ? m + i : m, n - i, CLIP, rate, momentum, decay, nesterov);
 }
 
 ROW_KERNEL void sgd_rows(__global float *w, __global float *g, __global const int *rows, __global const float *clip,
@@ -105,5 +106,33 @@ ROW_KERNEL void sgd_rows(__global float *w, __global float *g, __global const in
   ROW(u, live, U);
   if (!live) return;
   const size_t at = (size_t)rows[u] * D;
-  FOR_LANE(d, D) sgd_part(w + at + d, g + at + d, 0, D - d, CLIP, rate, 0, decay);
+  FOR_LANE(d, D) sgd_part(w + at + d, g + at + d, 0, D - d, CLIP, rate, 0, decay, 0);
+}
+
+// Rows rows[u] (null: u), u < U. S = D: s += g'^2, element by element; S = 1: s[row] += mean of g'^2, summed by every lane alike.
+ROW_KERNEL void adagrad_rows(__global float *w, __global float *g, __global float *s, __global const int *rows,
+                             __global const float *clip, int U, int D, int S, float rate, float eps, float decay) {
+  ROW(u, live, U);
+  const int row = rows ? rows[u] : u;
+  const size_t at = (size_t)row * D;
+  float sum = 0;
+  if (S == 1 && live)
+    for (int d = 0; d < D; d++) sum += (CLIP * g[at + d]) * (CLIP * g[at + d]);
+  const float shared = S == 1 && live ? s[row] + sum / D : 0;
+  // All lanes have read g and s before one writes.
+  LANE_BARRIER(CLK_GLOBAL_MEM_FENCE);
+  if (!live) return;
+  FOR_LANE(d, D) {
+    const vec gradient = CLIP * vload_part(g + at + d, D - d);
+    vec root = (vec)(sqrt(shared));
+    if (S != 1) {
+      const vec square = vload_part(s + at + d, D - d) + gradient * gradient;
+      vstore_part(square, s + at + d, D - d);
+      root = sqrt(square);
+    }
+    const vec weight = vload_part(w + at + d, D - d);
+    vstore_part((1.0f - rate * decay) * weight - rate * gradient / (root + eps), w + at + d, D - d);
+    vstore_part((vec)(0.0f), g + at + d, D - d);
+  }
+  if (S == 1 && LANE == 0) s[row] = shared;
 }

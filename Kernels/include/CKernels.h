@@ -386,10 +386,14 @@ void ck_adam(float *w, float *g, float *m, float *v, ck_int begin, ck_int end, f
 // b^(step - last - 1), then last[row] = step.
 void ck_adam_rows(float *w, float *g, float *m, float *v, int32_t *last, const int32_t *rows, ck_int begin, ck_int end,
                   ck_int D, int32_t step, float clip, float rate, float b1, float b2, float eps, float decay, float c1, float c2);
-// m = momentum m + (clip g + decay w); w -= rate * m (momentum 0: m may be null). Zeroes g.
-void ck_sgd(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum, float decay);
+// g' = clip g + decay w; m = momentum m + g'; w -= rate * m, with nesterov w -= rate * (g' + momentum m) (m null: w -= rate g'). Zeroes g.
+void ck_sgd(float *w, float *g, float *m, ck_int begin, ck_int end, float clip, float rate, float momentum, float decay, int nesterov);
 // w[row] -= rate * (clip g[row] + decay w[row]) on rows[u]; zeroes those rows of g.
 void ck_sgd_rows(float *w, float *g, const int32_t *rows, ck_int begin, ck_int end, ck_int D, float clip, float rate, float decay);
+// Rows rows[u] (u itself where rows is null), u in [begin, end): g' = clip g. S = D: s[row, d] += g'[row, d]^2 (Adagrad); S = 1:
+// s[row] += mean over d of g'[row, d]^2 (row-wise). w = (1 - rate decay) w - rate g' / (sqrt(s) + eps). Zeroes those rows of g.
+void ck_adagrad_rows(float *w, float *g, float *s, const int32_t *rows, ck_int begin, ck_int end, ck_int D, ck_int S, float clip,
+                     float rate, float eps, float decay);
 
 // --- TopK: scores s[b,v] = h[b].E[v] + bias[v], never stored; every score has the same bits in both kernels and for any batch ---------------
 // For users begin..<end the k best items, score descending, then lower index; items listed in seen[seenOffsets[b]..<seenOffsets[b+1]]

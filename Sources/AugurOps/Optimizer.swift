@@ -1,4 +1,5 @@
-// Updates of parameters in place: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), lazy Adam, SGD; global clipping.
+// Updates of parameters in place: Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019), lazy Adam, SGD (also Nesterov's),
+// Adagrad (Duchi et al. 2011) by element and by row; global clipping.
 import AugurCompute
 package import AugurTensors
 import CKernels
@@ -72,15 +73,42 @@ package func adamRows(
   }
 }
 
-/// m = momentum m + clip g; w -= rate m (without momentum: w -= rate clip g); zeroes g.
-package func sgd(_ w: Tensor, _ g: Tensor, momentum m: Tensor?, clip: Float, rate: Float, momentum: Float, decay: Float) {
+/// m = momentum m + clip g; w -= rate m, or with `nesterov` w -= rate (clip g + momentum m); without m: w -= rate clip g. Zeroes g.
+package func sgd(
+  _ w: Tensor, _ g: Tensor, momentum m: Tensor?, clip: Float, rate: Float, momentum: Float, decay: Float, nesterov: Bool = false
+) {
   switch w.device {
   case .cpu:
-    parallel(w.count, grain: elementGrain) { ck_sgd(w.pointer, g.pointer, m?.pointer, $0, $1, clip, rate, momentum, decay) }
+    parallel(w.count, grain: elementGrain) {
+      ck_sgd(w.pointer, g.pointer, m?.pointer, $0, $1, clip, rate, momentum, decay, nesterov ? 1 : 0)
+    }
   case .openCL(let queue):
     queue.launch(
       module, "sgd", queue.tuning.elementGrid(w.count), w.argument, g.argument, m.argument, clipTensor(clip, w.device).argument,
-      .int(w.count), .float(rate), .float(momentum), .float(decay))
+      .int(w.count), .float(rate), .float(momentum), .float(decay), .int(nesterov ? 1 : 0))
+  }
+}
+
+/// s += (clip g)^2; w -= rate clip g / (sqrt(s) + epsilon), decay decoupled; zeroes g. Where s is `[V]` beside w `[V, D]`, a row shares the
+/// mean of its squares. With `rows` only those of w are looked at: exact, for the gradients of all others are zero, unless there is decay.
+package func adagrad(
+  _ w: Tensor, _ g: Tensor, squares s: Tensor, rows: Tensor?, clip: Float, rate: Float, epsilon: Float, decay: Float
+) {
+  let isByRow = s.count != w.count
+  // A vector is one element a row: rows of a matrix are enough to share among threads.
+  let D = w.shape.rank > 1 ? w.shape.columns : 1
+  let (V, S) = (w.count / max(1, D), isByRow ? 1 : D)
+  precondition(s.count == V * S, "adagrad: expected squares [\(V)] or \(w.shape), got \(s.shape)")
+  let count = rows?.count ?? V
+  switch w.device {
+  case .cpu:
+    parallel(count, grain: max(1, elementGrain / max(1, D))) {
+      ck_adagrad_rows(w.pointer, g.pointer, s.pointer, rows?.intPointer, $0, $1, D, S, clip, rate, epsilon, decay)
+    }
+  case .openCL(let queue):
+    queue.launch(
+      module, "adagrad_rows", queue.tuning.rowGrid(count), w.argument, g.argument, s.argument, rows.argument,
+      clipTensor(clip, w.device).argument, .int(count), .int(D), .int(S), .float(rate), .float(epsilon), .float(decay))
   }
 }
 

@@ -296,6 +296,50 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
     #expect(worst < 1e-6)
   }
 
+  @Test(arguments: devices.indices, [false, true])
+  func adagradFollowsThePaper(_ deviceIndex: Int, _ isByRow: Bool) {
+    let device = devices[deviceIndex]
+    for (V, D) in [(1, 1), (5, 3), (4, 37)] {
+      let start = (0..<V * D).map { Float(fixedValue($0, 1)) }
+      let w = Tensor(start, shape: [V, D], device: device)
+      let s = Tensor.zeros(isByRow ? [V] : [V, D], device: device)
+      var reference = (0..<V).map { ReferenceAdagrad(w: start[$0 * D..<($0 + 1) * D].map(Double.init), isByRow: isByRow) }
+      // Every second step touches the rows 0, 2, ... only.
+      for t in 1...6 {
+        let touched = (0..<V).filter { t % 2 == 1 || $0 % 2 == 0 }
+        let gradient = (0..<V * D).map { touched.contains($0 / D) ? Float(fixedValue($0, t + 10)) : 0 }
+        let g = Tensor(gradient, shape: [V, D], device: device)
+        let rows = Tensor(touched.map { Int32($0) }, shape: [touched.count], device: device)
+        adagrad(w, g, squares: s, rows: t % 3 == 0 ? nil : rows, clip: 0.5, rate: 0.1, epsilon: 1e-8, decay: 0)
+        for row in touched {
+          reference[row].step(gradient[row * D..<(row + 1) * D].map { 0.5 * Double($0) }, rate: 0.1, epsilon: 1e-8, decay: 0)
+        }
+        #expect(g.floats().allSatisfy { $0 == 0 })
+      }
+      let worst = zip(w.floats(), reference.flatMap(\.w)).map { abs(Double($0) - $1) }.max() ?? 0
+      #expect(worst < 2e-6, "\(V) x \(D)")
+    }
+  }
+
+  @Test(arguments: devices.indices, [false, true])
+  func momentumFollowsItsDefinition(_ deviceIndex: Int, _ nesterov: Bool) {
+    let device = devices[deviceIndex]
+    let n = 37
+    let start = (0..<n).map { Float(fixedValue($0, 1)) }
+    let (w, m) = (Tensor(start, shape: [n], device: device), Tensor.zeros([n], device: device))
+    var reference = start.map { ReferenceMomentum(w: Double($0)) }
+    for t in 1...5 {
+      let gradient = (0..<n).map { Float(fixedValue($0, t + 10)) }
+      let g = Tensor(gradient, shape: [n], device: device)
+      sgd(w, g, momentum: m, clip: 0.5, rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
+      for i in 0..<n {
+        reference[i].step(Double(gradient[i]) * 0.5, rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
+      }
+    }
+    let worst = zip(w.floats(), reference).map { abs(Double($0) - $1.w) }.max() ?? 0
+    #expect(worst < 1e-6)
+  }
+
   @Test(arguments: devices.indices)
   func sgdMovesOnlyTheRowsItIsGiven(_ deviceIndex: Int) {
     let device = devices[deviceIndex]
