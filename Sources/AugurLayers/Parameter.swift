@@ -9,11 +9,14 @@ public final class Parameter {
   public let isTable: Bool
   /// False for what a model keeps beside its weights, such as running means: no gradient, no update.
   public let isTrained: Bool
+  /// More than 1: a matrix of so many equal blocks along its diagonal; what lies beside them is zero and stays so.
+  public let blocks: Int
   private let initializer: Initializer
   private var memory: Tensor?
 
-  init(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool, isTrained: Bool) {
+  init(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool, isTrained: Bool, blocks: Int) {
     (self.name, self.shape, self.initializer, self.isTable, self.isTrained) = (name, shape, initializer, isTable, isTrained)
+    self.blocks = blocks
   }
 
   /// The optimiser writes into its memory. Precondition: the model was initialised.
@@ -23,6 +26,14 @@ public final class Parameter {
   }
 
   public var count: Int { shape.count }
+  /// Elements that are learned.
+  public var learnedCount: Int { isTrained ? count / blocks : 0 }
+  /// 1 in a block, 0 beside; nil where all is one block.
+  package var blockMask: [Float]? {
+    guard blocks > 1 else { return nil }
+    let (rows, columns) = (shape.rows / blocks, shape.columns / blocks)
+    return (0..<count).map { $0 / shape.columns / rows == $0 % shape.columns / columns ? 1 : 0 }
+  }
   /// Weight decay applies: matrices, but no bias, gain or table.
   public var decays: Bool { !isTable && shape.rank > 1 }
 
@@ -32,13 +43,17 @@ public final class Parameter {
   }
 
   fileprivate func initialize(on device: Device, _ random: inout RandomStream) {
-    let values: [Float]
+    var values: [Float]
     switch initializer {
     case .zeros: values = Array(repeating: 0, count: count)
     case .ones: values = Array(repeating: 1, count: count)
+    case .values(let given):
+      precondition(given.count == count, "parameter: expected \(count) values for \(name), got \(given.count)")
+      values = given
     case .normal(let deviation): values = normals(deviation, &random)
     case .xavierNormal: values = normals((2 / Float(shape.rows + shape.columns)).squareRoot(), &random)
     }
+    if let blockMask { for i in values.indices { values[i] *= blockMask[i] } }
     memory = Tensor(values, shape: shape, device: device)
   }
 
@@ -57,6 +72,8 @@ public func initialize(_ parameters: [Parameter], on device: Device, seed: UInt6
 public enum Initializer: Sendable {
   case zeros, ones
   case normal(deviation: Float)
+  /// These, row by row.
+  case values([Float])
   /// Normal with variance 2 / (rows + columns) (Glorot and Bengio 2010).
   case xavierNormal
 }
@@ -69,12 +86,15 @@ public final class ParameterStore {
 
   public init(precision: DataType = .float32) { self.precision = precision }
 
-  /// A new parameter. Precondition: the name is not taken.
-  public func make(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool = false, isTrained: Bool = true)
-    -> Parameter
-  {
+  /// A new parameter. Precondition: the name is not taken; `blocks` divides both sides of a matrix.
+  public func make(
+    _ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool = false, isTrained: Bool = true, blocks: Int = 1
+  ) -> Parameter {
     precondition(!parameters.contains { $0.name == name }, "parameter: \(name) exists already")
-    let parameter = Parameter(name, shape, initializer, isTable: isTable, isTrained: isTrained)
+    precondition(
+      blocks == 1 || (shape.rank == 2 && shape.rows % blocks == 0 && shape.columns % blocks == 0),
+      "parameter: expected \(name) to be a matrix that \(blocks) blocks divide, got \(shape)")
+    let parameter = Parameter(name, shape, initializer, isTable: isTable, isTrained: isTrained, blocks: blocks)
     parameters.append(parameter)
     return parameter
   }

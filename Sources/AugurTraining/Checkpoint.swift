@@ -13,6 +13,8 @@ struct Progress: Equatable {
   var bestMetric = -Double.infinity
   var bestEpoch = 0
   var evaluationsWithoutGain = 0
+  var decays = 0  // of the learning rate on a plateau
+  var evaluationsSinceDecay = 0  // or since a gain
   var isFinished = false
 
   var metadata: [String: String] {
@@ -21,6 +23,7 @@ struct Progress: Equatable {
       "progress.loss-sum": String(lossSum.bitPattern), "progress.tokens": String(tokens),
       "progress.best-metric": String(bestMetric.bitPattern), "progress.best-epoch": String(bestEpoch),
       "progress.without-gain": String(evaluationsWithoutGain), "progress.finished": isFinished ? "1" : "0",
+      "progress.decays": String(decays), "progress.since-decay": String(evaluationsSinceDecay),
     ]
   }
 
@@ -36,6 +39,8 @@ struct Progress: Equatable {
     (self.epoch, self.batch, self.step, self.lossSum) = (epoch, batch, step, lossSum)
     (self.tokens, self.bestMetric, self.bestEpoch) = (tokens, bestMetric, bestEpoch)
     (evaluationsWithoutGain, isFinished) = (withoutGain, finished == 1)
+    // Checkpoints from before there were plateaus have neither.
+    (decays, evaluationsSinceDecay) = (integer("decays") ?? 0, integer("since-decay") ?? 0)
   }
 }
 

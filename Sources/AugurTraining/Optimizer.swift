@@ -4,33 +4,52 @@ import AugurModels
 import AugurOps
 import AugurTensors
 
-/// Adam, lazy Adam or SGD over the parameters of one model. State has the names of the parameters.
+/// Adam, lazy Adam, SGD, Nesterov or Adagrad over the parameters of one model, and averages of them. State has their names.
 final class Optimizer {
   private struct Slot {
     let parameter: Parameter
     let first: Tensor?  // Adam m, or SGD momentum
-    let second: Tensor?  // Adam v
+    let second: Tensor?  // Adam v, or Adagrad's sum of squares
     let last: Tensor?  // lazy Adam: step of each row's last update
+    let mask: Tensor?  // 1 where a matrix of blocks may change
   }
   /// Tensors of a parameter's size that training holds at most: value, gradient, two moments.
   static let copies = 4
 
   private let slots: [Slot]
+  /// w' = ema w' + (1 - ema) w after each step, from the first weights on; running statistics among them.
+  private let averages: [(parameter: Parameter, tensor: Tensor)]
   private let knobs: Hyperparameters
 
   init(_ parameters: [Parameter], _ knobs: Hyperparameters) {
     self.knobs = knobs
     let kind = knobs.choice("optimizer")
-    let hasMomentum = kind != "sgd" || knobs.real("momentum") > 0
+    let isAdam = ["adam", "lazy-adam"].contains(kind)
+    let hasMomentum = isAdam || (["sgd", "nesterov"].contains(kind) && knobs.real("momentum") > 0)
+    let hasSquares = isAdam || ["adagrad", "rowwise-adagrad"].contains(kind)
     slots = parameters.filter { $0.isTrained }.map { parameter in
       parameter.prepareForTraining()
       let (shape, device) = (parameter.value.shape, parameter.value.device)
       let isLazy = kind == "lazy-adam" && parameter.isTable
       return Slot(
         parameter: parameter, first: hasMomentum ? .zeros(shape, device: device) : nil,
-        second: kind != "sgd" ? .zeros(shape, device: device) : nil,
-        last: isLazy ? Tensor([Int32](repeating: 0, count: shape.rows), shape: [shape.rows], device: device) : nil)
+        second: hasSquares ? .zeros(kind == "rowwise-adagrad" && parameter.isTable ? [shape.rows] : shape, device: device) : nil,
+        last: isLazy ? Tensor([Int32](repeating: 0, count: shape.rows), shape: [shape.rows], device: device) : nil,
+        mask: parameter.blockMask.map { Tensor($0, shape: shape, device: device) })
     }
+    averages =
+      knobs.real("ema") > 0
+      ? parameters.map { ($0, Tensor($0.value.floats(), shape: $0.value.shape, device: $0.value.device)) } : []
+  }
+
+  /// Puts the averages in place of the weights; nil without averages.
+  ///
+  /// - Returns: what puts the weights back.
+  func takeAverages() -> (() -> Void)? {
+    guard !averages.isEmpty else { return nil }
+    let weights = averages.map { $0.parameter.value.floats() }
+    for (parameter, average) in averages { parameter.value.assign(average.floats()) }
+    return { [averages] in for (place, (parameter, _)) in averages.enumerated() { parameter.value.assign(weights[place]) } }
   }
 
   /// Every tensor of the state with its name in a checkpoint.
@@ -39,13 +58,18 @@ final class Optimizer {
       [("first", slot.first), ("second", slot.second), ("last", slot.last)].compactMap { kind, tensor in
         tensor.map { ("optimizer.\(kind).\(slot.parameter.name)", $0) }
       }
-    }
+    } + averages.map { ("optimizer.average.\($0.parameter.name)", $0.tensor) }
   }
 
   /// One update from the gradients collected since the last; they are zero afterwards. `step` counts from 1.
   func update(step: Int, learningRate: Float) {
+    for slot in slots {
+      guard let mask = slot.mask, let gradientSlot = slot.parameter.value.slot, let g = gradientSlot.gradient else { continue }
+      gradientSlot.gradient = product(g, mask)
+    }
     let clip = clipFactor()
-    let isSGD = knobs.choice("optimizer") == "sgd"
+    let kind = knobs.choice("optimizer")
+    let isSGD = ["sgd", "nesterov"].contains(kind)
     for slot in slots {
       guard let gradientSlot = slot.parameter.value.slot, let g = gradientSlot.gradient else { continue }
       let (w, decay) = (slot.parameter.value, slot.parameter.decays ? knobs.real("weight-decay") : 0)
@@ -56,7 +80,16 @@ final class Optimizer {
         continue
       }
       if isSGD {
-        sgd(w, g, momentum: slot.first, clip: clip, rate: learningRate, momentum: knobs.real("momentum"), decay: decay)
+        sgd(
+          w, g, momentum: slot.first, clip: clip, rate: learningRate, momentum: knobs.real("momentum"), decay: decay,
+          nesterov: kind == "nesterov")
+        continue
+      }
+      if slot.first == nil, let squares = slot.second {
+        // Rows that no example touched have no gradient, and Adagrad leaves them as they are.
+        let rows = decay == 0 ? touched.flatMap { $0.isEmpty ? nil : Lookup.union($0, rowCount: w.shape.rows) } : nil
+        adagrad(
+          w, g, squares: squares, rows: rows, clip: clip, rate: learningRate, epsilon: knobs.real("epsilon"), decay: decay)
         continue
       }
       guard let m = slot.first, let v = slot.second else { continue }
@@ -70,6 +103,8 @@ final class Optimizer {
         adam(w, g, m, v, clip: clip, adamStep)
       }
     }
+    let share = knobs.real("ema")
+    for (parameter, average) in averages { combine(average, times: share, parameter.value, times: 1 - share) }
   }
 
   /// min(1, clip / norm of the whole gradient).

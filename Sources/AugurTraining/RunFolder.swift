@@ -1,4 +1,5 @@
 // A run on disk: run.json (what was asked), last.safetensors (to go on), best.safetensors (the model), history.json (curves).
+public import AugurEvents
 import AugurModels
 public import AugurTensors
 import Foundation
@@ -26,6 +27,11 @@ public struct RunFolder: Sendable {
   public let path: String
   public var checkpointPath: String { path + "/last.safetensors" }
   public var modelPath: String { path + "/best.safetensors" }
+  /// What encoded the rows of a table, so that a run answers new rows without its data set.
+  public var featuresPath: String { path + "/features.safetensors" }
+  /// Whether there is a run to go on with: a checkpoint, or the models of a search.
+  public var holdsRun: Bool { [checkpointPath, path + "/members"].contains { FileManager.default.fileExists(atPath: $0) } }
+  public var hasFeatures: Bool { FileManager.default.fileExists(atPath: featuresPath) }
   var settingsPath: String { path + "/run.json" }
   var historyPath: String { path + "/history.json" }
 
@@ -36,11 +42,11 @@ public struct RunFolder: Sendable {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
       guard isFolder.boolValue else { throw .run(path: path, problem: "is a file", advice: "choose another --output") }
-      if FileManager.default.fileExists(atPath: checkpointPath) {
+      if holdsRun {
         throw .run(path: path, problem: "holds a run already", advice: "give --resume to go on with it, or another --output")
       }
       let entries = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-      let own = ["run.json", "history.json", "best.safetensors"]
+      let own = ["run.json", "history.json", "best.safetensors", "features.safetensors", "calibration.json", "search.json", "members"]
       if let other = entries.first(where: { !own.contains($0) && !$0.hasPrefix(".") }) {
         throw .run(path: path, problem: "holds '\(other)', which is no part of a run", advice: "choose another --output")
       }
@@ -49,6 +55,11 @@ public struct RunFolder: Sendable {
       throw .run(path: path, problem: "cannot be created (\(error.localizedDescription))", advice: "choose another --output")
     }
     try write(settings, to: settingsPath)
+  }
+
+  /// Keeps the features of a table beside its run.
+  public func keepFeatures(of table: TableDataset) throws(TrainingError) {
+    do { try table.writeFeatures(to: featuresPath) } catch { throw .save("\(error)") }
   }
 
   public func readSettings() throws(TrainingError) -> RunSettings {
@@ -85,7 +96,7 @@ public struct RunFolder: Sendable {
 
   func writeHistory(_ records: [EpochRecord]) throws(TrainingError) { try write(records, to: historyPath) }
 
-  private func write(_ value: some Encodable, to path: String) throws(TrainingError) {
+  func write(_ value: some Encodable, to path: String) throws(TrainingError) {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     do {

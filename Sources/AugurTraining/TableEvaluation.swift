@@ -5,18 +5,45 @@ public import AugurMetrics
 public import AugurModels
 import AugurTensors
 
-/// Logits or values of the rows of a part, in their order.
-public func outputs(of model: any TableModel, on data: TableDataset, _ part: TablePart, batch: Int = 4096) -> [Float] {
-  let rows = data.rows(part)
-  guard let device = model.parameters.first?.value.device else { return [] }
-  let maker = TableBatchMaker(data, device: device)
-  var outputs: [Float] = []
-  outputs.reserveCapacity(rows.count)
-  for start in stride(from: rows.lowerBound, to: rows.upperBound, by: batch) {
-    let input = maker.make(start..<min(rows.upperBound, start + batch), isTraining: false).input
-    outputs += model.outputs(input, Pass()).floats()
+/// A model that answers the rows of a table, each with a logit or a value.
+public protocol TablePredictor {
+  /// Answers of the rows in `range`, in their order; they do not depend on who else is in it.
+  func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [Float]
+}
+
+/// A network and the features that it reads.
+public struct NetworkPredictor: TablePredictor {
+  private let model: any TableModel
+  private let inputs: TableInputMaker?
+
+  public init(_ model: any TableModel, _ features: Features) {
+    self.model = model
+    inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device) }
   }
-  return outputs
+
+  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [Float] {
+    guard let inputs else { return [] }
+    var outputs: [Float] = []
+    outputs.reserveCapacity(range.count)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: evaluationRows) {
+      let rows = start..<min(range.upperBound, start + evaluationRows)
+      outputs += model.outputs(inputs.make(rows, of: columns, isTraining: false), Pass()).floats()
+    }
+    return outputs
+  }
+}
+
+/// Rows that an evaluation takes at a time.
+let evaluationRows = 4096
+
+/// Logits or values of the rows of a part, in their order.
+public func outputs(of model: any TableModel, on data: TableDataset, _ part: TablePart) -> [Float] {
+  outputs(of: NetworkPredictor(model, data.features), on: data, part)
+}
+
+/// Logits or values of the rows of a part, in their order.
+public func outputs(of model: any TablePredictor, on data: TableDataset, _ part: TablePart) -> [Float] {
+  model.outputs(data.columns, data.rows(part))
 }
 
 /// What the outputs for a part of a table are worth.
@@ -25,9 +52,15 @@ public struct TableQuality: Sendable {
   public let results: [MetricValue]
   /// Why metrics of two classes are absent.
   public let shortcoming: String?
+  /// Promised and observed shares of class 1 in bins of about equally many rows; empty for values.
+  public let reliability: [ReliabilityBin]
 
-  /// - Parameter intervals: whether to draw intervals, a thousand times the work.
-  public init(_ outputs: [Float], _ data: TableDataset, _ part: TablePart, isBinary: Bool, intervals: Bool) {
+  /// - Parameters:
+  ///   - calibrator: from logits to probabilities; metrics of the order of rows take the logits themselves.
+  ///   - intervals: whether to draw intervals, a thousand times the work.
+  public init(
+    _ outputs: [Float], _ data: TableDataset, _ part: TablePart, isBinary: Bool, calibrator: Calibrator? = nil, intervals: Bool
+  ) {
     let range = data.rows(part)
     rows = range.count
     let labels = range.map { Double(data.labels[$0]) }
@@ -35,15 +68,30 @@ public struct TableQuality: Sendable {
     let (scores, bootstrap) = (outputs.map(Double.init), intervals ? Bootstrap() : nil)
     do throws(MetricsError) {
       if isBinary {
-        let examples = try BinaryExamples(logits: scores, labels: labels, weights: weights)
-        results = BinaryReport(examples, bootstrap: bootstrap).results
-        shortcoming = examples.shortcoming
+        (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, calibrator, bootstrap)
       } else {
         results = ValueReport(try ValueExamples(predictions: scores, targets: labels, weights: weights), bootstrap: bootstrap).results
-        shortcoming = nil
+        (shortcoming, reliability) = (nil, [])
       }
-    } catch { (results, shortcoming) = ([], "\(error)") }
+    } catch { (results, shortcoming, reliability) = ([], "\(error)", []) }
   }
+
+  private static func classes(
+    _ scores: [Double], _ labels: [Double], _ weights: [Double]?, _ calibrator: Calibrator?, _ bootstrap: Bootstrap?
+  ) throws(MetricsError) -> ([MetricValue], String?, [ReliabilityBin]) {
+    let examples = try BinaryExamples(logits: scores, labels: labels, weights: weights)
+    guard let calibrator else {
+      return (BinaryReport(examples, bootstrap: bootstrap).results, examples.shortcoming, AugurMetrics.reliability(examples))
+    }
+    let calibrated = try BinaryExamples(probabilities: scores.map { calibrator.probability($0) }, labels: labels, weights: weights)
+    // A flat piece of the map makes ties: what ranks takes the logits.
+    let ranking = binaryMetrics().filter { rankingMetrics.contains($0.name) }
+    let ranked = BinaryReport(examples, metrics: ranking, bootstrap: bootstrap)
+    let promised = BinaryReport(calibrated, bootstrap: bootstrap)
+    return (promised.results.map { ranked[$0.name] ?? $0 }, examples.shortcoming, AugurMetrics.reliability(calibrated))
+  }
+
+  private static let rankingMetrics = [AUC().name, GroupAUC().name, AveragePrecision().name]
 
   public subscript(name: String) -> Double? { results.first { $0.name == name }?.value }
 }

@@ -11,7 +11,8 @@ extension TrainingPlan {
   public static let tableKnobs: [Hyperparameter] = [
     .integer("epochs", 100, in: 1...1_000_000, "passes over the training rows at most"),
     .integer("batch", 4096, in: 1...1_048_576, "B, rows of one step"),
-    .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
+    .integer("accumulate", 1, in: 1...65_536, "batches whose gradients one step adds up, as if they were one"),
+    .choice("optimizer", "adam", of: TrainingPlan.optimizers, TrainingPlan.optimizerWords),
     .choice("loss", "auto", of: ["auto", "bce", "focal", "squared", "absolute", "huber"], "auto: bce for two classes, squared for values"),
     .real("positive-weight", 1, in: 1e-6...1e6, "weight of rows of class 1"),
     .real("label-smoothing", 0, in: 0...0.5, "of bce"),
@@ -24,7 +25,7 @@ extension TrainingPlan {
 }
 
 /// One run on a table in one folder; the same bytes for the same seed, also when it was killed and resumed.
-public final class TableTrainer: RunnableTrainer, TrainingLoop {
+public final class TableTrainer: TableRun, TrainingLoop {
   public let model: any TableModel
   public internal(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
@@ -51,9 +52,7 @@ public final class TableTrainer: RunnableTrainer, TrainingLoop {
     optimizer = Optimizer(model.parameters, all)
     maker = TableBatchMaker(data, device: device)
     loss = try Self.loss(all, isBinary: description.isBinary)
-    guard !data.rows(.training).isEmpty else {
-      throw TrainingError.data(problem: "the table has no training row", advice: "prepare it with another --split or --split-ratio")
-    }
+    try checkTrainable(data)
     if resume { try self.resume() }
   }
 
@@ -72,7 +71,8 @@ public final class TableTrainer: RunnableTrainer, TrainingLoop {
 
   var parameters: [Parameter] { model.parameters }
   var modelMetadata: [String: String] { description.metadata }
-  public var parameterCount: Int { model.parameters.filter { $0.isTrained }.reduce(0) { $0 + $1.count } }
+  public var parameterCount: Int { model.parameters.reduce(0) { $0 + $1.learnedCount } }
+  public var words: String { "\(parameterCount) parameters, \(batchesPerEpoch) steps an epoch" }
   public var batchesPerEpoch: Int { batchCount(ofEpoch: 0) }
 
   /// Trains until the plan is done, patience ends or `shouldStop` says so; in the last case everything is saved for `--resume`.
@@ -81,26 +81,40 @@ public final class TableTrainer: RunnableTrainer, TrainingLoop {
   }
 
   func batchCount(ofEpoch epoch: Int) -> Int {
-    let (rows, batch) = (data.rows(.training).count, knobs.integer("batch"))
-    return (rows + batch - 1) / batch
+    let rows = data.rows(.training).count
+    return (rows + stepRows - 1) / stepRows
   }
+
+  /// Rows of one step.
+  private var stepRows: Int { knobs.integer("batch") * knobs.integer("accumulate") }
 
   func runStep() throws(TrainingError) -> StepResult {
     let clock = ContinuousClock()
-    let start = clock.now
-    let batch = maker.make(trainingRows(progress.batch), isTraining: true)
-    let waited = clock.now - start
-    let tape = Tape()
-    let outputs = model.outputs(batch.input, Pass(training: tape, seed: derivedSeed(seed, progress.step, 4)))
-    let loss = meanLoss(loss, outputs, labels: batch.labels, weights: weights(of: batch))
-    let value = Double(loss.floats()[0])
-    guard value.isFinite else { throw nonFiniteLoss() }
-    tape.backward(from: loss)
+    let rows = trainingRows(progress.batch)
+    let size = knobs.integer("batch")
+    let total = rows.reduce(0) { $0 + rowWeight($1) }
+    var (sum, waited, place) = (0.0, Duration.zero, 0)
+    for first in stride(from: rows.startIndex, to: rows.endIndex, by: size) {
+      let began = clock.now
+      let batch = maker.make(rows[first..<min(rows.endIndex, first + size)])
+      waited += clock.now - began
+      // A part's share of the mean loss over all rows of the step.
+      let part = rows[first..<min(rows.endIndex, first + size)]
+      let share = part.count == rows.count || total == 0 ? 1 : Float(part.reduce(0) { $0 + rowWeight($1) } / total)
+      let tape = Tape()
+      let outputs = model.outputs(batch.input, Pass(training: tape, seed: derivedSeed(seed, progress.step, 4 + UInt64(place) << 8)))
+      let loss = meanLoss(loss, outputs, labels: batch.labels, weights: weights(of: batch), scale: share)
+      let value = Double(loss.floats()[0])
+      guard value.isFinite else { throw nonFiniteLoss() }
+      tape.backward(from: loss)
+      sum += value
+      place += 1
+    }
     penalise()
     let steps = knobs.integer("epochs") * batchesPerEpoch
     optimizer.update(
-      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps))
-    return StepResult(loss: value, tokens: batch.input.rowCount, waited: waited)
+      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
+    return StepResult(loss: sum, tokens: rows.count, waited: waited)
   }
 
   private func trainingRows(_ batch: Int) -> ArraySlice<Int> {
@@ -108,8 +122,13 @@ public final class TableTrainer: RunnableTrainer, TrainingLoop {
       var random = RandomStream(seed: derivedSeed(seed, progress.epoch, 2))
       order = (progress.epoch, Array(data.rows(.training)).shuffled(using: &random))
     }
-    let size = knobs.integer("batch")
+    let size = stepRows
     return order.rows[batch * size..<min(order.rows.count, (batch + 1) * size)]
+  }
+
+  private func rowWeight(_ row: Int) -> Double {
+    let isPositive = description.isBinary && data.labels[row] == 1
+    return Double(data.weights?[row] ?? 1) * (isPositive ? Double(knobs.real("positive-weight")) : 1)
   }
 
   private func weights(of batch: TableBatch) -> RowWeights? {

@@ -31,6 +31,8 @@ public struct StepRecord: Sendable {
 public enum TrainingEvent: Sendable {
   case step(StepRecord)
   case epoch(EpochRecord)
+  /// A model of a search is trained.
+  case candidate(SearchRecord)
 }
 
 /// How a call of `Trainer.run` ended.
@@ -122,7 +124,7 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     tape.backward(from: loss)
     let steps = knobs.integer("epochs") * batches.batchesPerEpoch
     optimizer.update(
-      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps))
+      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
     return value
   }
 

@@ -88,6 +88,8 @@ extension TrainingLoop {
     progress.epoch += 1
     (progress.batch, progress.lossSum, progress.tokens) = (0, 0, 0)
     let isLast = progress.epoch >= knobs.integer("epochs")
+    // The averages of weights, where there are some, are what is evaluated and kept.
+    let restore = optimizer.takeAverages()
     if progress.epoch % knobs.integer("evaluate-every") == 0 || isLast {
       let metric = validationMetric()
       record.metric = metric
@@ -95,14 +97,20 @@ extension TrainingLoop {
       if (metric ?? .infinity) > progress.bestMetric {
         record.isBest = true
         (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric ?? -.infinity, progress.epoch, 0)
+        progress.evaluationsSinceDecay = 0
       } else {
         progress.evaluationsWithoutGain += 1
+        progress.evaluationsSinceDecay += 1
+        if progress.evaluationsSinceDecay >= knobs.integer("decay-patience") {
+          (progress.decays, progress.evaluationsSinceDecay) = (progress.decays + 1, 0)
+        }
       }
     }
     let patience = knobs.integer("patience")
     progress.isFinished = isLast || (patience > 0 && progress.evaluationsWithoutGain >= patience)
     history.append(record)
     if record.isBest { try saveModel() }
+    restore?()
     try save()
     try folder.writeHistory(history)
     report(.epoch(record))

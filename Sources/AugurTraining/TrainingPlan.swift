@@ -15,15 +15,21 @@ public enum TrainingPlan {
       "shuffle", "users", of: UserShuffle.allCases.map(\.rawValue),
       "blocks: neighbours in the file stay near, for data sets beyond the memory"),
     .choice("window", "newest", of: ["newest", "random"], "part of a history longer than `length` that an epoch reads"),
-    .choice("optimizer", "adam", of: ["adam", "lazy-adam", "sgd"], "lazy-adam updates only the table rows that a step touched"),
+    .choice("optimizer", "adam", of: optimizers, optimizerWords),
     .real("learning-rate", 0.001, in: 1e-9...10, "step size after warm-up"),
-    .choice("schedule", "constant", of: ["constant", "linear", "cosine"], "decay of the learning rate over `epochs`"),
-    .real("final-share", 0.1, in: 0...1, "share of the learning rate that is left at the end of a decay"),
+    .choice(
+      "schedule", "constant", of: ["constant", "linear", "cosine", "step", "one-cycle", "plateau"],
+      "learning rate: falls over `epochs`, at every decay-steps, or after decay-patience evaluations without a better metric"),
+    .real("final-share", 0.1, in: 0...1, "share of the learning rate that is left at the end of linear, cosine and one-cycle"),
+    .real("decay-factor", 0.1, in: 1e-6...1, "what step and plateau multiply the learning rate by"),
+    .integer("decay-steps", 1000, in: 1...1_000_000_000, "steps between the decays of step"),
+    .integer("decay-patience", 1, in: 1...1_000_000, "evaluations without a better metric before plateau decays"),
     .integer("warm-up", 0, in: 0...10_000_000, "steps over which the learning rate rises linearly"),
     .real("beta1", 0.9, in: 0...0.9999, "Adam, first moment"),
     .real("beta2", 0.98, in: 0...0.99999, "Adam, second moment"),
     .real("epsilon", 1e-8, in: 1e-20...1, "Adam, added to the root"),
-    .real("momentum", 0, in: 0...0.9999, "of sgd"),
+    .real("momentum", 0, in: 0...0.9999, "of sgd and nesterov"),
+    .real("ema", 0, in: 0...0.99999, "share of the past in running averages of the weights, which are evaluated and kept; 0: none"),
     .real("weight-decay", 0, in: 0...10, "decoupled; matrices only"),
     .real("clip", 0, in: 0...1e9, "largest norm of the whole gradient; 0: no clipping"),
     .integer("patience", 10, in: 0...1_000_000, "evaluations without a better validation NDCG@10 before stopping; 0: never stop"),
@@ -37,6 +43,10 @@ public enum TrainingPlan {
   /// What evaluations of a run rank.
   public static func seenItems(_ h: [String: String]) -> SeenItems { h["seen-items"].flatMap(SeenItems.init) ?? .removed }
 
+  static let optimizers = ["adam", "lazy-adam", "sgd", "nesterov", "adagrad", "rowwise-adagrad"]
+  static let optimizerWords =
+    "lazy-adam updates only the table rows that a step touched; rowwise-adagrad keeps one number for a table row, adagrad for the rest"
+
   /// How histories become the batches of a plan.
   static func batchRules(_ h: Hyperparameters, _ model: any SequenceModel) throws(ModelError) -> BatchRules {
     let (tokens, length) = (h.integer("batch-tokens"), model.longestHistory)
@@ -48,8 +58,8 @@ public enum TrainingPlan {
       window: HistoryWindow(rawValue: h.choice("window")) ?? .newest, shuffle: UserShuffle(rawValue: h.choice("shuffle")) ?? .users)
   }
 
-  /// The learning rate of `step` (from 1) of `steps`.
-  static func learningRate(_ h: Hyperparameters, step: Int, steps: Int) -> Float {
+  /// The learning rate of `step` (from 1) of `steps`; `decays` counts those of plateau so far.
+  static func learningRate(_ h: Hyperparameters, step: Int, steps: Int, decays: Int = 0) -> Float {
     let full = h.real("learning-rate")
     let warmUp = h.integer("warm-up")
     if step <= warmUp { return full * Float(step) / Float(warmUp) }
@@ -58,8 +68,17 @@ public enum TrainingPlan {
     return switch h.choice("schedule") {
     case "linear": full - (full - least) * progress
     case "cosine": least + (full - least) * 0.5 * (1 + cosf(.pi * progress))
+    case "step": full * powf(h.real("decay-factor"), Float((step - warmUp - 1) / h.integer("decay-steps")))
+    case "one-cycle": oneCycle(full, least, progress)
+    case "plateau": full * powf(h.real("decay-factor"), Float(decays))
     default: full
     }
+  }
+
+  /// From 1/25 up to `full` in the first 30 %, then down to `least`, both along a cosine (Smith and Topin 2017, as in PyTorch).
+  private static func oneCycle(_ full: Float, _ least: Float, _ progress: Float) -> Float {
+    let (from, to, share) = progress < 0.3 ? (full / 25, full, progress / 0.3) : (full, least, (progress - 0.3) / 0.7)
+    return to + (from - to) * 0.5 * (1 + cosf(.pi * share))
   }
 }
 

@@ -14,7 +14,8 @@ struct Augur: ParsableCommand {
     commandName: "augur", abstract: "Predicts what shoppers do next, from event logs.",
     discussion: "Results go to standard output, progress to standard error. Exit codes: 0 done, 2 your mistake, 1 anything else.",
     subcommands: [
-      Doctor.self, Synth.self, Schema.self, Prepare.self, FeaturesCommand.self, Train.self, Evaluate.self, Recommend.self, ReportCommand.self,
+      Doctor.self, Synth.self, Schema.self, Prepare.self, FeaturesCommand.self, Train.self, Evaluate.self, Recommend.self, Predict.self, Calibrate.self,
+      ReportCommand.self,
       Reproduce.self, Bench.self, Verify.self, ParquetToCSV.self,
     ])
 

@@ -24,7 +24,7 @@ struct Evaluate: ParsableCommand {
     guard (1...65_536).contains(batch) else { throw UserMistake("--batch: expected 1...65536, got \(batch)") }
     let folder = RunFolder(runFolder)
     let settings = try folder.readSettings()
-    if TableModelEntry.all.contains(where: { $0.name == settings.model }) { return try runTable(folder, settings) }
+    if isTableModel(settings.model) { return try runTable(folder, settings) }
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let model = try loadModel(folder, device: try place.open())
     let seen = TrainingPlan.seenItems(settings.hyperparameters)

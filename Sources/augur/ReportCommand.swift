@@ -20,6 +20,11 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     let folder = RunFolder(runFolder)
     let settings = try folder.readSettings()
+    if isTableModel(settings.model) {
+      guard truth == nil else { throw UserMistake("--truth: is of synthetic logs; this run is about a table") }
+      try writeFileDurably(path: output, text: try tableReport(folder, settings).html())
+      return print(output)
+    }
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let device = try place.open()
     let seen = TrainingPlan.seenItems(settings.hyperparameters)

@@ -11,7 +11,7 @@ struct Reproduce: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Reproduces a published result: " + Recipe.all.map(\.name).joined(separator: ", ") + ", "
       + TableRecipe.all.map { "\($0.name)/MODEL" }.joined(separator: ", ") + ".",
-    discussion: "MODEL is one of \(TableModelEntry.all.map(\.name).joined(separator: ", ")).")
+    discussion: "MODEL is one of \(TableMethod.all.map(\.name).joined(separator: ", ")).")
   @Argument(help: "Name of the result.") var name: String
   @Option(help: "Folder with the data sets; $AUGUR_DATA by default.") var dataRoot: String?
   @Option(help: "Seed.") var seed: UInt64 = 1
@@ -24,7 +24,7 @@ struct Reproduce: ParsableCommand {
     let recipe = Recipe.named(name)
     let table = TableRecipe.named(name)
     guard let file = recipe?.file ?? table?.recipe.file else {
-      let names = Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in TableModelEntry.all.map { "\(set.name)/\($0.name)" } }
+      let names = Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in TableMethod.all.map { "\(set.name)/\($0.name)" } }
       throw UserMistake("unknown result '\(name)'; did you mean '\(nearestName(to: name, in: names) ?? names[0])'? known: \(names.joined(separator: ", "))")
     }
     guard let root = dataRoot ?? ProcessInfo.processInfo.environment["AUGUR_DATA"] else {

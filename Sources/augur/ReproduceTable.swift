@@ -11,55 +11,86 @@ extension Reproduce {
   /// Trains and tests on the parts as given, or once for each fold and takes the means.
   func runTable(_ recipe: TableRecipe, model: String, root: String, folder: String) throws {
     let start = ContinuousClock.now
-    let entry = try TableModelEntry.named(model)
+    guard let method = TableMethod.named(model) else {
+      throw ModelError.unknownModel(model, known: TableMethod.all.map(\.name))
+    }
     var options = TableOptions(label: recipe.label)
     (options.categorical, options.minimumCount, options.seed) = (recipe.categorical, recipe.minimumCount, seed)
-    var runs: [TableRun] = []
+    var runs: [FoldResult] = []
     switch recipe.parts {
     case .given(let validation, let test):
       (options.validationInputs, options.testInputs) = ([root + "/" + validation], [root + "/" + test])
-      runs.append(try run(recipe, entry, options, root: root, folder: folder))
+      runs.append(try run(recipe, method, options, root: root, folder: folder))
+    case .drawn(let shares):
+      guard let ratio = SplitRatio(parsing: shares) else { preconditionFailure("recipe \(recipe.name): no ratio \(shares)") }
+      (options.kind, options.ratio) = (.random, ratio)
+      runs.append(try run(recipe, method, options, root: root, folder: folder))
     case .folds(let file, let count):
       options.folds = root + "/" + file
       // Tables that others have measured with their few equal rows.
       options.allowsLeaks = true
       for fold in 0..<count {
         options.testFold = fold
-        runs.append(try run(recipe, entry, options, root: root, folder: "\(folder)/fold-\(fold)"))
+        runs.append(try run(recipe, method, options, root: root, folder: "\(folder)/fold-\(fold)"))
       }
     }
     let sha = try sha256(ofFile: root + "/" + recipe.file)
     show(recipe, model, runs, sha: sha, seconds: (ContinuousClock.now - start) / .seconds(1))
   }
 
-  private struct TableRun {
+  private struct FoldResult {
     let quality: TableQuality
+    /// Without calibration.
+    let rawLogloss: Double?
+    let chosen: SearchOutcome?
+    /// Beside the metrics of the rows: what needs more than labels, and baselines.
+    let extras: [(name: String, value: Double)]
     let parameters: Int
     let epochs: Int
     let words: String
   }
 
   private func run(
-    _ recipe: TableRecipe, _ entry: TableModelEntry, _ options: TableOptions, root: String, folder: String
-  ) throws -> TableRun {
+    _ recipe: TableRecipe, _ method: TableMethod, _ options: TableOptions, root: String, folder: String
+  ) throws -> FoldResult {
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    try prepareTable(inputs: [root + "/" + recipe.file], output: folder + "/data", options: options)
+    var input = root + "/" + recipe.file
+    var outcomes: RowOutcomes?
+    if let assemble = recipe.assemble {
+      outcomes = try assemble(input, folder + "/table.csv")
+      input = folder + "/table.csv"
+    }
+    try prepareTable(inputs: [input], output: folder + "/data", options: options)
     let table = try TableDataset(path: folder + "/data")
-    var (knobs, plan) = (Hyperparameters(entry.hyperparameters), Hyperparameters(TrainingPlan.tableKnobs))
-    for (name, value) in (recipe.knobs[entry.name] ?? recipe.standard) + (try ownKnobs()) {
+    var (knobs, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
+    for (name, value) in recipe.settings(for: method) + (try ownKnobs()) {
       if plan.knows(name) { try plan.set(name, value) } else { try knobs.set(name, value) }
     }
     let device = try place.open()
-    let trainer = try makeTableTrainer(
-      entry.name, knobs, plan, table, device, seed: seed, output: folder + "/run", resume: keep != nil)
-    try runTrainer(trainer, TrainingLine(of: table, trainer.knobs), json: json, isQuiet: json)
-    let (model, isBinary) = try loadTableModel(RunFolder(folder + "/run"), device: device)
-    let quality = TableQuality(outputs(of: model, on: table, .test), table, .test, isBinary: isBinary, intervals: false)
-    return TableRun(
-      quality: quality, parameters: trainer.parameterCount, epochs: trainer.history.count, words: tableProtocol(table, .test))
+    let trainer = try makeTableRun(
+      method, knobs, plan, table, device, seed: seed, output: folder + "/run", resume: keep != nil)
+    try runTrainer(trainer, TrainingLine(of: table, method, trainer.knobs), json: json, isQuiet: json)
+    let model = try TrainedTableModel(RunFolder(folder + "/run"), data: table.path, device: device)
+    let calibration = try calibrate(
+      RunFolder(folder + "/run"), trainer.knobs.choice("calibration"), table, device, json: json, isQuiet: true)
+    let answers = outputs(of: model.predictor, on: table, .test)
+    let quality = TableQuality(
+      answers, table, .test, isBinary: model.isBinary, calibrator: calibration?.calibrator, intervals: false)
+    let raw = TableQuality(answers, table, .test, isBinary: model.isBinary, intervals: false)
+    return FoldResult(
+      quality: quality, rawLogloss: raw["logloss"], chosen: (trainer as? TableSearch)?.outcome,
+      extras: try extras(answers, table, outcomes), parameters: trainer.parameterCount, epochs: trainer.history.count, words: tableProtocol(table, .test))
   }
 
-  private func show(_ recipe: TableRecipe, _ model: String, _ runs: [TableRun], sha: String, seconds: Double) {
+  private func extras(_ answers: [Float], _ table: TableDataset, _ outcomes: RowOutcomes?) throws -> [(name: String, value: Double)] {
+    if let outcomes { return try outcomes.concordance(answers, rows: table.rows(.test).map { Int(table.inputRows[$0]) }) }
+    guard table.description.task == .regression else { return [] }
+    let baseline = TableQuality(
+      EffectsBaseline(table).outputs(on: table, .test), table, .test, isBinary: false, intervals: false)
+    return [("RMSE of effects alone", baseline["RMSE"] ?? .nan)]
+  }
+
+  private func show(_ recipe: TableRecipe, _ model: String, _ runs: [FoldResult], sha: String, seconds: Double) {
     func values(_ metric: String) -> [Double] { runs.compactMap { $0.quality[metric] } }
     func mean(_ values: [Double]) -> Double { values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count) }
     let published = recipe.published[model] ?? recipe.published["*"] ?? []
@@ -75,6 +106,13 @@ extension Reproduce {
       }
       var numbers: [String: Any] = Dictionary(uniqueKeysWithValues: published.map { ($0.metric, $0.value) })
       numbers["source"] = recipe.source
+      for extra in runs[0].extras { line[extra.name] = number(extra.value) }
+      let raw = mean(runs.compactMap(\.rawLogloss))
+      if raw.isFinite { line["logloss uncalibrated"] = number(raw) }
+      let chosen = runs.compactMap(\.chosen).map { outcome in
+        Dictionary(uniqueKeysWithValues: outcome.records.filter { $0.weight > 0 }.map { ($0.words(isBinary: true), number($0.weight)) })
+      }
+      if !chosen.isEmpty { line["chosen"] = chosen }
       line["published"] = numbers
       return printJSON(line)
     }
@@ -86,6 +124,17 @@ extension Reproduce {
         "\(metric)  ours \(decimal(ours, places: 4))  published \(decimal(value, places: 4))  "
           + "difference \(decimal(ours - value, places: 4))\(folds)")
     }
+    if published.isEmpty {
+      for result in runs[0].quality.results where result.value != nil { print("\(result.name)  ours \(decimal(mean(values(result.name)), places: 4))") }
+    }
+    for extra in runs[0].extras { print("\(extra.name)  \(decimal(extra.value, places: 4))") }
+    for (fold, run) in runs.enumerated() {
+      guard let chosen = run.chosen else { continue }
+      let parts = chosen.records.filter { $0.weight > 0 }.sorted { $0.weight > $1.weight }
+      print("fold \(fold): " + parts.map { "\(decimal($0.weight, places: 2)) \($0.words(isBinary: true))" }.joined(separator: "; "))
+    }
+    let raw = mean(runs.compactMap(\.rawLogloss))
+    if raw.isFinite { print("logloss without the calibration on validation rows: \(decimal(raw, places: 4))") }
     print("\(runs[0].parameters) parameters, \(decimal(seconds, places: 0)) s; published: \(recipe.source); data sha256 \(sha)")
   }
 }

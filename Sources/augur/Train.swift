@@ -31,11 +31,11 @@ struct Train: ParsableCommand {
   var eachStep = false
 
   func run() throws {
-    let tableEntry = TableModelEntry.all.first { $0.name == model }
-    if list, let tableEntry { return printKnobs(tableEntry.name, tableEntry.paper, tableEntry.hyperparameters + TrainingPlan.tableKnobs) }
-    if let tableEntry { return try runTable(tableEntry) }
+    if let method = TableMethod.named(model) {
+      return list ? printKnobs(method.name, method.paper, method.modelKnobs + method.planKnobs) : try runTable(method)
+    }
     guard let entry = ModelEntry.all.first(where: { $0.name == model }) else {
-      throw ModelError.unknownModel(model, known: ModelEntry.all.map(\.name) + TableModelEntry.all.map(\.name))
+      throw ModelError.unknownModel(model, known: ModelEntry.all.map(\.name) + TableMethod.all.map(\.name))
     }
     if list { return printKnobs(entry.name, entry.paper, entry.hyperparameters + TrainingPlan.knobs) }
     if plan, resume { throw UserMistake("--plan: is about a whole run; leave out --resume") }
@@ -130,7 +130,7 @@ func makeTrainer(
 
 /// Whether there is a run to go on with.
 func openRun(_ folder: RunFolder, _ settings: RunSettings, _ output: String, resume: Bool) throws -> Bool {
-  let isThere = resume && FileManager.default.fileExists(atPath: folder.checkpointPath)
+  let isThere = resume && folder.holdsRun
   if isThere { try checkSame(settings, try folder.readSettings(), output) }
   return isThere
 }
@@ -147,7 +147,8 @@ struct TrainingLine {
 
   init(metric: String = "NDCG@10", sign: Double = 1, unit: String = "tokens", knobs: Hyperparameters) {
     (self.metric, self.sign, self.unit) = (metric, sign, unit)
-    (epochs, patience) = (knobs.integer("epochs"), knobs.integer("patience"))
+    // A search has neither.
+    (epochs, patience) = knobs.knows("epochs") ? (knobs.integer("epochs"), knobs.integer("patience")) : (1, 0)
   }
 }
 
@@ -185,6 +186,9 @@ func runTrainer(
       writeError(
         "\r\u{1B}[Kepoch \(step.epoch)  batch \(step.batch)/\(step.batches)  loss \(decimal(step.loss, places: 4))  "
           + "\(Int(step.tokensPerSecond)) \(words.unit)/s")
+    case .candidate(let record):
+      if json, !isQuiet { printJSON(["candidate": record.folder, "loss": number(record.loss), "auc": record.auc.map { number($0) } ?? NSNull()]) }
+      if !json, !isQuiet { print(record.words(isBinary: record.auc != nil)) }
     case .epoch(let record):
       if isTerminal { writeError("\r\u{1B}[K") }
       if !isQuiet { printEpoch(record, words, json: json) }

@@ -9,21 +9,110 @@ import AugurTraining
 import Foundation
 
 extension Train {
-  /// Trains a table model; the same options as for next-item models.
-  func runTable(_ entry: TableModelEntry) throws {
-    var (modelKnobs, planKnobs) = (Hyperparameters(entry.hyperparameters), Hyperparameters(TrainingPlan.tableKnobs))
+  /// Trains a model of tables; the same options as for next-item models.
+  func runTable(_ method: TableMethod) throws {
+    var (modelKnobs, planKnobs) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
     try applyKnobs(&modelKnobs, &planKnobs)
-    guard !plan else { throw UserMistake("--plan: predicts runs of next-item models; \(entry.name) is a model of tables") }
+    guard !plan else { throw UserMistake("--plan: predicts runs of next-item models; \(method.name) is a model of tables") }
     guard let output else { throw UserMistake("--output: expected a run folder") }
     let device = try place.open()
     let table = try TableDataset(path: data)
-    let trainer = try makeTableTrainer(entry.name, modelKnobs, planKnobs, table, device, seed: seed, output: output, resume: resume)
-    if !json {
-      print("\(entry.name) on \(device): \(trainer.parameterCount) parameters, \(trainer.batchesPerEpoch) steps an epoch")
-      if let warning = smallnessWarning(table) { writeError("augur: \(warning)\n") }
-    }
-    try runTrainer(trainer, TrainingLine(of: table, trainer.knobs), json: json, eachStep: eachStep)
+    let run = try makeTableRun(method, modelKnobs, planKnobs, table, device, seed: seed, output: output, resume: resume)
+    if !json { print("\(method.name) on \(device): \(run.words)") }
+    if let warning = smallnessWarning(table) { writeError("augur: \(warning)\n") }
+    try runTrainer(run, TrainingLine(of: table, method, run.knobs), json: json, eachStep: eachStep)
+    if let search = run as? TableSearch, let outcome = search.outcome { show(outcome, table) }
+    try calibrate(RunFolder(output), run.knobs.choice("calibration"), table, device, json: json)
   }
+
+  /// What a search chose, and why.
+  private func show(_ outcome: SearchOutcome, _ table: TableDataset) {
+    guard !json else {
+      return printJSON(["loss": number(outcome.loss), "auc": outcome.auc.map { number($0) } ?? NSNull(), "weights": weights(outcome)])
+    }
+    for record in outcome.records.sorted(by: { $0.weight > $1.weight }) where record.weight > 0 {
+      print("\(decimal(record.weight, places: 2)) of \(record.words(isBinary: table.description.task == .binary))")
+    }
+    let best = outcome.records.map(\.loss).min() ?? outcome.loss
+    print("chosen on the validation rows: the mix has \(decimal(outcome.loss, places: 4)), the best model alone \(decimal(best, places: 4))")
+  }
+
+  private func weights(_ outcome: SearchOutcome) -> [String: Any] {
+    Dictionary(uniqueKeysWithValues: outcome.records.map { ($0.folder, number($0.weight)) })
+  }
+}
+
+extension SearchRecord {
+  func words(isBinary: Bool) -> String {
+    let text = settings.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+    let quality = auc.map { ", AUC \(decimal($0, places: 4))" } ?? ""
+    return "\(model)\(text): validation \(isBinary ? "logloss" : "MSE") \(decimal(loss, places: 4))\(quality)"
+  }
+}
+
+/// Fits the map of a run to its validation rows and says what came of it.
+@discardableResult
+func calibrate(
+  _ folder: RunFolder, _ method: String, _ table: TableDataset, _ device: Device, json: Bool, isQuiet: Bool = false
+) throws -> TableCalibration? {
+  let model = try TrainedTableModel(folder, data: table.path, device: device)
+  let made = try folder.calibrate(method, model, on: table)
+  guard !isQuiet, model.isBinary else { return made }
+  guard let made else {
+    writeError("augur: too few validation rows of both classes to check probabilities on\n")
+    return nil
+  }
+  if json {
+    printJSON([
+      "calibration": made.method, "rows": made.rows, "ratio": number(made.ratio ?? .nan), "ratio_before": number(made.ratioBefore ?? .nan),
+    ])
+  } else {
+    print(
+      "calibration \(made.method) on \(made.rows) validation rows: promised over observed "
+        + "\(decimal(made.ratioBefore ?? .nan, places: 3)) before, \(decimal(made.ratio ?? .nan, places: 3)) with it")
+  }
+  if !made.isTrusted { writeError("augur: \(made.distrust)\n") }
+  return made
+}
+
+struct Calibrate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Fits the map of a run from logits to probabilities again, on its validation rows.")
+  @Option(name: .customLong("run"), help: "Run folder of a table model.") var runFolder: String
+  @Option(help: "Data set; the one of the run by default.") var data: String?
+  @Option(help: "none, temperature, platt or isotonic.") var method = "platt"
+  @OptionGroup var place: DeviceOptions
+  @Flag(help: "One JSON object.") var json = false
+
+  func run() throws {
+    let methods = ["none"] + CalibrationMethod.allCases.map(\.rawValue)
+    guard methods.contains(method) else {
+      throw UserMistake("--method: expected one of \(methods.joined(separator: ", ")), got '\(method)'")
+    }
+    let folder = RunFolder(runFolder)
+    let table = try openTable(data, of: try readTableSettings(folder))
+    guard table.description.task == .binary else { throw UserMistake("\(runFolder): answers values; only probabilities are calibrated") }
+    try augur.calibrate(folder, method, table, try place.open(), json: json)
+  }
+}
+
+/// The settings of a run, refused where it is not about tables.
+func readTableSettings(_ folder: RunFolder) throws -> RunSettings {
+  let settings = try folder.readSettings()
+  guard isTableModel(settings.model) else {
+    throw UserMistake("\(folder.path): \(settings.model) ranks items and is not about rows of tables; ask it with augur recommend")
+  }
+  return settings
+}
+
+/// The table of a run, refused when it is not the one the run was trained on.
+func openTable(_ path: String?, of settings: RunSettings) throws -> TableDataset {
+  let table = try TableDataset(path: path ?? settings.dataPath)
+  guard table.fingerprint == settings.data else {
+    throw UserMistake(
+      "\(table.path): is not the data set of this run (\(table.fingerprint), trained on \(settings.data)); give --data \(settings.dataPath)")
+  }
+  return table
 }
 
 /// What a result on so few rows is worth; nil for enough of them.
@@ -33,64 +122,66 @@ func smallnessWarning(_ table: TableDataset) -> String? {
 }
 
 extension TrainingLine {
-  init(of table: TableDataset, _ knobs: Hyperparameters) {
+  init(of table: TableDataset, _ method: TableMethod, _ knobs: Hyperparameters) {
     let isBinary = table.description.task == .binary
-    self.init(metric: isBinary ? "AUC" : "RMSE", sign: isBinary ? 1 : -1, unit: "rows", knobs: knobs)
+    let metric = isBinary ? method.validationLoss ?? "AUC" : method.validationLoss == nil ? "RMSE" : "MSE"
+    self.init(metric: metric, sign: metric == "AUC" ? 1 : -1, unit: "rows", knobs: knobs)
   }
 }
 
-/// A trainer for a new run in `output`, or for the one that is there when `resume` is set.
-func makeTableTrainer(
-  _ model: String, _ modelKnobs: Hyperparameters, _ plan: Hyperparameters, _ table: TableDataset, _ device: Device, seed: UInt64,
-  output: String, resume: Bool
-) throws -> TableTrainer {
+/// A new run in `output`, or the one that is there when `resume` is set.
+func makeTableRun(
+  _ method: TableMethod, _ modelKnobs: Hyperparameters, _ plan: Hyperparameters, _ table: TableDataset, _ device: Device,
+  seed: UInt64, output: String, resume: Bool
+) throws -> any TableRun {
   let folder = RunFolder(output)
   let settings = RunSettings(
-    model: model, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
+    model: method.name, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
     dataPath: URL(fileURLWithPath: table.path).path, data: table.fingerprint, itemCount: 0)
   let isThere = try openRun(folder, settings, output, resume: resume)
-  let description = TableModelDescription(
-    model: model, hyperparameters: modelKnobs.all, shape: TableShape(table), isBinary: table.description.task == .binary,
-    data: table.fingerprint)
-  let trainer = try TableTrainer(description, plan: plan, data: table, device: device, seed: seed, folder: folder, resume: isThere)
+  let run = try method.makeRun(modelKnobs, plan, table, device: device, seed: seed, folder: folder, resume: isThere)
   if !isThere { try folder.create(settings) }
-  return trainer
-}
-
-/// The best table model of a run, and whether its outputs are logits.
-func loadTableModel(_ folder: RunFolder, device: Device) throws -> (any TableModel, isBinary: Bool) {
-  let file = try folder.openModel()
-  let description = try TableModelDescription(of: file)
-  let (model, _) = try description.makeModel(device: device, seed: 0)
-  try load(model.parameters, from: file)
-  return (model, description.isBinary)
+  if !folder.hasFeatures { try folder.keepFeatures(of: table) }
+  return run
 }
 
 extension Evaluate {
   /// Metrics of a table model on a held-out part.
   func runTable(_ folder: RunFolder, _ settings: RunSettings) throws {
-    let table = try TableDataset(path: data ?? settings.dataPath)
-    guard table.fingerprint == settings.data else {
-      throw UserMistake("\(table.path): is not the data set of this run (\(table.fingerprint), trained on \(settings.data)); give --data \(settings.dataPath)")
-    }
+    let table = try openTable(data, of: settings)
     let part: TablePart = split == .test ? .test : .validation
     guard !table.rows(part).isEmpty else {
       throw UserMistake("\(table.path): no \(part.name) row to evaluate on; prepare the table with another --split")
     }
-    let (model, isBinary) = try loadTableModel(folder, device: try place.open())
-    let quality = TableQuality(outputs(of: model, on: table, part), table, part, isBinary: isBinary, intervals: true)
+    let model = try TrainedTableModel(folder, data: table.path, device: try place.open())
+    let calibration = try folder.readCalibration()
+    let quality = TableQuality(
+      outputs(of: model.predictor, on: table, part), table, part, isBinary: model.isBinary, calibrator: calibration?.calibrator,
+      intervals: true)
     if json {
       var line = metricsJSON(quality)
       line["model"] = settings.model
       line["protocol"] = tableProtocol(table, part)
+      if model.isBinary {
+        line["calibrated_by"] = calibration?.method ?? "none"
+        line["reliability"] = quality.reliability.map { bin in
+          ["promised": number(bin.meanProbability), "observed": number(bin.meanLabel), "weight": number(bin.weight)]
+        }
+      }
       return printJSON(line)
     }
     print(tableProtocol(table, part))
+    if let calibration { print("probabilities: \(calibration.method), fitted on \(calibration.rows) validation rows") }
     if let shortcoming = quality.shortcoming { print("some metrics have no value: \(shortcoming)") }
     for result in quality.results {
       guard let value = result.value else { continue }
       let interval = result.interval.map { " [\(decimal($0.lower, places: 4)), \(decimal($0.upper, places: 4))]" } ?? ""
       print("\(result.name.padding(toLength: 18, withPad: " ", startingAt: 0)) \(decimal(value, places: 4))\(interval)")
+    }
+    guard !quality.reliability.isEmpty else { return }
+    print("promised  observed  rows")
+    for bin in quality.reliability {
+      print("\(decimal(bin.meanProbability, places: 4))    \(decimal(bin.meanLabel, places: 4))    \(decimal(bin.weight, places: 0))")
     }
   }
 }

@@ -19,7 +19,8 @@ let goldenLosses: [String: [Double]] = {
 func assignFixedValues(_ parameter: Parameter) {
   let salt = parameter.name.utf8.enumerated().reduce(0) { $0 + ($1.offset + 1) * Int($1.element) }
   let base = parameter.name.hasSuffix("gain") ? 1.0 : 0
-  parameter.value.assign((0..<parameter.count).map { Float(base + 0.3 * Double(Float(fixedValue($0, salt)))) })
+  let mask = parameter.blockMask
+  parameter.value.assign((0..<parameter.count).map { Float(base + 0.3 * Double(Float(fixedValue($0, salt)))) * (mask?[$0] ?? 1) })
 }
 
 @Suite struct GoldenTests {

@@ -17,7 +17,8 @@ import Testing
     ("logistic-regression", [:]), ("mlp", ["units": "6-5", "batch-norm": "yes"]), ("mlp numbers", ["units": "6"]), ("fm", [:]),
     ("deepfm", ["units": "6-5"]), ("dcnv2", ["units": "6-5", "cross-layers": "2"]),
     ("dcnv2 stacked", ["units": "6-5", "cross-layers": "2", "structure": "stacked"]),
-    ("finalmlp", ["units": "6-5", "units2": "7", "gate-units": "8", "dropout2": "0"]),
+    ("finalmlp", ["units": "6-5", "units2": "7", "gate-units": "8", "dropout2": "0", "heads": "1"]),
+    ("finalmlp heads", ["units": "6-4", "units2": "6", "gate-units": "8", "dropout2": "0", "heads": "2"]),
   ] as [(String, [String: String])])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
     let entry = try TableModelEntry.named(String(name.prefix { $0 != " " }))

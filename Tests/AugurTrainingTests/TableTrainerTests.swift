@@ -9,28 +9,12 @@ import Testing
 @testable import AugurTraining
 
 @Suite(.serialized) struct TableTrainerTests {
-  /// Class 1 where two fields agree in parity, with some noise: no single feature tells it.
-  private func table(_ scratch: Scratch, rows: Int = 4000, isBinary: Bool = true) throws -> TableDataset {
-    var random = RandomStream(seed: 9, stream: 0)
-    var text = "a,b,tags,x,y\n"
-    for _ in 0..<rows {
-      let (a, b, x) = (random.below(12), random.below(9), Float(random.below(1000)) / 100)
-      let tags = (0..<random.below(4)).map { _ in "t\(random.below(5))" }.joined(separator: "|")
-      let isOdd = (a + b) % 2 == 1 && random.below(20) > 0
-      text += "a\(a),b\(b),\(tags),\(x),\(isBinary ? (isOdd ? "1" : "0") : "\((isOdd ? 5 : 0) + x)")\n"
-    }
-    let path = scratch.path + "/table.csv"
-    try text.write(toFile: path, atomically: true, encoding: .utf8)
-    try prepareTable(inputs: [path], output: scratch.path + "/data", options: TableOptions(label: "y"))
-    return try TableDataset(path: scratch.path + "/data")
-  }
-
   private func trainer(
     _ data: TableDataset, _ output: String, _ model: String, _ settings: [String: String] = [:], resume: Bool = false,
     device: Device = .cpu
   ) throws -> TableTrainer {
     var (knobs, plan) = (Hyperparameters(try TableModelEntry.named(model).hyperparameters), Hyperparameters(TrainingPlan.tableKnobs))
-    let common = ["epochs": "12", "batch": "128", "units": "32", "units2": "16", "gate-units": "8", "dropout": "0.1", "learning-rate": "0.01"]
+    let common = ["epochs": "12", "batch": "128", "units": "32", "units2": "16", "gate-units": "8", "heads": "4", "dropout": "0.1", "learning-rate": "0.01"]
     for (name, value) in common.merging(settings, uniquingKeysWith: { $1 }) {
       if plan.knows(name) { try plan.set(name, value) } else if knobs.knows(name) { try knobs.set(name, value) }
     }
@@ -50,7 +34,7 @@ import Testing
   @Test(arguments: ["fm", "mlp", "deepfm", "dcnv2", "finalmlp"])
   func learnsWhatNoSingleFeatureTells(_ model: String) throws {
     let scratch = try Scratch()
-    let data = try table(scratch)
+    let data = try scratch.table()
     func quality(_ model: String) throws -> Double {
       let run = try trainer(data, "\(scratch.path)/\(model)", model, ["patience": "0"])
       _ = try run.run()
@@ -63,7 +47,7 @@ import Testing
 
   @Test func valuesAreLearned() throws {
     let scratch = try Scratch()
-    let data = try table(scratch, isBinary: false)
+    let data = try scratch.table(isBinary: false)
     let run = try trainer(data, scratch.path + "/run", "deepfm", ["epochs": "40", "patience": "0", "dropout": "0"])
     _ = try run.run()
     let quality = TableQuality(outputs(of: run.model, on: data, .test), data, .test, isBinary: false, intervals: false)
@@ -74,8 +58,10 @@ import Testing
 
   @Test func stoppedRunsEndWithTheBytesOfWholeOnes() throws {
     let scratch = try Scratch()
-    let data = try table(scratch, rows: 1500)
-    let settings = ["epochs": "3", "embedding-l2": "0.001"]
+    let data = try scratch.table(rows: 1500)
+    let settings = [
+      "epochs": "3", "embedding-l2": "0.001", "schedule": "plateau", "ema": "0.9", "batch": "64", "accumulate": "2", "learning-rate": "0.1",
+    ]
     let whole = try trainer(data, scratch.path + "/whole", "finalmlp", settings)
     #expect(try whole.run() == .finished)
     let threads = ThreadPool.shared.threads
@@ -97,7 +83,7 @@ import Testing
   @Test(arguments: Device.available.dropFirst().indices, ["deepfm", "dcnv2", "finalmlp", "mlp"])
   func devicesGiveTheSameLosses(_ index: Int, _ model: String) throws {
     let scratch = try Scratch()
-    let data = try table(scratch, rows: 1000)
+    let data = try scratch.table(rows: 1000)
     func losses(_ device: Device, _ name: String) throws -> [Double] {
       var losses: [Double] = []
       let run = try trainer(data, "\(scratch.path)/\(name)", model, ["epochs": "1"], device: device)

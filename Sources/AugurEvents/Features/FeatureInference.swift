@@ -73,7 +73,9 @@ struct FeatureInference {
       return nil
     case .float, .floats, nil: break
     }
-    if isTold { return Feature(name: name, column: name, kind: .categorical(coding, separator: nil)) }
+    // Numbers that name a user or an item are codes.
+    let isCode = (LogColumns.userNames + LogColumns.itemNames).contains(name.lowercased())
+    if isTold || isCode { return Feature(name: name, column: name, kind: .categorical(coding, separator: nil)) }
     if survey.texts == 0 || table.types[column] == .float { return try number(column, name, survey) }
     if survey.times == survey.texts, survey.numbers == 0 {
       return Feature(name: name, column: name, kind: .time(unit: .iso8601, parts: [.weekday, .days], zone: "UTC"))

@@ -83,6 +83,51 @@ enum TypedColumn: String {
   case floats = "float_seq"
 }
 
+/// The columns of a table as its first line names them.
+struct TableHead {
+  /// Column names, each once; without a type suffix.
+  let names: [String]
+  let types: [TypedColumn?]
+  /// As the files name them.
+  let header: [String]
+  let file: String
+
+  init(_ header: [String], file: String) throws(EventsError) {
+    (self.header, self.file) = (header, file)
+    var (names, types, seen): ([String], [TypedColumn?], [String: Int]) = ([], [], [:])
+    for (place, text) in header.enumerated() {
+      var name = text
+      var type: TypedColumn?
+      if let colon = text.lastIndex(of: ":"), let known = TypedColumn(rawValue: String(text[text.index(after: colon)...])) {
+        (name, type) = (String(text[..<colon]), known)
+      }
+      while name.hasPrefix(" ") { name.removeFirst() }
+      while name.hasSuffix(" ") { name.removeLast() }
+      if name.isEmpty || name.utf8.count > Feature.longestName || name.unicodeScalars.contains(where: { $0.value < 0x20 }) {
+        name = "column \(place + 1)"
+      }
+      if let earlier = seen.updateValue(place, forKey: name) {
+        throw EventsError(
+          file: file, line: 1, field: name, problem: "columns \(earlier + 1) and \(place + 1) have this name",
+          advice: "rename one of them")
+      }
+      names.append(name)
+      types.append(type)
+    }
+    (self.names, self.types) = (names, types)
+  }
+
+  /// The place of a column; throws with the names that there are.
+  func column(_ name: String, as role: String) throws(EventsError) -> Int {
+    if let place = names.firstIndex(of: name) ?? header.firstIndex(of: name) { return place }
+    let shown =
+      names.prefix(12).map { excerpt($0.utf8) }.joined(separator: ", ") + (names.count > 12 ? ", … (\(names.count))" : "")
+    let hint = nearest(to: name, in: names).map { "did you mean '\($0)'?" } ?? "name one of them"
+    throw EventsError(
+      file: file, line: 1, field: name, problem: "no such column for the \(role); the columns are \(shown)", advice: hint)
+  }
+}
+
 /// All rows of one or more files with the same columns.
 struct Table {
   struct Piece {
@@ -93,24 +138,22 @@ struct Table {
     let firstLine: Int
   }
 
-  /// Column names, each once; without a type suffix.
-  let names: [String]
-  let types: [TypedColumn?]
-  /// As the files name them.
-  let header: [String]
+  let head: TableHead
   private(set) var pieces: [Piece] = []
   private(set) var rows = 0
   /// Text and bounds in memory, bytes.
   private(set) var memory = 0
-  let file: String
+  var names: [String] { head.names }
+  var types: [TypedColumn?] { head.types }
+  var header: [String] { head.header }
+  var file: String { head.file }
 
   /// Opens the first of `inputs` for its columns and reads them all; `rejection` takes the rows that have no such columns.
   init(
     _ inputs: [String], threads: Int, memory limit: Int = .max, rejection: any RowRejection = StopAtBadRow()
   ) throws(EventsError) {
     let reader = try BlockReader(inputs, columns: .table(like: nil), threads: threads, rejection: rejection)
-    (header, file) = (reader.header, reader.file)
-    (names, types) = try Self.columns(reader.header, file: reader.file)
+    head = try TableHead(reader.header, file: reader.file)
     try append(reader, threads: threads, limit: limit)
   }
 
@@ -160,39 +203,8 @@ struct Table {
     }
   }
 
-  private static func columns(_ header: [String], file: String) throws(EventsError) -> ([String], [TypedColumn?]) {
-    var (names, types, seen): ([String], [TypedColumn?], [String: Int]) = ([], [], [:])
-    for (place, text) in header.enumerated() {
-      var name = text
-      var type: TypedColumn?
-      if let colon = text.lastIndex(of: ":"), let known = TypedColumn(rawValue: String(text[text.index(after: colon)...])) {
-        (name, type) = (String(text[..<colon]), known)
-      }
-      while name.hasPrefix(" ") { name.removeFirst() }
-      while name.hasSuffix(" ") { name.removeLast() }
-      if name.isEmpty || name.utf8.count > Feature.longestName || name.unicodeScalars.contains(where: { $0.value < 0x20 }) {
-        name = "column \(place + 1)"
-      }
-      if let earlier = seen.updateValue(place, forKey: name) {
-        throw EventsError(
-          file: file, line: 1, field: name, problem: "columns \(earlier + 1) and \(place + 1) have this name",
-          advice: "rename one of them")
-      }
-      names.append(name)
-      types.append(type)
-    }
-    return (names, types)
-  }
-
   /// The place of a column; throws with the names that there are.
-  func column(_ name: String, as role: String) throws(EventsError) -> Int {
-    if let place = names.firstIndex(of: name) ?? header.firstIndex(of: name) { return place }
-    let shown =
-      names.prefix(12).map { excerpt($0.utf8) }.joined(separator: ", ") + (names.count > 12 ? ", … (\(names.count))" : "")
-    let hint = nearest(to: name, in: names).map { "did you mean '\($0)'?" } ?? "name one of them"
-    throw EventsError(
-      file: file, line: 1, field: name, problem: "no such column for the \(role); the columns are \(shown)", advice: hint)
-  }
+  func column(_ name: String, as role: String) throws(EventsError) -> Int { try head.column(name, as: role) }
 
   /// File and line of a row.
   func place(_ row: Int) -> (file: String, line: Int) {

@@ -90,6 +90,21 @@ public final class TableDataset: Sendable {
     return start..<start + description.parts[Int(part.rawValue)]
   }
 
+  /// Copies the file of the features, whole or not at all.
+  public func writeFeatures(to path: String) throws(EventsError) {
+    do throws(SafetensorsError) {
+      let file = try MappedFile(path: "\(self.path)/\(TableDescription.featuresName)")
+      try writeFileDurably(path: path, bytes: Array(file.bytes))
+    } catch { throw EventsError(error) }
+  }
+
+  /// The features of all rows.
+  public var columns: TableColumns {
+    TableColumns(
+      rowCount: rowCount, ids: fieldIDs.map(slice), offsets: features.fields.indices.map(offsets), numbers: numbers,
+      numberCount: features.numberNames.count)
+  }
+
   private func slice<Element>(_ buffer: UnsafeBufferPointer<Element>) -> DatasetSlice<Element> {
     DatasetSlice(owner: file, buffer: buffer)
   }

@@ -3,8 +3,8 @@ public import AugurLayers
 import AugurOps
 public import AugurTensors
 
-/// x = MLP1(e * 2 sigmoid(gate1)), y = MLP2(e * 2 sigmoid(gate2)); output w_x . x + w_y . y + b + x W y. A gate is an MLP of one learned
-/// vector, as where no feature is chosen as context; the fusion has one head.
+/// x = MLP1(e * 2 sigmoid(gate1)), y = MLP2(e * 2 sigmoid(gate2)); output w_x . x + w_y . y + b + sum over heads h of x_h W_h y_h, x and y
+/// cut into as many equal pieces as there are heads. A gate is an MLP of one learned vector, as where no feature is chosen as context.
 public final class FinalMLP: TableModel {
   static let entry = TableModelEntry(
     name: "finalmlp", paper: "Mao et al. 2023, arXiv 2304.00902",
@@ -13,8 +13,16 @@ public final class FinalMLP: TableModel {
       .real("dropout2", 0.2, in: 0...0.95, "rate behind each layer of the second stream"),
       .choice("gates", "yes", of: ["yes", "no"], "gates before the streams"),
       .integer("gate-units", 800, in: 1...65_536, "hidden width of the gates"),
+      .integer("heads", 10, in: 1...1024, "pieces of the streams that meet; a divisor of both widths"),
     ]
-  ) { h, shape throws(ModelError) in FinalMLP(h, shape) }
+  ) { h, shape throws(ModelError) in
+    let (heads, widths) = (h.integer("heads"), [h.widths("units"), h.widths("units2")].map { $0.last ?? 1 })
+    guard widths.allSatisfy({ $0 % heads == 0 }) else {
+      throw .badCombination(
+        "hyper-parameter 'heads': expected a divisor of the last widths of units and units2, \(widths[0]) and \(widths[1]), got \(heads)")
+    }
+    return FinalMLP(h, shape)
+  }
 
   public var parameters: [Parameter] { store.parameters }
   private let store = ParameterStore()
@@ -22,6 +30,7 @@ public final class FinalMLP: TableModel {
   private let gates: [Gate]
   private let streams: [MLP]
   private let heads: [Linear]
+  /// [X, Y], the matrices of the heads along the diagonal: one product of dense matrices, which the tiles make as fast as a loop over heads.
   private let fusion: Parameter
   private let ones: Parameter
 
@@ -34,9 +43,9 @@ public final class FinalMLP: TableModel {
       MLP("stream2", width, h.widths("units2"), batchNorm: norm, dropout: h.real("dropout2"), in: store),
     ]
     heads = streams.enumerated().map { Linear("output.\($0)", $1.width, 1, bias: $0 == 0, in: store) }
-    let (x, y) = (streams[0].width, streams[1].width)
-    // One unit of x W y sums x y products: as for a layer with so many inputs.
-    fusion = store.make("fusion.weight", [x, y], .normal(deviation: (2 / Float(x * y + 1)).squareRoot()))
+    let (x, y, H) = (streams[0].width, streams[1].width, h.integer("heads"))
+    // x W y sums x y / H products: as for a layer with so many inputs.
+    fusion = store.make("fusion.weight", [x, y], .normal(deviation: (2 / Float(x * y / H + 1)).squareRoot()), blocks: H)
     ones = store.make("sum", [y, 1], .ones, isTrained: false)
   }
 

@@ -1,0 +1,130 @@
+// Every way to learn from a table, under one door: networks by gradient, trees by boosting.
+public import AugurEvents
+import AugurLayers
+public import AugurModels
+public import AugurTensors
+import Glibc
+
+/// A run on a table.
+public protocol TableRun: RunnableTrainer {
+  var history: [EpochRecord] { get }
+  var knobs: Hyperparameters { get }
+  /// Numbers that were learned.
+  var parameterCount: Int { get }
+  /// What is trained on what, in words.
+  var words: String { get }
+}
+
+/// A model of tables that `--model` can name, with what trains it.
+public struct TableMethod: Sendable {
+  public let name: String
+  public let paper: String
+  public let modelKnobs: [Hyperparameter]
+  public let planKnobs: [Hyperparameter]
+  /// Nil where training maximises AUC or minimises the RMSE; else the metric that it minimises.
+  public let validationLoss: String?
+
+  /// Whether it is trained by gradient.
+  public var isNetwork: Bool { name != TreeTrainer.name && name != TableSearch.name }
+
+  /// Every method, one line each kind.
+  public static let all: [TableMethod] =
+    TableModelEntry.all.map {
+      TableMethod(
+        name: $0.name, paper: $0.paper, modelKnobs: $0.hyperparameters, planKnobs: TrainingPlan.tableKnobs + [calibrationKnob],
+        validationLoss: nil)
+    } + [
+      TableMethod(
+        name: TreeTrainer.name, paper: TreeTrainer.paper, modelKnobs: TreeTrainer.hyperparameters, planKnobs: TreeTrainer.planKnobs + [calibrationKnob],
+        validationLoss: "logloss"),
+      TableMethod(
+        name: TableSearch.name, paper: "the models of this list, chosen and mixed by validation; Caruana et al. 2004", modelKnobs: [],
+        planKnobs: TableSearch.planKnobs + [calibrationKnob], validationLoss: "logloss"),
+    ]
+
+  /// The method of a name; nil for models that are not about tables.
+  public static func named(_ name: String) -> TableMethod? { all.first { $0.name == name } }
+
+  /// A new run in `folder`, or with `resume` the one that it holds.
+  public func makeRun(
+    _ model: Hyperparameters, _ plan: Hyperparameters, _ data: TableDataset, device: Device, seed: UInt64, folder: RunFolder,
+    resume: Bool
+  ) throws -> any TableRun {
+    let description = TableModelDescription(
+      model: name, hyperparameters: model.all, shape: TableShape(data), isBinary: data.description.task == .binary,
+      data: data.fingerprint)
+    if name == TableSearch.name { return try TableSearch(plan: plan, data: data, device: device, seed: seed, folder: folder) }
+    if name == TreeTrainer.name {
+      return try TreeTrainer(description, plan: plan, data: data, seed: seed, folder: folder, resume: resume)
+    }
+    return try TableTrainer(description, plan: plan, data: data, device: device, seed: seed, folder: folder, resume: resume)
+  }
+}
+
+/// Weighted mean of logloss or of squares, in the order of the rows; 0 without weight.
+func weightedLoss(_ outputs: [Double], _ labels: [Double], _ weights: [Double], isBinary: Bool) -> Double {
+  var (sum, all) = (0.0, 0.0)
+  for row in outputs.indices {
+    let (x, y) = (outputs[row], labels[row])
+    sum += weights[row] * (isBinary ? max(x, 0) + log1p(exp(-x.magnitude)) - y * x : (x - y) * (x - y))
+    all += weights[row]
+  }
+  return all > 0 ? sum / all : 0
+}
+
+/// Throws where nothing can be learned from the training rows.
+func checkTrainable(_ data: TableDataset) throws(TrainingError) {
+  let rows = data.rows(.training)
+  guard !rows.isEmpty else {
+    throw .data(problem: "the table has no training row", advice: "prepare it with another --split or --split-ratio")
+  }
+  var weights: (all: Double, positive: Double) = (0, 0)
+  for row in rows {
+    let weight = Double(data.weights?[row] ?? 1)
+    weights.all += weight
+    if data.labels[row] == 1 { weights.positive += weight }
+  }
+  guard weights.all > 0 else {
+    throw .data(problem: "the weight of all \(rows.count) training rows is 0", advice: "give some of them weight, or leave out --weight")
+  }
+  guard data.description.task == .binary, weights.positive == 0 || weights.positive == weights.all else { return }
+  throw .data(
+    problem: "all training rows with weight have label \(weights.positive == 0 ? 0 : 1)", advice: "give rows of both classes weight")
+}
+
+/// The best model of a run on a table, with what encodes rows for it.
+public struct TrainedTableModel {
+  public let predictor: any TablePredictor
+  public let features: Features
+  /// Whether outputs are logits, not values.
+  public let isBinary: Bool
+
+  /// - Parameter data: a data set that holds the features of runs that have none of their own.
+  public init(_ folder: RunFolder, data: String, device: Device) throws {
+    features = try Features(path: folder.hasFeatures ? folder.featuresPath : data)
+    guard let search = try folder.readSearch() else {
+      (predictor, isBinary) = try makePredictor(folder, features, device: device)
+      return
+    }
+    var (members, isBinary): ([(any TablePredictor, Double)], Bool) = ([], false)
+    for record in search.records where record.weight > 0 {
+      let member: any TablePredictor
+      (member, isBinary) = try makePredictor(RunFolder("\(folder.path)/\(record.folder)"), features, device: device)
+      members.append((member, record.weight))
+    }
+    (predictor, self.isBinary) = (BlendPredictor(members: members), isBinary)
+  }
+}
+
+/// The best model of a run that is no search, and whether its outputs are logits.
+func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) throws -> (predictor: any TablePredictor, isBinary: Bool) {
+  let file = try folder.openModel()
+  let description = try TableModelDescription(of: file)
+  guard TableShape(features) == description.shape else {
+    throw TrainingError.run(path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
+  }
+  if description.model == TreeTrainer.name { return (TreePredictor(try TreeEnsemble(file, description.shape)), description.isBinary) }
+  let (model, _) = try description.makeModel(device: device, seed: 0)
+  try load(model.parameters, from: file)
+  return (NetworkPredictor(model, features), description.isBinary)
+}
