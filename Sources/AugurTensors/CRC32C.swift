@@ -40,3 +40,9 @@ private let crcTable: [UInt32] = {
   for slot in 256..<16 * 256 { table[slot] = table[slot - 256] >> 8 ^ table[Int(table[slot - 256] & 255)] }
   return table
 }()
+
+/// A checksum as eight hexadecimal digits.
+package func checksumText(_ checksum: UInt32) -> String {
+  let text = String(checksum, radix: 16)
+  return String(repeating: "0", count: 8 - text.utf8.count) + text
+}

@@ -83,6 +83,17 @@ package struct DurableFile: ~Copyable {
     try bytes.span.bytes.withUnsafeBytes { raw throws(SafetensorsError) in try write(raw) }
   }
 
+  /// Writes over the first bytes, which were written before.
+  package func rewriteStart(_ bytes: [UInt8]) throws(SafetensorsError) {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done, off_t(done)) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw failure("cannot write", count == 0 ? EIO : errno) }
+      done += count
+    }
+  }
+
   package mutating func commit() throws(SafetensorsError) {
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_size == written else {

@@ -170,8 +170,6 @@ public struct SafetensorsTensor {
   let dtype: SafetensorsDType
   let shape: [Int]
   let count: Int
-  /// Known before the bytes are read, or computed from them.
-  let checksum: UInt32?
   /// Calls its argument with the bytes, in one piece or several.
   typealias Visit = ((UnsafeRawBufferPointer) throws(SafetensorsError) -> Void) throws(SafetensorsError) -> Void
   let visit: Visit
@@ -179,23 +177,21 @@ public struct SafetensorsTensor {
   /// `values` has as many elements as `shape` says.
   public init<E: SafetensorsElement>(_ name: String, shape: [Int], values: [E]) {
     (self.name, dtype, self.shape, count) = (name, E.safetensorsDType, shape, values.count * MemoryLayout<E>.stride)
-    checksum = nil
     visit = { body throws(SafetensorsError) in try values.span.bytes.withUnsafeBytes(body) }
   }
 
   /// `bytes` must stay valid until the file is written.
   public init(_ name: String, dtype: SafetensorsDType, shape: [Int], bytes: UnsafeRawBufferPointer) {
     (self.name, self.dtype, self.shape, count) = (name, dtype, shape, bytes.count)
-    checksum = nil
     visit = { body throws(SafetensorsError) in try body(bytes) }
   }
 
-  /// A tensor that is read piece by piece, `count` bytes in all, with its CRC-32C.
+  /// A tensor that is read piece by piece, once; `count` bytes in all.
   package init(
-    _ name: String, dtype: SafetensorsDType, shape: [Int], count: Int, checksum: UInt32,
+    _ name: String, dtype: SafetensorsDType, shape: [Int], count: Int,
     visit: @escaping ((UnsafeRawBufferPointer) throws(SafetensorsError) -> Void) throws(SafetensorsError) -> Void
   ) {
-    (self.name, self.dtype, self.shape, self.count, self.checksum, self.visit) = (name, dtype, shape, count, checksum, visit)
+    (self.name, self.dtype, self.shape, self.count, self.visit) = (name, dtype, shape, count, visit)
   }
 }
 
@@ -204,17 +200,24 @@ public struct SafetensorsTensor {
 public func writeSafetensors(path: String, metadata: [String: String] = [:], tensors: [SafetensorsTensor])
   throws(SafetensorsError)
 {
-  let (header, order) = try SafetensorsHeader.make(path: path, metadata: metadata, tensors: tensors)
+  var checksums = [UInt32](repeating: 0, count: tensors.count)
+  func header() throws(SafetensorsError) -> (bytes: [UInt8], order: [Int]) {
+    try SafetensorsHeader.make(path: path, metadata: metadata, tensors: tensors, checksums: checksums)
+  }
+  let (blank, order) = try header()
   var file = try DurableFile(path: path)
-  try file.write(header)
+  try file.write(blank)
   for position in order {
     var written = 0
     try tensors[position].visit { bytes throws(SafetensorsError) in
       written += bytes.count
+      checksums[position] = crc32c(bytes, continuing: checksums[position])
       try file.write(bytes)
     }
     precondition(written == tensors[position].count, "writeSafetensors: tensor '\(tensors[position].name)' gave another number of bytes")
   }
+  // Every byte is read once: the checksums are known behind the data, and the header has its place already.
+  try file.rewriteStart(try header().bytes)
   try file.commit()
 }
 

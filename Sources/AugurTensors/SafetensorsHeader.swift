@@ -110,7 +110,7 @@ struct SafetensorsHeader {
         throw SafetensorsError(
           path: path, kind: .damaged, problem: "no checksum for \(what); was it written by another program?")
       }
-      guard stored == Self.digits(actual()) else {
+      guard stored == checksumText(actual()) else {
         throw SafetensorsError(
           path: path, kind: .damaged, problem: "\(what) is damaged: its checksum differs; restore the file")
       }
@@ -129,8 +129,9 @@ struct SafetensorsHeader {
     }
   }
 
-  /// The header bytes with length and checksums, and the order in which the data follow.
-  static func make(path: String, metadata: [String: String], tensors: [SafetensorsTensor])
+  /// The header bytes with length and the tensors' checksums, and the order in which the data follow. Its length does not depend on the
+  /// checksums.
+  static func make(path: String, metadata: [String: String], tensors: [SafetensorsTensor], checksums: [UInt32])
     throws(SafetensorsError) -> (bytes: [UInt8], order: [Int])
   {
     var names: Set<String> = ["__metadata__"]
@@ -152,8 +153,8 @@ struct SafetensorsHeader {
     }
     let start = "{\"__metadata__\":{\"\(checksumKey)\":\""
     var text = start + "00000000\""
-    for tensor in tensors {
-      text += ",\(quoted(tensorKey + tensor.name)):\"\(digits(try checksum(tensor)))\""
+    for (tensor, checksum) in zip(tensors, checksums) {
+      text += ",\(quoted(tensorKey + tensor.name)):\"\(checksumText(checksum))\""
     }
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) where key != checksumKey && !key.hasPrefix(tensorKey) {
       text += ",\(quoted(key)):\(quoted(value))"
@@ -171,21 +172,9 @@ struct SafetensorsHeader {
         path: path, kind: .wrongType, problem: "cannot write: header of \(text.utf8.count) bytes is too large")
     }
     var bytes = withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian, Array.init) + Array(text.utf8)
-    let sum = Array(digits(bytes.withUnsafeBytes { crc32c($0) }).utf8)
+    let sum = Array(checksumText(bytes.withUnsafeBytes { crc32c($0) }).utf8)
     bytes.replaceSubrange(8 + start.utf8.count..<16 + start.utf8.count, with: sum)
     return (bytes, order)
-  }
-
-  private static func checksum(_ tensor: SafetensorsTensor) throws(SafetensorsError) -> UInt32 {
-    if let known = tensor.checksum { return known }
-    var checksum: UInt32 = 0
-    try tensor.visit { bytes in checksum = crc32c(bytes, continuing: checksum) }
-    return checksum
-  }
-
-  private static func digits(_ value: UInt32) -> String {
-    let text = String(value, radix: 16)
-    return String(repeating: "0", count: 8 - text.utf8.count) + text
   }
 
   private static func quoted(_ text: String) -> String {

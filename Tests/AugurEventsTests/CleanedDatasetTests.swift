@@ -47,7 +47,7 @@ import Testing
       }
       #expect(made.report.rowsIn == 6000 && made.report.rowsOut == made.description.events)
       #expect(made.report[.impossibleValue].rows > 0 && made.report[.clippedPrice].changed > 0 && made.report[.rareItem].dropped > 0)
-      return folder.read("data/sequences.safetensors") + folder.read("data/dataset.json")
+      return folder.dataBytes
     }
     let expected = try bytes(all) { $0.threads = 1 }
     var random = RandomStream(seed: 1, stream: 1)

@@ -17,7 +17,7 @@ import Testing
       let log = folder.write("log.csv", "user_id,item_id,timestamp,title\n" + rows.joined(separator: "\n"))
       let description = try prepareDataset(input: log, output: "\(folder.path)/data")
       #expect(description.dropped["duplicate", default: 0] > 0)
-      let bytes = folder.read("data/sequences.safetensors")
+      let bytes = folder.dataBytes
       if round == 0 { expected = bytes }
       #expect(bytes == expected && !bytes.isEmpty)
       rows.shuffle(using: &generator)
@@ -33,24 +33,27 @@ import Testing
 
   @Test func damagedFolders() throws {
     _ = try folder.dataset("a x\na y\nb x\n", .pairs)
-    let (json, tensors) = (folder.read("data/dataset.json"), folder.read("data/sequences.safetensors"))
+    let json = folder.read("data/dataset.json")
     func reopen() -> EventsError? { #expect(throws: EventsError.self) { try Dataset(path: "\(folder.path)/data") } }
-    for position in stride(from: 0, to: tensors.count, by: 7) {
-      var changed = tensors
-      changed[position] ^= 1
-      _ = folder.write("data/sequences.safetensors", changed)
-      _ = reopen()
+    for name in ["data/sequences.safetensors", "data/index.safetensors"] {
+      let tensors = folder.read(name)
+      for position in stride(from: 0, to: tensors.count, by: 7) {
+        var changed = tensors
+        changed[position] ^= 1
+        _ = folder.write(name, changed)
+        _ = reopen()
+      }
+      _ = folder.write(name, tensors)
     }
-    _ = folder.write("data/sequences.safetensors", tensors)
     for length in 0..<json.count - 2 {
       _ = folder.write("data/dataset.json", Array(json[..<length]))
       _ = reopen()
     }
     _ = folder.write(
       "data/dataset.json", String(decoding: json, as: UTF8.self).replacingOccurrences(of: "u2-", with: "u3-"))
-    #expect(reopen()?.problem.contains("does not belong") == true)
+    #expect(reopen()?.problem.contains("fingerprint") == true)
     let text = String(decoding: json, as: UTF8.self).replacingOccurrences(
-      of: "\"version\" : 3", with: "\"version\" : 9")
+      of: "\"version\" : 4", with: "\"version\" : 9")
     _ = folder.write("data/dataset.json", text)
     #expect(reopen()?.problem.contains("format version 9") == true)
     _ = folder.write("data/dataset.json", json)
@@ -67,6 +70,9 @@ import Testing
     let after = try prepareDataset(input: second, output: "\(folder.path)/data", options: options)
     #expect(before.fingerprint != after.fingerprint && folder.entries == ["data", "log.txt", "second.txt"])
     #expect(try Dataset(path: "\(folder.path)/data").userCount == 2)
+    let old = String(decoding: folder.read("data/dataset.json"), as: UTF8.self)
+    _ = folder.write("data/dataset.json", old.replacingOccurrences(of: "\"version\" : 4", with: "\"version\" : 3"))
+    #expect(try prepareDataset(input: second, output: "\(folder.path)/data", options: options) == after)
     _ = folder.write("data/notes.txt", "mine")
     for output in [folder.path, "\(folder.path)/data", log, "\(folder.path)/no/such/parent"] {
       #expect(throws: EventsError.self) { try prepareDataset(input: log, output: output, options: options) }

@@ -230,12 +230,19 @@ import Testing
     }
     try writeSafetensors(path: name, tensors: tensors)
     let checksum = try #require(try SafetensorsFile(path: name).checksum)
-    let split = old.description.split
+    let (split, stated) = (old.description.split, old.description.segments[0])
+    let segments = [
+      DatasetSegment(
+        users: stated.users, items: stated.items, events: stated.events, sessions: sessions.map { $0.count - 1 } ?? stated.sessions, firstDay: stated.firstDay,
+        lastDay: stated.lastDay, rows: stated.rows, checksum: checksum)
+    ]
     try DatasetDescription(
       format: old.description.format, version: old.description.version, users: old.userCount, items: old.itemCount, events: old.eventCount,
-      sessions: sessions.map { $0.count - 1 } ?? old.description.sessions, split: split, hasTimestamps: true, hasItemNames: false, attributes: [], rows: 0,
+      sessions: segments[0].sessions, split: split, hasTimestamps: true, hasItemNames: false, segments: segments,
+      indexChecksum: old.description.indexChecksum, attributes: [], rows: 0,
       rejected: [:], dropped: [:], rules: CleaningRules(), fingerprint: DatasetDescription.fingerprint(
-        users: old.userCount, items: old.itemCount, events: old.eventCount, checksum: checksum, split: split)
+        users: old.userCount, items: old.itemCount, events: old.eventCount, segments: segments,
+        indexChecksum: old.description.indexChecksum, split: split)
     ).write(to: path)
     return try Dataset(path: path)
   }

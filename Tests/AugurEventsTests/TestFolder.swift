@@ -25,6 +25,12 @@ final class TestFolder: Sendable {
     FileManager.default.contents(atPath: "\(path)/\(name)").map { Array($0) } ?? []
   }
 
+  /// All files of the data set.
+  var dataBytes: [UInt8] {
+    let names = ((try? FileManager.default.contentsOfDirectory(atPath: "\(path)/data")) ?? []).sorted()
+    return names.flatMap { Array($0.utf8) + read("data/\($0)") }
+  }
+
   var entries: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 
   /// A data set made of the text.

@@ -137,8 +137,9 @@ public final class SequenceBatches: Sendable {
     batch.clear()
     for key in keys {
       let user = members[Int(key & 0xffff_ffff)]
-      let history = trainingWindow(of: user, epoch: epoch)
-      batch.append(user, history, first: rules.alignment.first(count: history.count - 1, length: rules.length))
+      trainingWindow(of: user, epoch: epoch).withItems { history in
+        batch.append(user, history, first: rules.alignment.first(count: history.count - 1, length: rules.length))
+      }
     }
   }
 
@@ -193,15 +194,14 @@ public final class SequenceBatches: Sendable {
   }
 
   /// At most L + 1 events in a row of a user.
-  private func trainingWindow(of user: Int32, epoch: Int) -> UnsafeBufferPointer<Int32> {
+  private func trainingWindow(of user: Int32, epoch: Int) -> DatasetSlice<Int32> {
     let count = Int(counts[Int(user)])
-    let history = split.dataset.storedHistory(Int(user))
     var first = max(0, count - (rules.length + 1))
     if first > 0, rules.window == .random {
       var random = RandomStream(seed: RandomStream.mix(seed &+ UInt64(epoch)), stream: UInt64(user))
       first = random.below(first + 1)
     }
-    return UnsafeBufferPointer(rebasing: history[first..<min(count, first + rules.length + 1)])
+    return split.dataset.history(Int(user), first..<min(count, first + rules.length + 1))
   }
 
   /// Tells the system which blocks of the file come next, a window ahead: they are read while this one is trained on.
@@ -215,20 +215,17 @@ public final class SequenceBatches: Sendable {
     for block in order.blocks[end(first)..<end(window + 2)] {
       let begin = Int(block) * sizes.users
       let end = min(source.users.count, begin + sizes.users)
-      split.dataset.readAhead(users: Int(source.users[begin])...Int(source.users[end - 1]))
+      split.dataset.forEachColumn(ofUsers: Int(source.users[begin])...Int(source.users[end - 1]), readAhead)
     }
   }
 }
 
-extension Dataset {
-  /// A hint: the items of these users are needed soon.
-  fileprivate func readAhead(users: ClosedRange<Int>) {
-    let (first, last) = (storedHistory(users.lowerBound), storedHistory(users.upperBound))
-    guard let start = first.baseAddress, let end = last.baseAddress else { return }
-    let page = sysconf(Int32(_SC_PAGESIZE))
-    let begin = Int(bitPattern: start) / page * page
-    madvise(UnsafeMutableRawPointer(bitPattern: begin), Int(bitPattern: end + last.count) - begin, MADV_WILLNEED)
-  }
+/// A hint: these bytes of a mapped file are needed soon.
+private func readAhead(_ bytes: UnsafeRawBufferPointer) {
+  guard let start = bytes.baseAddress else { return }
+  let page = sysconf(Int32(_SC_PAGESIZE))
+  let begin = Int(bitPattern: start) / page * page
+  madvise(UnsafeMutableRawPointer(bitPattern: begin), Int(bitPattern: start) + bytes.count - begin, MADV_WILLNEED)
 }
 
 private func checkSizes(_ rules: BatchRules) {

@@ -1,6 +1,5 @@
 // A prepared data set, memory-mapped and checked on opening.
 import AugurTensors
-import Synchronization
 
 /// Histories of B users over V items, T events.
 public final class Dataset: Sendable {
@@ -12,181 +11,201 @@ public final class Dataset: Sendable {
   /// Names the content; a run refuses a data set with another one.
   public var fingerprint: String { description.fingerprint }
 
-  private let file: SafetensorsFile
-  private nonisolated(unsafe) let offsets: UnsafeBufferPointer<Int64>
-  private nonisolated(unsafe) let items: UnsafeBufferPointer<Int32>
-  private nonisolated(unsafe) let sessionOffsets: UnsafeBufferPointer<Int64>
-  private nonisolated(unsafe) let times: UnsafeBufferPointer<Int64>?
-  private nonisolated(unsafe) let numbers: [EventAttribute: UnsafeBufferPointer<Float>]
-  private nonisolated(unsafe) let labels: [EventAttribute: UnsafeBufferPointer<Int32>]
-  private let labelIDs: [EventAttribute: StoredStrings]
-  private let userIDs: StoredStrings
-  private let itemIDs: StoredStrings
-  private let names: StoredStrings?
+  /// Oldest first: a user's history goes through them in order.
+  let segments: [Segment]
+  let index: DatasetIndex
+  /// Whether users, items and labels of segments have numbers of their own.
+  private var isMapped: Bool { description.segments.count > 1 }
 
   /// Opens a folder made by `prepareDataset`; reads it once to verify checksums unless `verify` is false.
-  public init(path: String, verify: Bool = true) throws(EventsError) {
+  public convenience init(path: String, verify: Bool = true) throws(EventsError) {
     let description = try DatasetDescription.read(from: path)
-    let sequences = "\(path)/\(DatasetDescription.sequencesName)"
-    func damaged(_ problem: String) -> EventsError {
-      EventsError(file: sequences, problem: problem, advice: "make the data set again with augur prepare")
-    }
+    try self.init(path, description, segments: 0..<description.segments.count, verify: verify, checks: true)
+  }
+
+  /// Opens some of the segments: other events are as if they were not there.
+  /// Without `checks` the columns of segments are not read, so histories may not be asked for.
+  init(_ path: String, _ description: DatasetDescription, segments: Range<Int>, verify: Bool, checks: Bool) throws(EventsError) {
     (self.path, self.description) = (path, description)
-    let (users, itemCount, events) = (description.users, description.items, description.events)
-    do throws(SafetensorsError) {
-      file = try SafetensorsFile(path: sequences, verify: verify ? .required : .skipped)
-      offsets = try file.buffer("offsets", as: Int64.self)
-      items = try file.buffer("items", as: Int32.self)
-      sessionOffsets = try file.buffer("session_offsets", as: Int64.self)
-      times = description.hasTimestamps ? try file.buffer("timestamps", as: Int64.self) : nil
-      userIDs = try StoredStrings(file, "user_id")
-      itemIDs = try StoredStrings(file, "item_id")
-      names = description.hasItemNames ? try StoredStrings(file, "item_name") : nil
-      var numbers: [EventAttribute: UnsafeBufferPointer<Float>] = [:]
-      var (labels, labelIDs) = ([EventAttribute: UnsafeBufferPointer<Int32>](), [EventAttribute: StoredStrings]())
-      for attribute in description.attributes {
-        let name = DatasetDescription.tensorName(attribute)
-        if attribute.isNumber {
-          numbers[attribute] = try file.buffer(name, as: Float.self)
-        } else {
-          labels[attribute] = try file.buffer(name, as: Int32.self)
-          labelIDs[attribute] = try StoredStrings(file, "\(attribute)_id")
-        }
-      }
-      (self.numbers, self.labels, self.labelIDs) = (numbers, labels, labelIDs)
-    } catch { throw EventsError(error, advice: "make the data set again with augur prepare") }
-    let fingerprint = DatasetDescription.fingerprint(
-      users: users, items: itemCount, events: events, checksum: file.checksum ?? "", split: description.split)
-    guard fingerprint == description.fingerprint else { throw damaged("does not belong to its dataset.json") }
-    guard users > 0, itemCount > 0, itemCount <= Int(Int32.max), users <= Int(Int32.max), items.count == events,
-      times == nil || times?.count == events, offsets.count - 1 == users, Self.rises(offsets, to: items.count),
-      sessionOffsets.count - 1 == description.sessions, Self.rises(sessionOffsets, to: items.count), userIDs.count == users, itemIDs.count == itemCount, names == nil || names?.count == itemCount
-    else { throw damaged("tensor sizes do not fit together") }
-    guard numbers.values.allSatisfy({ $0.count == events }), labels.values.allSatisfy({ $0.count == events }),
-      labels.allSatisfy({ entry in
-        let count = labelIDs[entry.key]?.count ?? 0
-        return entry.value.allSatisfyReleasing { $0 >= 0 && $0 < count }
-      })
-    else { throw damaged("the columns of attributes do not fit together") }
-    guard items.allSatisfyReleasing({ $0 >= 0 && $0 < itemCount }) else { throw damaged("an item index is out of range") }
+    self.segments = try segments.map { number throws(EventsError) in
+      try Segment(description.segments[number], number, in: path, layout: description.layout, verify: verify, checks: checks)
+    }
+    index = try DatasetIndex(description, in: path, segments: segments, verify: verify || !checks)
   }
 
   /// The items of a user, oldest first. Precondition: `user` in `0..<userCount`.
-  public func history(_ user: Int) -> DatasetSlice<Int32> { DatasetSlice(owner: file, buffer: storedHistory(user)) }
+  public func history(_ user: Int) -> DatasetSlice<Int32> { items(user, nil) }
+
+  /// Some of a user's items, places of the history. Precondition: they lie in it.
+  func history(_ user: Int, _ range: Range<Int>) -> DatasetSlice<Int32> { items(user, range) }
 
   /// Epoch milliseconds beside `history`; nil for logs without time.
   public func timestamps(_ user: Int) -> DatasetSlice<Int64>? {
-    times.map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
+    description.hasTimestamps ? column(user) { segment in segment.times } : nil
   }
 
   /// Prices or quantities beside `history`, NaN where one is missing; nil where the log has none.
   public func numbers(_ user: Int, _ attribute: EventAttribute) -> DatasetSlice<Float>? {
-    numbers[attribute].map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
+    hasColumn(attribute, number: true) ? column(user) { segment in segment.numbers[attribute] } : nil
   }
 
   /// Indices of kinds or categories beside `history`, in 0..<labelCount; nil where the log has none.
   public func labels(_ user: Int, _ attribute: EventAttribute) -> DatasetSlice<Int32>? {
-    labels[attribute].map { DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: $0[range(user)])) }
+    guard hasColumn(attribute, number: false) else { return nil }
+    return column(user, through: { number in self.index.labels[attribute]?[number] }) { segment in segment.labels[attribute] }
   }
 
-  public func labelCount(_ attribute: EventAttribute) -> Int { labelIDs[attribute]?.count ?? 0 }
+  private func hasColumn(_ attribute: EventAttribute, number: Bool) -> Bool {
+    attribute.isNumber == number && description.attributes.contains(attribute)
+  }
+
+  public func labelCount(_ attribute: EventAttribute) -> Int { index.labelIDs[attribute]?.count ?? 0 }
   /// The text of a kind or category. Precondition: `index` in `0..<labelCount(attribute)`.
-  public func label(_ attribute: EventAttribute, _ index: Int) -> String { labelIDs[attribute]?[index] ?? "" }
-
-  /// `history` for callers that hold the data set while they read.
-  func storedHistory(_ user: Int) -> UnsafeBufferPointer<Int32> { UnsafeBufferPointer(rebasing: items[range(user)]) }
-
-  /// The first `count` items of a user.
-  func history(_ user: Int, first count: Int) -> DatasetSlice<Int32> {
-    DatasetSlice(owner: file, buffer: UnsafeBufferPointer(rebasing: storedHistory(user)[..<count]))
-  }
+  public func label(_ attribute: EventAttribute, _ index: Int) -> String { self.index.labelIDs[attribute]?[index] ?? "" }
 
   /// Events of a user.
-  public func eventCount(ofUser user: Int) -> Int { range(user).count }
+  public func eventCount(ofUser user: Int) -> Int {
+    withParts(user) { parts in parts.reduce(0) { $0 + $1.events.count } }
+  }
+
+  /// Events of a user before two moments, the second not earlier; 0 for logs without times.
+  func eventCounts(ofUser user: Int, before first: Int64, and second: Int64) -> (first: Int, second: Int) {
+    withParts(user) { parts in
+      var counts = (first: 0, second: 0)
+      for part in parts {
+        guard let times = segments[part.segment].times else { break }
+        let own = UnsafeBufferPointer(rebasing: times[part.events])
+        counts.first += own.count(before: first)
+        counts.second += own.count(before: second)
+      }
+      return counts
+    }
+  }
 
   /// The raw id of an item. Precondition: `index` in `0..<itemCount`.
-  public func itemID(_ index: Int) -> String { itemIDs[index] }
+  public func itemID(_ index: Int) -> String { self.index.itemIDs[index] }
   /// The raw id of a user. Precondition: `index` in `0..<userCount`.
-  public func userID(_ index: Int) -> String { userIDs[index] }
+  public func userID(_ index: Int) -> String { self.index.userIDs[index] }
   /// The readable name of an item, nil when the log has none.
-  public func itemName(_ index: Int) -> String? { names.flatMap { $0[index].isEmpty ? nil : $0[index] } }
+  public func itemName(_ index: Int) -> String? { self.index.itemNames.flatMap { $0[index].isEmpty ? nil : $0[index] } }
   /// The index of a raw item id; the first call builds a table over V ids.
-  public func itemIndex(ofRawID id: String) -> Int? { itemIDs.index(of: id) }
+  public func itemIndex(ofRawID id: String) -> Int? { index.itemIDs.index(of: id) }
   /// The index of a raw user id; the first call builds a table over B ids.
-  public func userIndex(ofRawID id: String) -> Int? { userIDs.index(of: id) }
+  public func userIndex(ofRawID id: String) -> Int? { index.userIDs.index(of: id) }
 
   /// The sessions of a user as ranges of `history`, oldest first.
   public func sessions(_ user: Int) -> [Range<Int>] {
-    let events = range(user)
-    guard !events.isEmpty else { return [] }
-    // The first session that begins at or behind the user's first event, by bisection; sessions never cross users.
-    var (low, high) = (0, sessionOffsets.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if sessionOffsets[middle] < events.lowerBound { low = middle + 1 } else { high = middle }
+    var starts: [Int] = []
+    var count = 0
+    withParts(user) { parts in
+      for part in parts {
+        starts += segments[part.segment].sessionStarts(in: part.events).map { $0 - part.events.lowerBound + count }
+        count += part.events.count
+      }
     }
-    var sessions: [Range<Int>] = []
-    var start = events.lowerBound
-    while start < events.upperBound {
-      low += 1
-      let end = min(low < sessionOffsets.count ? Int(sessionOffsets[low]) : events.upperBound, events.upperBound)
-      guard end > start else { continue }
-      sessions.append(start - events.lowerBound..<end - events.lowerBound)
-      start = end
-    }
-    return sessions
+    guard count > 0 else { return [] }
+    // A damaged file may lack the first one.
+    if starts.first != 0 { starts.insert(0, at: 0) }
+    return starts.indices.map { starts[$0]..<($0 + 1 < starts.count ? starts[$0 + 1] : count) }
   }
 
-  private func range(_ user: Int) -> Range<Int> {
+  // MARK: - Across segments
+
+  private struct Part {
+    let segment: Int
+    let events: Range<Int>
+  }
+
+  /// Calls `body` with the user's events in each segment that has some, oldest first.
+  private func withParts<R>(_ user: Int, _ body: (UnsafeBufferPointer<Part>) -> R) -> R {
     precondition(user >= 0 && user < userCount, "Dataset: expected a user in 0..<\(userCount), got \(user)")
-    return Int(offsets[user])..<Int(offsets[user + 1])
+    return withUnsafeTemporaryAllocation(of: Part.self, capacity: segments.count) { parts in
+      var count = 0
+      for number in segments.indices {
+        guard let place = place(of: user, in: number) else { continue }
+        parts.initializeElement(at: count, to: Part(segment: number, events: segments[number].range(place)))
+        count += 1
+      }
+      return body(UnsafeBufferPointer(rebasing: parts[..<count]))
+    }
   }
 
-  fileprivate static func rises(_ offsets: UnsafeBufferPointer<Int64>, to end: Int) -> Bool {
-    guard let first = offsets.first, first == 0, offsets.last == Int64(end) else { return false }
-    var last: Int64 = 0
-    return offsets.allSatisfyReleasing { offset in
-      defer { last = offset }
-      return last <= offset
+  /// Where a user is in a segment; nil where it has no events there.
+  func place(of user: Int, in number: Int) -> Int? {
+    isMapped ? index.places[number][user] : user
+  }
+
+  private func items(_ user: Int, _ range: Range<Int>?) -> DatasetSlice<Int32> {
+    column(user, range, through: { self.index.items[$0] }) { segment in segment.items }
+  }
+
+  /// A column of a user, in place where the data set has one segment, else a copy of its parts with the numbers of the whole.
+  private func column<Element>(
+    _ user: Int, _ range: Range<Int>? = nil, through map: ((Int) -> UnsafeBufferPointer<Int32>?)? = nil,
+    _ values: (Segment) -> UnsafeBufferPointer<Element>?
+  ) -> DatasetSlice<Element> {
+    withParts(user) { parts in
+      let count = parts.reduce(0) { $0 + $1.events.count }
+      let range = range ?? 0..<count
+      precondition(range.upperBound <= count, "Dataset: expected events of 0..<\(count), got \(range)")
+      if !isMapped, let column = values(segments[0]) {
+        let first = parts[0].events.lowerBound
+        let part = UnsafeBufferPointer(rebasing: column[first + range.lowerBound..<first + range.upperBound])
+        return DatasetSlice(owner: segments[0].file, buffer: part)
+      }
+      let copy = GatheredColumn<Element>(capacity: range.count)
+      var start = 0
+      for part in parts {
+        let wanted = range.clamped(to: start..<start + part.events.count)
+        if !wanted.isEmpty, let column = values(segments[part.segment]) {
+          let first = part.events.lowerBound - start
+          copy.append(column[first + wanted.lowerBound..<first + wanted.upperBound], through: map?(part.segment))
+        }
+        start += part.events.count
+      }
+      return DatasetSlice(owner: copy, buffer: UnsafeBufferPointer(copy.values))
+    }
+  }
+
+  /// What a segment's own numbers are in the whole.
+  func user(_ place: Int, ofSegment number: Int) -> Int { isMapped ? Int(index.users[number][place]) : place }
+  func item(_ place: Int, ofSegment number: Int) -> Int { isMapped ? Int(index.items[number][place]) : place }
+  func label(_ place: Int, _ attribute: EventAttribute, ofSegment number: Int) -> Int {
+    isMapped ? index.labels[attribute].map { Int($0[number][place]) } ?? place : place
+  }
+
+  /// The columns of these users and nothing else, as they lie in the files.
+  func forEachColumn(ofUsers users: ClosedRange<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
+    for (number, segment) in segments.enumerated() {
+      var places = users.lowerBound..<users.upperBound + 1
+      if isMapped {
+        let map = index.users[number]
+        places = map.count(before: Int32(truncatingIfNeeded: places.lowerBound))..<map.count(before: Int32(clamping: places.upperBound))
+        body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: map[places])))
+      }
+      segment.forEachColumn(ofUsers: places, body)
     }
   }
 }
 
-/// Strings in a file: `<name>_bytes` U8 and `<name>_offsets` I64 [count + 1].
-private final class StoredStrings: Sendable {
-  private let file: SafetensorsFile
-  private nonisolated(unsafe) let offsets: UnsafeBufferPointer<Int64>
-  private nonisolated(unsafe) let bytes: UnsafeBufferPointer<UInt8>
-  private let lookup = Mutex<Vocabulary?>(nil)
-  let count: Int
+/// A part of a history that lies in several segments.
+private final class GatheredColumn<Element: BitwiseCopyable & Sendable>: @unchecked Sendable {
+  private(set) var values: UnsafeMutableBufferPointer<Element>
+  private let memory: UnsafeMutableBufferPointer<Element>
 
-  init(_ file: SafetensorsFile, _ name: String) throws(SafetensorsError) {
-    self.file = file
-    offsets = try file.buffer("\(name)_offsets", as: Int64.self)
-    bytes = try file.buffer("\(name)_bytes", as: UInt8.self)
-    guard Dataset.rises(offsets, to: bytes.count) else {
-      throw SafetensorsError(
-        path: file.path, kind: .damaged, problem: "'\(name)_offsets' do not rise from 0 to the end")
-    }
-    count = offsets.count - 1
+  init(capacity: Int) {
+    memory = .allocate(capacity: capacity)
+    values = UnsafeMutableBufferPointer(rebasing: memory[..<0])
   }
 
-  private func slice(_ index: Int) -> UnsafeRawBufferPointer {
-    precondition(index >= 0 && index < count, "Dataset: expected an index in 0..<\(count), got \(index)")
-    return UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[Int(offsets[index])..<Int(offsets[index + 1])]))
-  }
+  deinit { memory.deallocate() }
 
-  subscript(index: Int) -> String { String(decoding: slice(index), as: UTF8.self) }
-
-  func index(of id: String) -> Int? {
-    let key = Array(id.utf8)
-    return lookup.withLock { table in
-      if table == nil {
-        var made = Vocabulary()
-        for index in 0..<count { _ = made.index(adding: slice(index)) }
-        table = made
-      }
-      return key.withUnsafeBytes { table?.index(of: $0) }.map { Int($0) }
-    }
+  func append(_ part: Slice<UnsafeBufferPointer<Element>>, through map: UnsafeBufferPointer<Int32>?) {
+    let start = values.count
+    values = UnsafeMutableBufferPointer(rebasing: memory[..<(start + part.count)])
+    _ = UnsafeMutableBufferPointer(rebasing: values[start...]).initialize(from: part)
+    guard let map else { return }
+    UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(values)[(start * MemoryLayout<Element>.stride)...])
+      .withMemoryRebound(to: Int32.self) { indices in for place in indices.indices { indices[place] = map[Int(indices[place])] } }
   }
 }

@@ -21,4 +21,7 @@ public struct DatasetSlice<Element: BitwiseCopyable & Sendable>: RandomAccessCol
   {
     try withExtendedLifetime(owner) { try body(buffer) }
   }
+
+  /// As `withContiguousStorageIfAvailable`, which always is.
+  func withItems<R>(_ body: (UnsafeBufferPointer<Element>) -> R) -> R { withExtendedLifetime(owner) { body(buffer) } }
 }

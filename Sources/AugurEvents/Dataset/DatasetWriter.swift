@@ -1,156 +1,150 @@
-// The columns of a data set as they are written, user by user, and the files that come of them.
+// The data set as it is written: each user's events go to the segments of their days. Older segments stay as they are.
 import AugurTensors
 
 struct DatasetWriter {
   private let folder: String
   private let layout: EventLayout
-  private let offsets: Spool, times: Spool, sessionOffsets: Spool, userOffsets: Spool, userBytes: Spool
-  /// W, as `EventChunk.words`.
-  private let words: [Spool]
+  private let dictionaries: EventDictionaries
+  /// The data set whose first segments stay.
+  private let kept: Dataset?
+  private let memory: Int
+  private var segments: [SegmentWriter]
   private var sessionizer: Sessionizer
-  private var sessionStarts: [Int] = []
-  private var itemCounts: [Int]
-  private(set) var users = 0
-  private(set) var events = 0
-  private(set) var sessions = 0
-  private var idBytes = 0
+  private var tail: SessionTail?
+  private var starts: [Int] = []
+  private(set) var isEmpty = true
 
   /// `memory` bytes in all are kept out of temporary files. Throws for a closing kind that the log does not have.
-  init(folder: String, dictionaries: EventDictionaries, sessions: SessionRules, memory: Int) throws(EventsError) {
-    (self.folder, layout) = (folder, dictionaries.layout)
+  init(
+    folder: String, spans: [SegmentSpan], kept: Dataset?, dictionaries: EventDictionaries, sessions: SessionRules, memory: Int
+  ) throws(EventsError) {
+    (self.folder, layout, self.dictionaries, self.kept, self.memory) = (folder, dictionaries.layout, dictionaries, kept, memory)
     sessionizer = try Sessionizer(sessions, kindNames: dictionaries.names(of: .kind))
-    let share = memory / (5 + layout.width)
-    func spool(_ name: String) throws(EventsError) -> Spool { try Spool(path: "\(folder)/\(name).part", memory: share) }
-    (offsets, times, sessionOffsets) = (try spool("offsets"), try spool("times"), try spool("session-offsets"))
-    (userOffsets, userBytes) = (try spool("user-offsets"), try spool("user-bytes"))
-    var words: [Spool] = []
-    for place in 0..<layout.width { words.append(try spool("word-\(place)")) }
-    self.words = words
-    itemCounts = [Int](repeating: 0, count: dictionaries.items.count)
-    try offsets.append(Int64(0))
-    try userOffsets.append(Int64(0))
+    if let kept { tail = SessionTail(kept, dictionaries, needsKinds: sessionizer.needsKinds) }
+    let first = kept?.segments.count ?? 0
+    var segments: [SegmentWriter] = []
+    for (place, span) in spans.enumerated() {
+      segments.append(
+        try SegmentWriter(span, number: first + place, folder: folder, dictionaries: dictionaries, memory: memory / spans.count))
+    }
+    self.segments = segments
   }
 
   mutating func append(_ id: UnsafeRawBufferPointer, _ history: UserHistory) throws(EventsError) {
     guard history.count > 0 else { return }
-    try appendSessions(history)
-    users += 1
-    events += history.count
-    idBytes += id.count
-    try offsets.append(Int64(events))
-    try userOffsets.append(Int64(idBytes))
-    try userBytes.append(id)
-    if layout.hasTimes { try times.append(history.times) }
-    for place in 0..<layout.width {
-      try words[place].append(history.words, from: place, every: layout.width)
+    isEmpty = false
+    try findStarts(id, history)
+    var first = 0
+    for number in segments.indices {
+      guard first < history.count else { return }
+      var end = history.count
+      if number < segments.count - 1 {
+        let moment = segments[number].span.end
+        end = history.times[first...].firstIndex { $0 >= moment } ?? end
+      }
+      if end > first { try segments[number].append(id, history, first..<end, starts: starts) }
+      first = end
     }
-    for place in stride(from: 0, to: history.words.count, by: layout.width) { itemCounts[Int(history.words[place])] += 1 }
   }
 
-  private mutating func appendSessions(_ history: UserHistory) throws(EventsError) {
-    var kinds: [Int32] = []
+  /// Where sessions begin among these events, which may go on with one of an older segment.
+  private mutating func findStarts(_ id: UnsafeRawBufferPointer, _ history: UserHistory) throws(EventsError) {
+    var (times, kinds): ([Int64], [Int32]) = (layout.hasTimes ? history.times : [], [])
     if sessionizer.needsKinds, let place = layout.attributes.firstIndex(of: .kind) {
       kinds = (0..<history.count).map { Int32(bitPattern: history.words[$0 * layout.width + 1 + place]) }
     }
-    sessionizer.findStarts(history.count, times: layout.hasTimes ? history.times : [], kinds: kinds, into: &sessionStarts)
-    for start in sessionStarts { try sessionOffsets.append(Int64(events + start)) }
-    sessions += sessionStarts.count
+    let open = try tail?.openSession(id) ?? UserEvents()
+    if open.times.isEmpty { return sessionizer.findStarts(history.count, times: times, kinds: kinds, into: &starts) }
+    (times, kinds) = (open.times + times, open.kinds + kinds)
+    sessionizer.findStarts(times.count, times: times, kinds: kinds, into: &starts)
+    starts = starts.compactMap { $0 >= open.times.count ? $0 - open.times.count : nil }
   }
 
-  /// Items by falling count and then by bytes; those without events are left out.
-  private func itemOrder(_ items: IDTable) -> [Int32] {
-    let byBytes = items.byteOrder().filter { itemCounts[Int($0)] > 0 }
-    let counts = byBytes.map { itemCounts[Int($0)] }
-    // Ties by position: equal counts stay in byte order.
-    let order = counts.indices.sorted { a, b in counts[a] != counts[b] ? counts[a] > counts[b] : a < b }
-    return order.map { byBytes[$0] }
+  /// Nothing more is appended; times and prices can be visited.
+  func finishColumns() throws(EventsError) { for segment in segments { try segment.finishColumns() } }
+
+  /// The segments that stay and those that were written, oldest days first.
+  var dayEvents: [DayCounts] { (kept?.segments.map(\.dayEvents) ?? []) + segments.map(\.dayEvents) }
+
+  /// Shows the times of all events of a segment, by its place in `dayEvents`.
+  func visitTimes(_ number: Int, _ body: (UnsafeBufferPointer<Int64>) -> Void) throws(EventsError) {
+    let old = kept?.segments.count ?? 0
+    guard number < old else { return try segments[number - old].visitTimes(body) }
+    guard let times = kept?.segments[number].times else { return }
+    times.forEachPieceReleasing(body)
   }
 
-  /// Labels by bytes, those of dropped rows too.
-  private static func ranks(_ order: [Int32], of count: Int) -> [Int32] {
-    var result = [Int32](repeating: -1, count: count)
-    for (rank, index) in order.enumerated() { result[Int(index)] = Int32(rank) }
-    return result
-  }
+  /// Shows time and price of all new events.
+  func visitPrices(_ body: (Int64, Float) -> Void) throws(EventsError) { for segment in segments { try segment.visitPrices(body) } }
 
-  /// Nothing more is appended; the columns can be read and changed.
-  mutating func finishColumns() throws(EventsError) {
-    try sessionOffsets.append(Int64(events))
-    for spool in [offsets, times, sessionOffsets, userOffsets, userBytes] + words { try spool.finish() }
-  }
-
-  /// Writes `sequences.safetensors` from finished columns; returns its checksum and the number of items.
-  mutating func write(_ dictionaries: EventDictionaries, _ names: ItemNames) throws(EventsError) -> (checksum: String, items: Int) {
-    let order = itemOrder(dictionaries.items)
-    let rank = Self.ranks(order, of: dictionaries.items.count)
-    try words[0].map { rank[Int($0)] }
-    let (itemOffsets, itemBytes) = Self.strings(order) { index, body in dictionaries.items.withID(index, body) }
-    var tensors = [
-      offsets.tensor("offsets", .i64), words[0].tensor("items", .i32), sessionOffsets.tensor("session_offsets", .i64), userOffsets.tensor("user_id_offsets", .i64),
-      userBytes.tensor("user_id_bytes", .u8),
-      SafetensorsTensor("item_id_offsets", shape: [itemOffsets.count], values: itemOffsets),
-      SafetensorsTensor("item_id_bytes", shape: [itemBytes.count], values: itemBytes),
-    ]
-    if layout.hasTimes { tensors.append(times.tensor("timestamps", .i64)) }
-    if !names.isEmpty {
-      let (offsets, bytes) = Self.strings(order) { index, body in names.withName(index, body) }
-      tensors.append(SafetensorsTensor("item_name_offsets", shape: [offsets.count], values: offsets))
-      tensors.append(SafetensorsTensor("item_name_bytes", shape: [bytes.count], values: bytes))
-    }
-    for (place, attribute) in layout.attributes.enumerated() {
-      let name = DatasetDescription.tensorName(attribute)
-      guard !attribute.isNumber else {
-        tensors.append(words[1 + place].tensor(name, .f32))
-        continue
+  /// Writes all files but the description; `earlier` is the index of the data set that was there.
+  func write(
+    _ names: ItemNames, earlier: DatasetIndex?, rows: DayCounts, price: ((Float) -> Float)?
+  ) throws(EventsError) -> WrittenDataset {
+    var written: [DatasetSegment] = []
+    if let kept {
+      for number in kept.segments.indices {
+        try OutputFolder.share(DatasetDescription.segmentName(number), from: kept.path, to: folder)
       }
-      let table = dictionaries.labels[place]
-      let order = table.byteOrder()
-      let rank = Self.ranks(order, of: table.count)
-      try words[1 + place].map { rank[Int($0)] }
-      let (offsets, bytes) = Self.strings(order) { index, body in table.withID(index, body) }
-      tensors.append(words[1 + place].tensor(name, .i32))
-      tensors.append(SafetensorsTensor("\(attribute)_id_offsets", shape: [offsets.count], values: offsets))
-      tensors.append(SafetensorsTensor("\(attribute)_id_bytes", shape: [bytes.count], values: bytes))
+      written += kept.description.segments[..<kept.segments.count]
     }
-    let path = "\(folder)/\(DatasetDescription.sequencesName)"
-    do throws(SafetensorsError) {
-      try writeSafetensors(
-        path: path, metadata: ["format": DatasetDescription.formatName, "timestamp_unit": "ms"], tensors: tensors)
-      return (try SafetensorsFile(path: path, verify: .skipped).checksum ?? "", order.count)
-    } catch { throw EventsError(error) }
-  }
-
-  /// Shows the times of all events; once all columns are finished.
-  func visitTimes(_ body: (UnsafeBufferPointer<Int64>) -> Void) throws(EventsError) {
-    try times.read { bytes in bytes.withMemoryRebound(to: Int64.self, body) }
-  }
-
-  /// Shows time and price of all events; once all columns are finished.
-  func visitPrices(_ body: (Int64, Float) -> Void) throws(EventsError) {
-    guard let place = layout.attributes.firstIndex(of: .price) else { return }
-    let piece = 1 << 16
-    var (time, price) = ([Int64](repeating: 0, count: piece), [Float](repeating: 0, count: piece))
-    for start in stride(from: 0, to: events, by: piece) {
-      let count = min(piece, events - start)
-      try times.read(&time, count, from: start)
-      try words[1 + place].read(&price, count, from: start)
-      for event in 0..<count { body(time[event], price[event]) }
+    for segment in segments { written.append(try segment.write(dictionaries, rows: rows, price: price)) }
+    let files = try segments.indices.map { place throws(EventsError) in
+      let number = written.count - segments.count + place
+      return try Segment(written[number], number, in: folder, layout: layout, verify: false, checks: false)
     }
+    var index = IndexWriter(folder: folder, attributes: layout.attributes, base: kept, earlier: earlier, fresh: files, memory: memory)
+    let (checksum, users, items) = try index.write(names, dictionaries)
+    return WrittenDataset(segments: written, indexChecksum: checksum, users: users, items: items)
+  }
+}
+
+/// What lies in the folder of a data set.
+struct WrittenDataset {
+  let segments: [DatasetSegment]
+  let indexChecksum: String
+  let users: Int
+  let items: Int
+  var events: Int { segments.reduce(0) { $0 + $1.events } }
+  var sessions: Int { segments.reduce(0) { $0 + $1.sessions } }
+}
+
+/// The last session of a user in the segments that stay: new events may belong to it.
+struct SessionTail {
+  private let kept: Dataset
+  /// What the labels of kinds are in the dictionaries.
+  private let kinds: [Int32]
+
+  init(_ kept: Dataset, _ dictionaries: EventDictionaries, needsKinds: Bool) {
+    self.kept = kept
+    var known: [String: Int32] = [:]
+    for (index, name) in dictionaries.names(of: .kind).enumerated() { known[name] = Int32(truncatingIfNeeded: index) }
+    kinds = needsKinds ? (0..<kept.labelCount(.kind)).map { known[kept.label(.kind, $0)] ?? -1 } : []
   }
 
-  /// Changes every price; once all columns are finished.
-  func mapPrices(_ change: (Float) -> Float) throws(EventsError) {
-    guard let place = layout.attributes.firstIndex(of: .price) else { return }
-    try words[1 + place].map { Int32(bitPattern: change(Float(bitPattern: UInt32(bitPattern: $0))).bitPattern) }
-  }
-
-  private static func strings(_ order: [Int32], _ with: (Int, (UnsafeRawBufferPointer) -> Void) -> Void) -> ([Int64], [UInt8]) {
-    var (offsets, bytes): ([Int64], [UInt8]) = ([0], [])
-    offsets.reserveCapacity(order.count + 1)
-    for index in order {
-      with(Int(index)) { bytes.append(contentsOf: $0) }
-      offsets.append(Int64(bytes.count))
+  /// Times and, where sessions need them, kinds of its events; empty for a user that is new.
+  func openSession(_ id: UnsafeRawBufferPointer) throws(EventsError) -> UserEvents {
+    var events = UserEvents()
+    guard let user = kept.index.userIDs.place(of: id) else { return events }
+    for (number, segment) in kept.segments.enumerated().reversed() {
+      guard let place = kept.place(of: user, in: number), let times = segment.times else { continue }
+      guard let range = segment.checkedRange(place) else { throw damaged(segment) }
+      let begin = segment.sessionStarts(in: range).last { range.contains($0) }
+      let open = (begin ?? range.lowerBound)..<range.upperBound
+      events.times = times[open] + events.times
+      if !kinds.isEmpty, let labels = segment.labels[.kind] {
+        let own = try labels[open].map { label throws(EventsError) in
+          guard label >= 0, label < segment.labelIDs[.kind]?.count ?? 0 else { throw damaged(segment) }
+          return kinds[kept.label(Int(label), .kind, ofSegment: number)]
+        }
+        events.kinds = own + events.kinds
+      }
+      if begin != nil { break }
     }
-    return (offsets, bytes)
+    return events
+  }
+
+  private func damaged(_ segment: Segment) -> EventsError {
+    EventsError(file: segment.file.path, problem: "a column is damaged", advice: "make the data set again with augur prepare")
   }
 }

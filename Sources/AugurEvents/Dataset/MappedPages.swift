@@ -11,6 +11,16 @@ func releasePages(_ bytes: UnsafeRawBufferPointer) {
 }
 
 extension UnsafeBufferPointer {
+  /// Shows a column of a mapped file piece by piece.
+  func forEachPieceReleasing(_ body: (UnsafeBufferPointer) -> Void) {
+    let piece = 1 << 20
+    for start in stride(from: 0, to: count, by: piece) {
+      let part = UnsafeBufferPointer(rebasing: self[start..<Swift.min(count, start + piece)])
+      body(part)
+      releasePages(UnsafeRawBufferPointer(part))
+    }
+  }
+
   /// `allSatisfy` of a column of a mapped file.
   func allSatisfyReleasing(_ condition: (Element) -> Bool) -> Bool {
     let piece = 1 << 20

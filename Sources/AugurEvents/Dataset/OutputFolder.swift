@@ -7,7 +7,9 @@ struct OutputFolder {
   let path: String
   private let temporary: String
   /// What a data set of either kind may hold.
-  private static let files = [DatasetDescription.sequencesName] + TableDescription.files
+  private static func mayHold(_ name: some StringProtocol) -> Bool {
+    DatasetDescription.isFileName(name) || TableDescription.files.contains { $0 == name }
+  }
   private var parent: String {
     path.utf8.lastIndex(of: 0x2f).map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
@@ -25,16 +27,14 @@ struct OutputFolder {
     }
     guard status.st_mode & S_IFMT == S_IFDIR else { throw refuse("exists and is not a folder") }
     let entries = Self.entries(path)
-    let known = Set(Self.files)
-    if let stranger = entries.first(where: { !known.contains($0) }) {
+    if let stranger = entries.first(where: { !Self.mayHold($0) }) {
       throw refuse("exists and holds '\(stranger)', not only a data set")
     }
     if !entries.isEmpty, !entries.contains(DatasetDescription.fileName) { throw refuse("exists and is not a data set") }
     guard !entries.isEmpty else { return }
-    if try DescriptionFile(path).format == TableDescription.formatName {
-      _ = try TableDescription.read(from: path)
-    } else {
-      _ = try DatasetDescription.read(from: path)
+    // Of any version: what an earlier program wrote is replaced too.
+    guard [DatasetDescription.formatName, TableDescription.formatName].contains(try DescriptionFile(path).format) else {
+      throw refuse("exists and is not a data set")
     }
   }
 
@@ -96,12 +96,30 @@ struct OutputFolder {
     return names.sorted()
   }
 
+  private static func finalName(_ name: String) -> Substring {
+    guard name.hasPrefix(".") else { return name[...] }
+    let parts = name.dropFirst().split(separator: ".tmp-", maxSplits: 1)
+    return parts.first ?? ""
+  }
+
+  /// The same file under another folder, at no cost where the disk can link it.
+  static func share(_ name: String, from: String, to: String) throws(EventsError) {
+    if link("\(from)/\(name)", "\(to)/\(name)") == 0 { return }
+    do throws(SafetensorsError) {
+      var copy = try DurableFile(path: "\(to)/\(name)")
+      try copy.write(try MappedFile(path: "\(from)/\(name)").bytes)
+      try copy.commit()
+    } catch { throw EventsError(error) }
+  }
+
   static func removeFile(_ path: String) { unlink(path) }
 
   /// Removes the files of a data set, whole or half-written, and then the folder, nothing else.
   static func remove(_ folder: String) {
-    for name in entries(folder) where name.hasSuffix(".part") || files.contains(where: name.drop { $0 == "." }.hasPrefix) {
-      unlink("\(folder)/\(name)")
+    for name in entries(folder) {
+      // Files that are being written are called `.name.tmp-...`.
+      let finished = finalName(name)
+      if name.hasSuffix(".part") || mayHold(finished) { unlink("\(folder)/\(name)") }
     }
     rmdir(folder)
   }

@@ -20,20 +20,18 @@ struct Preparation {
     clipping = PriceClipping(options.rules)
   }
 
-  mutating func run() throws(EventsError) -> DatasetDescription {
+  /// Writes the data set; the segments of an earlier one that it kept, the first so many.
+  mutating func run() throws(EventsError) -> (description: DatasetDescription, kept: Int) {
     var streams = try gathering.streams()
     let (reader, rules) = (gathering.reader, options.rules)
     guard reader.rows > 0 else { throw emptiness(reader) }
     var names = gathering.dictionaries.names(reader.decoders)
-    if let base {
-      // First, so that its events stay before new ones where a log has no times.
-      let run = try DatasetRun(path: base, dictionaries: &gathering.dictionaries, names: &names, memory: gathering.memory / 16)
-      streams.insert(run, at: 0)
-    }
+    let (plan, kept) = try plan(&streams)
     try options.itemNames?.apply(to: &names, items: gathering.dictionaries.items)
     var cleaner = HistoryCleaner(rules, &gathering.dictionaries)
     var writer = try DatasetWriter(
-      folder: folder, dictionaries: gathering.dictionaries, sessions: rules.sessions, memory: gathering.memory / 4)
+      folder: folder, spans: plan.spans, kept: kept, dictionaries: gathering.dictionaries, sessions: rules.sessions,
+      memory: gathering.memory / 4)
     if rules.filtersCore {
       try filterCore(streams, &cleaner, &writer)
     } else {
@@ -45,10 +43,49 @@ struct Preparation {
     streams = []  // and their files, before the data set is written
     report.merge(reader.badRows.policy.report)
     report.merge(cleaner.report)
-    guard writer.events > 0 else {
+    guard !writer.isEmpty else {
       throw EventsError(file: inputs[0], problem: "the rules of cleaning leave no event", advice: "loosen them; --report shows what each took")
     }
-    return try finish(&writer, names)
+    return (try finish(writer, names, plan), kept?.segments.count ?? 0)
+  }
+
+  /// What is to be written: spans of days, the rows of each day of the whole data set, and what was there.
+  private struct Plan {
+    var spans: [SegmentSpan]
+    var rows: DayCounts
+    var earlier: DatasetIndex?
+  }
+
+  /// Decides which segments are written; older ones among them join `streams`.
+  private mutating func plan(_ streams: inout [any UserStream]) throws(EventsError) -> (plan: Plan, kept: Dataset?) {
+    let layout = gathering.reader.layout
+    guard let base, let before else {
+      let spans = layout.hasTimes ? options.segments.spans(gathering.days) : [.whole(rows: gathering.reader.rows)]
+      return (Plan(spans: spans, rows: gathering.days), nil)
+    }
+    guard before.hasTimestamps == layout.hasTimes, before.attributes == layout.attributes else {
+      throw EventsError(file: base, problem: "its columns are not those of the new log", advice: "append logs with the same columns")
+    }
+    let old = try Dataset(base, before, segments: 0..<before.segments.count, verify: false, checks: false)
+    var rows = gathering.days
+    for segment in old.segments { rows.add(segment.dayRows) }
+    let spans = layout.hasTimes ? options.segments.spans(rows) : [.whole(rows: before.rows + gathering.reader.rows)]
+    // A span with the days and rows that it had before has no new row.
+    let same = zip(spans, before.segments).prefix { $0 == $1.span }.count
+    for attribute in layout.attributes where !attribute.isNumber {
+      guard let place = layout.attributes.firstIndex(of: attribute), let strings = old.index.labelIDs[attribute] else { continue }
+      for index in 0..<strings.count { _ = gathering.dictionaries.label(place, strings.slice(index)) }
+    }
+    // A file of names may know items of segments that stay.
+    if options.itemNames != nil { _ = old.index.itemIDs.map { gathering.dictionaries.item($0) } }
+    let again = old.segments[same...]
+    // First, so that their events stay before new ones where a log has no times.
+    streams.insert(
+      contentsOf: try again.map { segment throws(EventsError) in
+        try DatasetRun(segment, dictionaries: &gathering.dictionaries, memory: gathering.memory / 16 / again.count)
+      }, at: 0)
+    let kept = same == 0 ? nil : try Dataset(base, before, segments: 0..<same, verify: false, checks: false)
+    return (Plan(spans: Array(spans[same...]), rows: rows, earlier: old.index), kept)
   }
 
   private func emptiness(_ reader: LogReader) -> EventsError {
@@ -96,33 +133,44 @@ struct Preparation {
   private var early: DatasetSplit? {
     let hasTimes = gathering.reader.layout.hasTimes
     guard (options.split.kind ?? (hasTimes ? .time : .leaveOneOut)) != .time else { return nil }
-    return try? DatasetSplit(options.split, file: inputs[0], visit: nil)
+    return try? DatasetSplit(options.split, file: inputs[0], cuts: nil)
   }
 
-  private mutating func finish(_ writer: inout DatasetWriter, _ names: ItemNames) throws(EventsError) -> DatasetDescription {
+  private mutating func finish(_ writer: DatasetWriter, _ names: ItemNames, _ plan: Plan) throws(EventsError) -> DatasetDescription {
     let layout = gathering.reader.layout
     try writer.finishColumns()
-    let split = try DatasetSplit(options.split, file: inputs[0], visit: layout.hasTimes ? writer.visitTimes : nil)
+    let split = try DatasetSplit(options.split, file: inputs[0], cuts: layout.hasTimes ? { ratio throws(EventsError) in
+      try timeCuts(ratio, writer.dayEvents, writer.visitTimes)
+    } : nil)
+    var clipper: PriceClipper?
     if options.rules.clipsPrices {
       if case .time(_, let first, _) = split { try writer.visitPrices { time, price in if time < first { clipping.fit(price) } } }
       clipping.settle()
-      try writer.mapPrices { clipping.clipped($0) }
-      report.merge(clipping.report)
+      clipper = PriceClipper(clipping)
     }
-    let (checksum, items) = try writer.write(gathering.dictionaries, names)
+    let written = try writer.write(names, earlier: plan.earlier, rows: plan.rows, price: clipper.map { clipper in { clipper.clipping.clipped($0) } })
+    if let clipper { report.merge(clipper.clipping.report) }
     func total(_ counts: [String: Int], _ earlier: [String: Int]?) -> [String: Int] {
       counts.merging(earlier ?? [:], uniquingKeysWith: +).filter { $0.value > 0 }
     }
     let description = DatasetDescription(
-      format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: writer.users, items: items,
-      events: writer.events, sessions: writer.sessions, split: split, hasTimestamps: layout.hasTimes, hasItemNames: !names.isEmpty,
+      format: DatasetDescription.formatName, version: DatasetDescription.currentVersion, users: written.users, items: written.items,
+      events: written.events, sessions: written.sessions, split: split, hasTimestamps: layout.hasTimes,
+      hasItemNames: !names.isEmpty || before?.hasItemNames == true, segments: written.segments, indexChecksum: written.indexChecksum,
       attributes: layout.attributes, rows: report.rowsIn + (before?.rows ?? 0),
       rejected: total(report.rejected, before?.rejected), dropped: total(report.dropped, before?.dropped), rules: options.rules,
       fingerprint: DatasetDescription.fingerprint(
-        users: writer.users, items: items, events: writer.events, checksum: checksum, split: split))
+        users: written.users, items: written.items, events: written.events, segments: written.segments,
+        indexChecksum: written.indexChecksum, split: split))
     try description.write(to: folder)
     return description
   }
+}
+
+/// Counts what it clips while the columns move to their file.
+private final class PriceClipper {
+  var clipping: PriceClipping
+  init(_ clipping: PriceClipping) { self.clipping = clipping }
 }
 
 extension CleaningRules {

@@ -1,5 +1,5 @@
-// From logs to a data set folder: `sequences.safetensors` and, last, `dataset.json`. Rows are read in blocks, gathered into runs as large as
-// memory allows, sorted by user and time, and merged.
+// From logs to a data set folder: segments of days, `index.safetensors` and, last, `dataset.json`. Rows are read in blocks, gathered into
+// runs as large as memory allows, sorted by user and time, and merged.
 import AugurCompute
 import AugurTensors
 
@@ -20,6 +20,8 @@ public struct PrepareOptions: Sendable {
   public var threads: Int?
   /// Adds the log to the data set that the output folder holds, which becomes what preparing both logs at once gives.
   public var append = false
+  /// How the data set is cut into files.
+  var segments = SegmentRule()
   /// Bytes of memory to stay within, about; nil takes half of what the machine has free.
   public var memory: Int?
 
@@ -57,8 +59,8 @@ public func prepareDataset(inputs: [String], output: String, options: PrepareOpt
   let folder = try target.makeTemporary()
   do throws(EventsError) {
     var preparation = try Preparation(inputs, options, folder: folder, onto: options.append ? target.path : nil)
-    let description = try preparation.run()
-    try refuseLeaks(in: folder, of: inputs[0])
+    let (description, kept) = try preparation.run()
+    try refuseLeaks(in: folder, description, from: kept, of: inputs[0])
     try target.publish()
     return PreparedDataset(description: description, report: preparation.report)
   } catch {
@@ -67,9 +69,11 @@ public func prepareDataset(inputs: [String], output: String, options: PrepareOpt
   }
 }
 
-/// The split of what was written, checked on the files themselves.
-private func refuseLeaks(in folder: String, of input: String) throws(EventsError) {
-  let leaks = try sequenceLeaks(SequenceSplit(try Dataset(path: folder, verify: false)))
+/// The split of what was written, checked on the files themselves; segments that an earlier run wrote were checked by it.
+private func refuseLeaks(in folder: String, _ description: DatasetDescription, from first: Int, of input: String) throws(EventsError) {
+  let written = try Dataset(folder, description, segments: first..<description.segments.count, verify: false, checks: true)
+  // A session may have begun in a segment that is not looked at.
+  let leaks = try sequenceLeaks(SequenceSplit(written), checksSessions: first == 0)
   guard leaks.isEmpty else {
     throw EventsError(
       file: input, problem: "the split lets the future into training: \(leaks.joined(separator: "; "))",

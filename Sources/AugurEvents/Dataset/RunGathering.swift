@@ -11,6 +11,9 @@ struct RunGathering {
   private var chunks: [EventChunk] = []
   private var rows = 0
   private var runs: [String] = []
+  /// Rows of each day, where the log has times and more than its items are kept.
+  private(set) var days = DayCounts()
+  private let countsDays: Bool
 
   init(_ inputs: [String], _ options: PrepareOptions, folder: String, keep: EventAttributes = .all) throws(EventsError) {
     threads = options.threads ?? ThreadPool.shared.threads
@@ -20,6 +23,7 @@ struct RunGathering {
     let badRows = BadRows(BadRowPolicy(limit: options.badRows, quarantine: quarantine))
     reader = try LogReader(inputs, options, keep: keep, threads: threads, badRows: badRows)
     dictionaries = EventDictionaries(layout: reader.layout, decoders: threads)
+    countsDays = reader.layout.hasTimes && !folder.isEmpty
   }
 
   /// Reads everything; the runs, the last one in memory.
@@ -45,6 +49,7 @@ struct RunGathering {
       }
       chunks += next
       rows += next.reduce(0) { $0 + $1.rows }
+      if countsDays { for chunk in next { days.add(chunk.times) } }
       guard reader.decoders.allSatisfy({ $0.items.count < 1 << 30 && $0.users.count < 1 << 30 }) else {
         throw EventsError(file: "--input", problem: "more than 2^30 different ids", advice: "split the log")
       }

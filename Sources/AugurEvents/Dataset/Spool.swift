@@ -4,8 +4,6 @@ import Glibc
 
 final class Spool {
   private(set) var count = 0  // bytes
-  /// CRC-32C of all bytes, once it is finished.
-  private(set) var checksum: UInt32 = 0
   private var isKept = false
   private let path: String
   private let limit: Int
@@ -54,12 +52,19 @@ final class Spool {
     if buffer.count >= limit { try spill() }
   }
 
-  /// Every `step`-th word from word `first` on.
-  func append(_ words: [UInt32], from first: Int, every step: Int) throws(EventsError) {
+  func append<E>(_ part: ArraySlice<E>) throws(EventsError) {
+    part.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { buffer.reserve(bytes.count).copyMemory(from: base, byteCount: bytes.count) }
+    }
+    if buffer.count >= limit { try spill() }
+  }
+
+  /// Word `place` of each of some rows of `width` words.
+  func append(_ words: [UInt32], _ rows: Range<Int>, place: Int, width: Int) throws(EventsError) {
     words.withUnsafeBufferPointer { words in
-      var to = buffer.reserve(4 * ((words.count - first + step - 1) / step)).assumingMemoryBound(to: UInt32.self)
-      for place in stride(from: first, to: words.count, by: step) {
-        to.pointee = words[place]
+      var to = buffer.reserve(4 * rows.count).assumingMemoryBound(to: UInt32.self)
+      for row in rows {
+        to.pointee = words[row * width + place]
         to += 1
       }
     }
@@ -71,7 +76,6 @@ final class Spool {
       descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else { throw failure("cannot make a temporary file", errno) }
     }
-    checksum = crc32c(buffer.bytes, continuing: checksum)
     try write(buffer.bytes, at: count)
     count += buffer.count
     buffer.removeAll()
@@ -94,24 +98,27 @@ final class Spool {
       try spill()
       buffer.free()
     } else {
-      checksum = crc32c(buffer.bytes)
       count = buffer.count
+    }
+  }
+
+  /// Calls `body` with all bytes, piece by piece, each a multiple of 8 bytes long but the last; what it changes does not last on disk.
+  private func readPieces(_ body: (UnsafeMutableRawBufferPointer) throws(EventsError) -> Void) throws(EventsError) {
+    guard descriptor >= 0 else { return try body(buffer.mutableBytes) }
+    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: min(count, Self.chunk), alignment: 16)
+    defer { piece.deallocate() }
+    var place = 0
+    while place < count {
+      let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, count - place)])
+      try fill(part, at: place)
+      try body(part)
+      place += part.count
     }
   }
 
   /// Calls `body` with all bytes, piece by piece, each a multiple of 8 bytes long but the last.
   func read(_ body: (UnsafeRawBufferPointer) throws(EventsError) -> Void) throws(EventsError) {
-    guard descriptor >= 0 else { return try body(buffer.bytes) }
-    var piece = [UInt8](repeating: 0, count: min(count, Self.chunk))
-    var place = 0
-    while place < count {
-      let size = min(piece.count, count - place)
-      try fill(&piece, size, at: place)
-      try piece.span.bytes.withUnsafeBytes { bytes throws(EventsError) in
-        try body(UnsafeRawBufferPointer(rebasing: bytes[..<size]))
-      }
-      place += size
-    }
+    try readPieces { bytes throws(EventsError) in try body(UnsafeRawBufferPointer(bytes)) }
   }
 
   /// Reads `count` elements from element `start` on into the front of `elements`.
@@ -123,52 +130,31 @@ final class Spool {
       }
       return
     }
-    try fill(&elements, size, at: place)
+    try elements.withUnsafeMutableBytes { bytes in
+      Result { () throws(EventsError) in try fill(UnsafeMutableRawBufferPointer(rebasing: bytes[..<size]), at: place) }
+    }.get()
   }
 
-  /// Changes every word in place.
-  func map(_ change: (Int32) -> Int32) throws(EventsError) {
-    func apply(_ bytes: UnsafeMutableRawBufferPointer) {
-      bytes.withMemoryRebound(to: Int32.self) { words in for place in words.indices { words[place] = change(words[place]) } }
-    }
-    guard descriptor >= 0 else {
-      apply(buffer.mutableBytes)
-      checksum = crc32c(buffer.bytes)
-      return
-    }
-    var piece = [UInt8](repeating: 0, count: min(count, Self.chunk))
-    var place = 0
-    checksum = 0
-    while place < count {
-      let size = min(piece.count, count - place)
-      try fill(&piece, size, at: place)
-      piece.withUnsafeMutableBytes { apply(UnsafeMutableRawBufferPointer(rebasing: $0[..<size])) }
-      try piece.span.bytes.withUnsafeBytes { bytes throws(EventsError) in
-        let bytes = UnsafeRawBufferPointer(rebasing: bytes[..<size])
-        checksum = crc32c(bytes, continuing: checksum)
-        try write(bytes, at: place)
-      }
-      place += size
-    }
-  }
-
-  private func fill<E: BitwiseCopyable>(_ piece: inout [E], _ size: Int, at place: Int) throws(EventsError) {
+  private func fill(_ piece: UnsafeMutableRawBufferPointer, at place: Int) throws(EventsError) {
     var have = 0
-    while have < size {
-      let got = piece.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress.map { $0 + have }, size - have, off_t(place + have)) }
+    while have < piece.count {
+      let got = pread(descriptor, piece.baseAddress.map { $0 + have }, piece.count - have, off_t(place + have))
       if got < 0, errno == EINTR { continue }
       guard got > 0 else { throw failure("cannot read back", got == 0 ? EIO : errno) }
       have += got
     }
   }
 
-  /// The column as a tensor of a file, into which it moves: it can be written once.
-  func tensor(_ name: String, _ dtype: SafetensorsDType) -> SafetensorsTensor {
-    SafetensorsTensor(name, dtype: dtype, shape: [count / dtype.bytes], count: count, checksum: checksum) { body throws(SafetensorsError) in
+  /// The column as a tensor of a file, into which it moves: it can be written once. `change` is applied to every word on the way.
+  func tensor(_ name: String, _ dtype: SafetensorsDType, change: ((Int32) -> Int32)? = nil) -> SafetensorsTensor {
+    SafetensorsTensor(name, dtype: dtype, shape: [count / dtype.bytes], count: count) { body throws(SafetensorsError) in
       var failure: SafetensorsError?
       do throws(EventsError) {
-        try self.read { bytes throws(EventsError) in
-          do throws(SafetensorsError) { try body(bytes) } catch {
+        try self.readPieces { bytes throws(EventsError) in
+          if let change {
+            bytes.withMemoryRebound(to: Int32.self) { words in for place in words.indices { words[place] = change(words[place]) } }
+          }
+          do throws(SafetensorsError) { try body(UnsafeRawBufferPointer(bytes)) } catch {
             failure = error
             throw EventsError(error)
           }

@@ -69,18 +69,19 @@ public enum DatasetSplit: Sendable, Equatable {
 
   /// - Parameters:
   ///   - file: the log, for the error.
-  ///   - events: how many times `visit` shows.
-  ///   - visit: shows every time of the log, in any order and in any pieces; called a few times. Nil for logs without.
-  /// - Throws: where `time` is asked of a log without times, and what `visit` throws.
-  package init(_ options: SplitOptions, file: String, visit: TimeVisit?) throws(EventsError) {
-    switch options.kind ?? (visit == nil ? .leaveOneOut : .time) {
+  ///   - cuts: finds the two moments of a split by time; nil for logs without times.
+  /// - Throws: where `time` is asked of a log without times, and what `cuts` throws.
+  init(
+    _ options: SplitOptions, file: String, cuts: ((SplitRatio) throws(EventsError) -> (first: Int64, second: Int64))?
+  ) throws(EventsError) {
+    switch options.kind ?? (cuts == nil ? .leaveOneOut : .time) {
     case .time:
-      guard let visit else {
+      guard let cuts else {
         throw EventsError(
           file: file, problem: "the log has no times to split at", advice: "use --split leave-one-out, user or random")
       }
-      let cuts = try timeCuts(options.ratio, visit)
-      self = .time(options.ratio, first: cuts.first, second: cuts.second)
+      let (first, second) = try cuts(options.ratio)
+      self = .time(options.ratio, first: first, second: second)
     case .user: self = .user(options.ratio)
     case .leaveOneOut: self = .leaveOneOut
     case .random: self = .random(options.ratio, seed: options.seed)

@@ -6,14 +6,17 @@
 /// it; sessions that training and a later part share, or validation and test, where sessions are cut anew from the times; in all splits:
 /// events of a user out of time order, so that inputs lie after their target; a target that is an event of the same item and time as a
 /// known one; a target among the training events. Reads all times once and gives the pages of the mapped file back.
-public func sequenceLeaks(_ split: SequenceSplit) throws(EventsError) -> [String] {
-  var search = try LeakSearch(split)
+public func sequenceLeaks(_ split: SequenceSplit) throws(EventsError) -> [String] { try sequenceLeaks(split, checksSessions: true) }
+
+/// The same; sessions are only checked where all events of the users are at hand.
+func sequenceLeaks(_ split: SequenceSplit, checksSessions: Bool) throws(EventsError) -> [String] {
+  var search = try LeakSearch(split, checksSessions)
   var (first, events) = (0, 0)
   for user in 0..<split.dataset.userCount {
     search.check(user)
     events += split.dataset.eventCount(ofUser: user)
     guard events > 1 << 20 || user == split.dataset.userCount - 1 else { continue }
-    split.dataset.releasePages(ofUsers: first...user)
+    split.dataset.forEachColumn(ofUsers: first...user, releasePages)
     (first, events) = (user + 1, 0)
   }
   return search.lines
@@ -24,13 +27,14 @@ private struct LeakSearch {
     case trainingAfterCut, knownAfterCut, targetBeforeCut, trainedSession, sharedSession, unordered, repeated, trained
   }
   private let split: SequenceSplit
+  private let checksSessions: Bool
   private let cuts: (first: Int64, second: Int64)?
   private var found: [(count: Int, user: Int, place: Int)]
   private var sessionizer: Sessionizer
   private var starts: [Int] = []
 
-  init(_ split: SequenceSplit) throws(EventsError) {
-    self.split = split
+  init(_ split: SequenceSplit, _ checksSessions: Bool) throws(EventsError) {
+    (self.split, self.checksSessions) = (split, checksSessions)
     let data = split.dataset
     sessionizer = try Sessionizer(
       data.description.rules.sessions, kindNames: (0..<data.labelCount(.kind)).map { data.label(.kind, $0) })
@@ -39,13 +43,15 @@ private struct LeakSearch {
   }
 
   mutating func check(_ user: Int) {
-    let training = split.trainingCount(user)
-    let targets = HeldOut.allCases.compactMap { part in split.targetPlace(user, part).map { (part, $0) } }
+    let places = split.places(user)
+    let training = places.training
+    let targets = [(HeldOut.validation, places.validation), (.test, places.test)].compactMap { part, place in place.map { (part, $0) } }
     for (_, place) in targets where place < training { add(.trained, user, place) }
     guard let slice = split.dataset.timestamps(user) else { return }
-    let items = split.dataset.storedHistory(user)
-    if let cuts { checkSessions(user, Array(slice), training, targets, cuts.first) }
-    slice.withContiguousStorageIfAvailable { times in
+    let comparesItems = split.dataset.description.attributes.isEmpty
+    let items = split.dataset.history(user, 0..<(comparesItems ? slice.count : 0))
+    if let cuts, checksSessions { checkSessions(user, Array(slice), training, targets, cuts.first) }
+    slice.withItems { times in
       for place in times.indices.dropFirst() where times[place] < times[place - 1] { add(.unordered, user, place) }
       if let cuts { for place in 0..<training where times[place] >= cuts.first { add(.trainingAfterCut, user, place) } }
       for (part, target) in targets {
@@ -55,7 +61,7 @@ private struct LeakSearch {
           for place in 0..<target where times[place] >= cut { add(.knownAfterCut, user, place) }
         }
         // Two events of an item at one time may differ in their kind or price.
-        guard split.dataset.description.attributes.isEmpty else { continue }
+        guard comparesItems else { continue }
         var place = target - 1
         while place >= 0, times[place] == times[target] {
           if items[place] == items[target] { add(.repeated, user, target) }
@@ -100,17 +106,5 @@ private struct LeakSearch {
         }
       return "\(count) \(what), the first is event \(place + 1) of user '\(split.dataset.userID(user))'"
     }
-  }
-}
-
-extension Dataset {
-  /// Takes the pages that hold nothing but events of these users out of the process; reading brings them back.
-  fileprivate func releasePages(ofUsers users: ClosedRange<Int>) {
-    func release<Element>(_ first: UnsafeBufferPointer<Element>?, _ last: UnsafeBufferPointer<Element>?) {
-      guard let first, let last, let start = first.baseAddress, let end = last.baseAddress else { return }
-      AugurEvents.releasePages(UnsafeRawBufferPointer(UnsafeBufferPointer(start: start, count: end - start + last.count)))
-    }
-    release(storedHistory(users.lowerBound), storedHistory(users.upperBound))
-    release(timestamps(users.lowerBound)?.buffer, timestamps(users.upperBound)?.buffer)
   }
 }

@@ -35,12 +35,12 @@ public struct SequenceSplit: Sendable {
   public func trainingCount(_ user: Int) -> Int { places(user).training }
 
   /// The events a model may learn from, oldest first.
-  public func trainingHistory(_ user: Int) -> DatasetSlice<Int32> { dataset.history(user, first: trainingCount(user)) }
+  public func trainingHistory(_ user: Int) -> DatasetSlice<Int32> { dataset.history(user, 0..<trainingCount(user)) }
 
   /// What is known before the target, and the target; nil for users without a target in this part.
   public func example(_ user: Int, _ part: HeldOut) -> (history: DatasetSlice<Int32>, target: Int32)? {
     guard let known = targetPlace(user, part) else { return nil }
-    return (dataset.history(user, first: known), dataset.storedHistory(user)[known])
+    return (dataset.history(user, 0..<known), dataset.history(user)[known])
   }
 
   /// Where the target lies in its user's history, in `1..<eventCount(ofUser:)`; nil for users without one.
@@ -99,18 +99,19 @@ public struct SequenceSplit: Sendable {
     }
   }
 
-  private struct Places {
+  /// Where the parts of a user's history begin.
+  struct Places {
     var training: Int
     var validation: Int?
     var test: Int?
   }
 
-  private func places(_ user: Int) -> Places {
+  func places(_ user: Int) -> Places {
     let count = dataset.eventCount(ofUser: user)
     switch rule {
     case .time(_, let first, let second):
-      let times = dataset.timestamps(user)
-      return wholeSessions(ordered(place(of: first, in: times), place(of: second, in: times), count), user)
+      let before = dataset.eventCounts(ofUser: user, before: first, and: second)
+      return wholeSessions(ordered(before.first, before.second, count), user)
     case .user(let ratio):
       let (first, second) = ratio.places(of: count)
       return ordered(first, second, count)
@@ -141,18 +142,6 @@ public struct SequenceSplit: Sendable {
     places.training = min(places.training, session(of: behind).lowerBound)
     if let validation = places.validation, let test = places.test, session(of: test).contains(validation) { places.validation = nil }
     return places
-  }
-
-  /// The number of events before a moment, by bisection.
-  private func place(of cut: Int64, in times: DatasetSlice<Int64>?) -> Int {
-    times?.withContiguousStorageIfAvailable { times in
-      var (low, high) = (0, times.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if times[middle] < cut { low = middle + 1 } else { high = middle }
-      }
-      return low
-    } ?? 0
   }
 }
 

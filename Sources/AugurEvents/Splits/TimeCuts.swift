@@ -29,8 +29,36 @@ package func timeCuts(_ ratio: SplitRatio, _ visit: TimeVisit) throws(EventsErro
     first.narrow(first.counts)
     assert(first.width != width)
   }
-  func after(_ time: Int64) -> Int64 { time == .max ? time : time + 1 }
   return (after(first.from), after(second.from))
+}
+
+private func after(_ time: Int64) -> Int64 { time == .max ? time : time + 1 }
+
+/// The same for events in segments of known days: only the segments that hold the two moments are read.
+func timeCuts(
+  _ ratio: SplitRatio, _ segments: [DayCounts],
+  _ visit: (_ segment: Int, _ body: (UnsafeBufferPointer<Int64>) -> Void) throws(EventsError) -> Void
+) throws(EventsError) -> (first: Int64, second: Int64) {
+  let places = ratio.places(of: segments.reduce(0) { $0 + $1.total })
+  func time(ofRank rank: Int) throws(EventsError) -> Int64 {
+    var rank = max(1, rank)
+    for (number, days) in segments.enumerated() {
+      for (day, count) in days.entries {
+        guard rank > count else {
+          var search = TimeSearch(rank: rank, DayCounts.start(of: day), DayCounts.start(of: day + 1) - 1)
+          while search.width != nil {
+            search.clear()
+            try visit(number) { search.count($0) }
+            search.narrow(search.counts)
+          }
+          return search.from
+        }
+        rank -= count
+      }
+    }
+    return -1
+  }
+  return (after(try time(ofRank: places.first)), after(try time(ofRank: places.second)))
 }
 
 /// The `rank`-th smallest time (from 1) lies at `from` or up to 2^bits - 1 later; each round of counting takes 20 bits away.
