@@ -17,7 +17,8 @@ public func fuzzBehaviour(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     } else {
       let text = String(decoding: UnsafeBufferPointer(start: start + 1, count: count - 1), as: UTF8.self)
       let description = try BehaviourDescription(json: text, place: "description")
-      precondition(try BehaviourDescription(json: description.json(), place: "again") == description, "reads back differently")
+      let again = try BehaviourDescription(json: description.json(), place: "again")
+      precondition(again == description, "reads back differently")
       // Joined files are read by fuzzers of their own formats.
       let joins = description.features.contains { if case .join = $0 { true } else { false } }
       if !joins { try go(on: try BehaviourState(description)) }
