@@ -64,13 +64,15 @@ fuzz: setup
 	for target in $(FUZZERS); do mkdir -p $(BUILD)-fuzz/found/$$target && \
 	  $(BUILD)-fuzz/release/Fuzz$$target -max_total_time=$(SECONDS) -rss_limit_mb=1024 $(BUILD)-fuzz/found/$$target Tests/Fuzz/Corpus/$$target || exit 1; done
 
-# AddressSanitizer, ThreadSanitizer, and oclgrind over every device kernel: half an hour on 2 cores.
+# AddressSanitizer, ThreadSanitizer, and oclgrind over every device kernel: half an hour on 2 cores. TESTS=AugurEventsTests takes those alone.
+TESTS ?= .
 sanitize: setup-test
 	$(SWIFT) --build-tests -Xswiftc -enable-testing
 	sh Tests/oclgrind.sh $(BUILD)
 	# Leaks of XCTest itself and its signal stacks are not ours to mend.
-	ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0 swift test -c release --sanitize=address -Xswiftc -enable-testing --scratch-path $(BUILD)-asan
-	swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan
+	ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0 swift test -c release --sanitize=address -Xswiftc -enable-testing --scratch-path $(BUILD)-asan \
+	  --filter '$(TESTS)'
+	swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan --filter '$(TESTS)'
 
 # The C kernels compile for a processor that none of the variants is for.
 portable:

@@ -92,7 +92,7 @@ public struct SequenceSplit: Sendable {
     case .time(_, let first, let second):
       part == .test
         ? "an event before \(Timestamp.text(second)) and one after"
-        : "an event before \(Timestamp.text(first)) and one between it and \(Timestamp.text(second))"
+        : "an event before \(Timestamp.text(first)) and one between it and \(Timestamp.text(second)), not in the session of the test target"
     case .user(let ratio): "enough events for a \(part.rawValue) part of \(ratio)"
     case .leaveOneOut: "three events"
     case .random: "two events and was drawn for \(part.rawValue)"
