@@ -16,7 +16,9 @@ public struct RowOutcomes: Sendable {
   public func concordance(_ risks: [Float], rows: [Int]) throws(MetricsError) -> [(name: String, value: Double)] {
     let examples = try SurvivalExamples(times: rows.map { days[$0] }, isObserved: rows.map { isObserved[$0] })
     var values: [(String, Double)] = []
-    for (name, risks) in [("C-index", risks.map(Double.init))] + rules.map({ rule in ("C-index of \(rule.name)", rows.map { rule.risks[$0] }) }) {
+    for (name, risks) in [("C-index", risks.map(Double.init))]
+      + rules.map({ rule in ("C-index of \(rule.name)", rows.map { rule.risks[$0] }) })
+    {
       if let value = try ConcordanceIndex.value(examples, risks: risks) { values.append((name, value)) }
     }
     return values
@@ -48,7 +50,9 @@ struct PurchaseLog {
       guard fields.count == 4, let day = Self.day(fields[1]), let quantity = Double(fields[2]), let value = Double(fields[3]),
         quantity.isFinite, value.isFinite
       else {
-        throw .run(path: "\(path):\(number + 1)", problem: "expected customer, date as yyyymmdd, quantity and value", advice: "correct the line")
+        throw .run(
+          path: "\(path):\(number + 1)", problem: "expected customer, date as yyyymmdd, quantity and value",
+          advice: "correct the line")
       }
       let place = places[fields[0]] ?? customers.count
       if place == customers.count {
@@ -72,12 +76,13 @@ struct PurchaseLog {
     return era * 146_097 + ofEra * 365 + ofEra / 4 - ofEra / 100 + ofYear - 719_468
   }
 
-  /// Writes a row for each customer who bought by the end of `cut`: recency, frequency, value, and whether a purchase came until `end`.
+  /// Writes a row for each customer who bought by the end of `cut`: recency, frequency, value, and whether one came until `end`.
   func assemble(cut: Substring, end: Substring, to path: String) throws(TrainingError) -> RowOutcomes {
     guard let cut = Self.day(cut), let end = Self.day(end), cut < end else {
       preconditionFailure("repeat purchases: expected a day and a later one, got \(cut), \(end)")
     }
-    var text = "purchases,recency,tenure,mean_gap,last_gap,spent,mean_value,last_value,first_value,quantity,days_30,days_90,again\n"
+    var text =
+      "purchases,recency,tenure,mean_gap,last_gap,spent,mean_value,last_value,first_value,quantity,days_30,days_90,again\n"
     var (days, isObserved, recency, frequency): ([Double], [Bool], [Double], [Double]) = ([], [], [], [])
     for purchases in customers {
       let past = purchases.filter { $0.day <= cut }
@@ -89,7 +94,8 @@ struct PurchaseLog {
       let gap = count > 1 ? "\(Double(last.day - first.day) / Double(count - 1))" : ""
       let lastGap = count > 1 ? "\(last.day - past[count - 2].day)" : ""
       let recent = [30, 90].map { days in past.count { cut - $0.day < days } }
-      text += "\(count),\(age),\(cut - first.day),\(gap),\(lastGap),\(spent),\(spent / Double(count)),\(last.value),\(first.value),"
+      text +=
+        "\(count),\(age),\(cut - first.day),\(gap),\(lastGap),\(spent),\(spent / Double(count)),\(last.value),\(first.value),"
       text += "\(past.reduce(0) { $0 + $1.quantity }),\(recent[0]),\(recent[1]),\(next == nil ? 0 : 1)\n"
       days.append(Double((next?.day ?? end) - cut))
       isObserved.append(next != nil)

@@ -1,7 +1,7 @@
 // What a table model has to beat: the mean, and for every categorical field how far its values lie from it.
 public import AugurEvents
 
-/// mean + the sum of an effect for the value of each field, each field fitted to what those before it leave (Koren 2008, section 2.1).
+/// mean + an effect for the value of each field, each field fitted to what those before it leave (Koren 2008, section 2.1).
 public struct EffectsBaseline {
   /// Rows of weight that pull an effect towards 0.
   private static let shrinkage = 10.0

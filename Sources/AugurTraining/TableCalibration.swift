@@ -7,7 +7,8 @@ import Foundation
 
 /// What `calibration` of a plan may be.
 let calibrationKnob = Hyperparameter.choice(
-  "calibration", "platt", of: ["none"] + CalibrationMethod.allCases.map(\.rawValue), "map of logits to probabilities, by the validation rows")
+  "calibration", "platt", of: ["none"] + CalibrationMethod.allCases.map(\.rawValue),
+  "map of logits to probabilities, by the validation rows")
 
 /// The map of a run's logits to probabilities.
 public struct TableCalibration: Codable, Sendable, Equatable {

@@ -35,10 +35,12 @@ public struct TableMethod: Sendable {
         validationLoss: nil)
     } + [
       TableMethod(
-        name: TreeTrainer.name, paper: TreeTrainer.paper, modelKnobs: TreeTrainer.hyperparameters, planKnobs: TreeTrainer.planKnobs + [calibrationKnob],
+        name: TreeTrainer.name, paper: TreeTrainer.paper, modelKnobs: TreeTrainer.hyperparameters,
+        planKnobs: TreeTrainer.planKnobs + [calibrationKnob],
         validationLoss: "logloss"),
       TableMethod(
-        name: TableSearch.name, paper: "the models of this list, chosen and mixed by validation; Caruana et al. 2004", modelKnobs: [],
+        name: TableSearch.name, paper: "the models of this list, chosen and mixed by validation; Caruana et al. 2004",
+        modelKnobs: [],
         planKnobs: TableSearch.planKnobs + [calibrationKnob], validationLoss: "logloss"),
     ]
 
@@ -85,11 +87,13 @@ func checkTrainable(_ data: TableDataset) throws(TrainingError) {
     if data.labels[row] == 1 { weights.positive += weight }
   }
   guard weights.all > 0 else {
-    throw .data(problem: "the weight of all \(rows.count) training rows is 0", advice: "give some of them weight, or leave out --weight")
+    throw .data(
+      problem: "the weight of all \(rows.count) training rows is 0", advice: "give some of them weight, or leave out --weight")
   }
   guard data.description.task == .binary, weights.positive == 0 || weights.positive == weights.all else { return }
   throw .data(
-    problem: "all training rows with weight have label \(weights.positive == 0 ? 0 : 1)", advice: "give rows of both classes weight")
+    problem: "all training rows with weight have label \(weights.positive == 0 ? 0 : 1)",
+    advice: "give rows of both classes weight")
 }
 
 /// The best model of a run on a table, with what encodes rows for it.
@@ -117,13 +121,18 @@ public struct TrainedTableModel {
 }
 
 /// The best model of a run that is no search, and whether its outputs are logits.
-func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) throws -> (predictor: any TablePredictor, isBinary: Bool) {
+func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) throws -> (
+  predictor: any TablePredictor, isBinary: Bool
+) {
   let file = try folder.openModel()
   let description = try TableModelDescription(of: file)
   guard TableShape(features) == description.shape else {
-    throw TrainingError.run(path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
+    throw TrainingError.run(
+      path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
   }
-  if description.model == TreeTrainer.name { return (TreePredictor(try TreeEnsemble(file, description.shape)), description.isBinary) }
+  if description.model == TreeTrainer.name {
+    return (TreePredictor(try TreeEnsemble(file, description.shape)), description.isBinary)
+  }
   let (model, _) = try description.makeModel(device: device, seed: 0)
   try load(model.parameters, from: file)
   return (NetworkPredictor(model, features), description.isBinary)

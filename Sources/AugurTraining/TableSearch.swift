@@ -54,7 +54,8 @@ public final class TableSearch: TableRun {
   init(plan: Hyperparameters, data: TableDataset, device: Device, seed: UInt64, folder: RunFolder) throws {
     try checkTrainable(data)
     guard !data.rows(.validation).isEmpty else {
-      throw TrainingError.data(problem: "the table has no validation row to choose by", advice: "prepare it with another --split-ratio")
+      throw TrainingError.data(
+        problem: "the table has no validation row to choose by", advice: "prepare it with another --split-ratio")
     }
     (knobs, self.data, self.device, self.seed, self.folder) = (plan, data, device, seed, folder)
   }
@@ -79,7 +80,9 @@ public final class TableSearch: TableRun {
     return all
   }
 
-  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError) -> TrainingEnd {
+  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError)
+    -> TrainingEnd
+  {
     var (records, outputs): ([SearchRecord], [[Float]]) = ([], [])
     for (place, candidate) in candidates.enumerated() {
       guard let (record, own) = try train(candidate, place, shouldStop) else { return .interrupted }
@@ -98,7 +101,9 @@ public final class TableSearch: TableRun {
   }
 
   /// Nil when interrupted.
-  private func train(_ candidate: Candidate, _ place: Int, _ shouldStop: () -> Bool) throws(TrainingError) -> (SearchRecord, [Float])? {
+  private func train(_ candidate: Candidate, _ place: Int, _ shouldStop: () -> Bool) throws(TrainingError) -> (
+    SearchRecord, [Float]
+  )? {
     do {
       guard let method = TableMethod.named(candidate.model) else { preconditionFailure("search: no model \(candidate.model)") }
       var (model, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
@@ -157,9 +162,11 @@ public final class TableSearch: TableRun {
 
     func loss(_ outputs: [Double]) -> Double { weightedLoss(outputs, labels, weights, isBinary: isBinary) }
 
-    /// Weights of a blend: the best one, then, with replacement, whichever lowers the loss of the mean most (Caruana et al. 2004).
+    /// Weights of a blend: the best one, then, with replacement, what lowers the loss of the mean most (Caruana et al. 2004).
     func blend(_ outputs: [[Float]], members: Int) -> [Double] {
-      var (counts, sum, least) = ([Int](repeating: 0, count: outputs.count), [Double](repeating: 0, count: labels.count), Double.infinity)
+      var (counts, sum, least) = (
+        [Int](repeating: 0, count: outputs.count), [Double](repeating: 0, count: labels.count), Double.infinity
+      )
       for member in 1...members {
         var best: (place: Int, loss: Double)?
         for (place, own) in outputs.enumerated() {

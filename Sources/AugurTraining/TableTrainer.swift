@@ -113,7 +113,8 @@ public final class TableTrainer: TableRun, TrainingLoop {
     penalise()
     let steps = knobs.integer("epochs") * batchesPerEpoch
     optimizer.update(
-      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
+      step: progress.step + 1,
+      learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
     return StepResult(loss: sum, tokens: rows.count, waited: waited)
   }
 

@@ -124,7 +124,8 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     tape.backward(from: loss)
     let steps = knobs.integer("epochs") * batches.batchesPerEpoch
     optimizer.update(
-      step: progress.step + 1, learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
+      step: progress.step + 1,
+      learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
     return value
   }
 

@@ -29,7 +29,7 @@ public enum TrainingPlan {
     .real("beta2", 0.98, in: 0...0.99999, "Adam, second moment"),
     .real("epsilon", 1e-8, in: 1e-20...1, "Adam, added to the root"),
     .real("momentum", 0, in: 0...0.9999, "of sgd and nesterov"),
-    .real("ema", 0, in: 0...0.99999, "share of the past in running averages of the weights, which are evaluated and kept; 0: none"),
+    .real("ema", 0, in: 0...0.99999, "share of the past in averages of the weights, which are evaluated and kept; 0: none"),
     .real("weight-decay", 0, in: 0...10, "decoupled; matrices only"),
     .real("clip", 0, in: 0...1e9, "largest norm of the whole gradient; 0: no clipping"),
     .integer("patience", 10, in: 0...1_000_000, "evaluations without a better validation NDCG@10 before stopping; 0: never stop"),
@@ -45,7 +45,7 @@ public enum TrainingPlan {
 
   static let optimizers = ["adam", "lazy-adam", "sgd", "nesterov", "adagrad", "rowwise-adagrad"]
   static let optimizerWords =
-    "lazy-adam updates only the table rows that a step touched; rowwise-adagrad keeps one number for a table row, adagrad for the rest"
+    "lazy-adam updates only the table rows that a step touched; rowwise-adagrad keeps one number for a table row"
 
   /// How histories become the batches of a plan.
   static func batchRules(_ h: Hyperparameters, _ model: any SequenceModel) throws(ModelError) -> BatchRules {

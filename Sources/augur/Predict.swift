@@ -11,7 +11,8 @@ struct Predict: ParsableCommand {
     abstract: "Answers rows of a table: the probability of class 1, or the value, beside each.",
     discussion: "Rows go through the features of the run, so values that training never saw are answered as its rare ones were.")
   @Option(name: .customLong("run"), help: "Run folder of a table model.") var runFolder: String
-  @Option(parsing: .upToNextOption, help: "CSV, TSV, JSON lines or Parquet with the columns of the features; - is standard input.")
+  @Option(
+    parsing: .upToNextOption, help: "CSV, TSV, JSON lines or Parquet with the columns of the features; - is standard input.")
   var input: [String]
   @Option(help: "CSV to write: the rows as they are, with the answer as the last column.") var output: String
   @Option(help: "Name of that column; probability or value by default.") var column: String?
@@ -28,7 +29,9 @@ struct Predict: ParsableCommand {
     if let calibration, !calibration.isTrusted, !force {
       throw UserMistake("\(runFolder): \(calibration.distrust); augur calibrate --run \(runFolder), or give --force")
     }
-    if model.isBinary, calibration == nil { writeError("augur: nobody has checked these probabilities: the run has no calibration\n") }
+    if model.isBinary, calibration == nil {
+      writeError("augur: nobody has checked these probabilities: the run has no calibration\n")
+    }
     let name = column ?? (model.isBinary ? "probability" : "value")
     let rows = try writeAnsweredTable(inputs: input, output: output, features: model.features, column: name) { columns in
       model.answers(columns, calibration?.calibrator)

@@ -9,7 +9,8 @@ import Testing
 @testable import AugurTraining
 
 @Suite struct PerceptronRunTests {
-  /// `--set units=64 --set dropout=0 --set batch=4096 --epochs 10 --set patience=3`; dropout is 0.5 by default, and drawn by other means there.
+  /// `--set units=64 --set dropout=0 --set batch=4096 --epochs 10 --set patience=3`; dropout, 0.5 by default, is drawn otherwise
+  /// there.
   @Test(arguments: [false, true])
   func tenEpochsAreThoseOfPyTorch(_ isFlipped: Bool) throws {
     let scratch = try Scratch()
@@ -41,7 +42,8 @@ import Testing
   /// 160 rows to train on, 40 to validate and 40 to test.
   private func table(_ scratch: Scratch, isFlipped: Bool) throws -> TableDataset {
     let features = (0..<5).map { #"{"column": "x\#($0)", "kind": "numeric", "transform": "none", "missing": "mean"}"# }
-    let list = #"{"format": "augur-features", "version": 1, "label": {"column": "y"}, "features": [\#(features.joined(separator: ","))]}"#
+    let list =
+      #"{"format": "augur-features", "version": 1, "label": {"column": "y"}, "features": [\#(features.joined(separator: ","))]}"#
     try list.write(toFile: scratch.path + "/features.json", atomically: true, encoding: .utf8)
     for (part, rows) in [("training", 0..<160), ("validation", 160..<200), ("test", 200..<240)] {
       var text = "x0,x1,x2,x3,x4,y\n"

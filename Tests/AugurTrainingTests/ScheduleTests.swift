@@ -49,7 +49,9 @@ import Testing
     let scratch = try Scratch()
     let data = try scratch.table(rows: 300)
     // A rate at which no epoch betters the first for long.
-    let run = try run(data, scratch.path + "/run", ["schedule": "plateau", "epochs": "8", "patience": "0", "learning-rate": "3", "decay-patience": "1"])
+    let run = try run(
+      data, scratch.path + "/run",
+      ["schedule": "plateau", "epochs": "8", "patience": "0", "learning-rate": "3", "decay-patience": "1"])
     _ = try run.run()
     let gains = run.history.count { $0.isBest }
     #expect(run.progress.decays == 8 - gains && gains < 8, "\(run.progress.decays) decays, \(gains) gains")
@@ -63,7 +65,8 @@ import Testing
     }
     let folder = RunFolder(output)
     try folder.create(RunSettings(model: "mlp", hyperparameters: [:], seed: 3, dataPath: "", data: "", itemCount: 0))
-    return try #require(try method.makeRun(knobs, plan, data, device: .cpu, seed: 3, folder: folder, resume: false) as? TableTrainer)
+    return try #require(
+      try method.makeRun(knobs, plan, data, device: .cpu, seed: 3, folder: folder, resume: false) as? TableTrainer)
   }
 
   @Test(arguments: Device.available.indices)

@@ -40,7 +40,8 @@ import Testing
 
   @Test func aLineThatIsNoPurchaseIsNamed() throws {
     let scratch = try Scratch()
-    for (place, line) in ["a 19970105 1", "a 19971305 1 2", "a 1997010 1 2", "a 19970105 one 2", "a 19970105 1 inf"].enumerated() {
+    for (place, line) in ["a 19970105 1", "a 19971305 1 2", "a 1997010 1 2", "a 19970105 one 2", "a 19970105 1 inf"].enumerated()
+    {
       let path = "\(scratch.path)/\(place).txt"
       try "customer date n value\nb 19970105 1 2\n\(line)\n".write(toFile: path, atomically: true, encoding: .utf8)
       let error = #expect(throws: TrainingError.self) { try PurchaseLog(path: path) }

@@ -73,7 +73,8 @@ import Testing
     }
   }
 
-  private let free = TreeLimits(leaves: 2, leafRows: 0, leafWeight: 0, l2: 0, categoryL2: 0, categorySmoothing: 0, learningRate: 1)
+  private let free = TreeLimits(
+    leaves: 2, leafRows: 0, leafWeight: 0, l2: 0, categoryL2: 0, categorySmoothing: 0, learningRate: 1)
 
   @Test(arguments: [2, 3, 20, 61, 500]) func theFirstSplitIsTheBestThereIs(_ R: Int) throws {
     for salt in 50..<62 {
@@ -125,14 +126,17 @@ import Testing
     #expect(counts.max() ?? 0 < 500, "\(counts)")
   }
 
-  private func run(_ data: TableDataset, _ output: String, _ settings: [String: String] = [:], resume: Bool = false) throws -> TreeTrainer {
+  private func run(_ data: TableDataset, _ output: String, _ settings: [String: String] = [:], resume: Bool = false) throws
+    -> TreeTrainer
+  {
     let method = try #require(TableMethod.named("gbdt"))
     var (knobs, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
     for (name, value) in settings { if plan.knows(name) { try plan.set(name, value) } else { try knobs.set(name, value) } }
     let folder = RunFolder(output)
     if !resume {
       try folder.create(
-        RunSettings(model: "gbdt", hyperparameters: knobs.all, seed: 5, dataPath: data.path, data: data.fingerprint, itemCount: 0))
+        RunSettings(model: "gbdt", hyperparameters: knobs.all, seed: 5, dataPath: data.path, data: data.fingerprint, itemCount: 0)
+      )
     }
     return try #require(
       try method.makeRun(knobs, plan, data, device: .cpu, seed: 5, folder: folder, resume: resume) as? TreeTrainer)
@@ -171,7 +175,11 @@ import Testing
       ThreadPool.shared.threads = stop % 2 + 1
       var left = stop
       let part = try run(data, "\(scratch.path)/stop-\(stop)", settings)
-      #expect(try part.run(shouldStop: { left -= 1; return left == 0 }) == .interrupted)
+      #expect(
+        try part.run(shouldStop: {
+          left -= 1
+          return left == 0
+        }) == .interrupted)
       #expect(try run(data, "\(scratch.path)/stop-\(stop)", settings, resume: true).run() == .finished)
       for file in ["last.safetensors", "best.safetensors"] {
         let (whole, stopped) = (
@@ -196,10 +204,13 @@ import Testing
     }
     #expect(try TreeEnsemble(file { _ in }, shape) == trees)
     let changes: [(inout TreeEnsemble) -> Void] = [
-      { $0.base = .nan }, { $0.trees[0].nodes[0].left = 0 }, { $0.trees[0].nodes[0].right = 500 }, { $0.trees[0].nodes[0].feature = 3 },
+      { $0.base = .nan }, { $0.trees[0].nodes[0].left = 0 }, { $0.trees[0].nodes[0].right = 500 },
+      { $0.trees[0].nodes[0].feature = 3 },
       { $0.trees[0].nodes[0].feature = -2 }, { $0.trees[0].nodes[0].isCategory.toggle() }, { $0.trees[0].sets = [] },
-      { $0.features[2] = .category(.field(0), bins: [0, 1]) }, { $0.features[2] = .category(.field(1), bins: [0, 1, 2, 3, 4, 5]) },
-      { $0.features[0] = .number(.number(3, missing: nil), edges: [0]) }, { $0.features[0] = .number(.number(0, missing: nil), edges: [1, 0]) },
+      { $0.features[2] = .category(.field(0), bins: [0, 1]) },
+      { $0.features[2] = .category(.field(1), bins: [0, 1, 2, 3, 4, 5]) },
+      { $0.features[0] = .number(.number(3, missing: nil), edges: [0]) },
+      { $0.features[0] = .number(.number(0, missing: nil), edges: [1, 0]) },
       { $0.trees[0].nodes = [] }, { $0.features.removeLast() },
     ]
     for (place, change) in changes.enumerated() {

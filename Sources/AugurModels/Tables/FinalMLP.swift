@@ -3,8 +3,9 @@ public import AugurLayers
 import AugurOps
 public import AugurTensors
 
-/// x = MLP1(e * 2 sigmoid(gate1)), y = MLP2(e * 2 sigmoid(gate2)); output w_x . x + w_y . y + b + sum over heads h of x_h W_h y_h, x and y
-/// cut into as many equal pieces as there are heads. A gate is an MLP of one learned vector, as where no feature is chosen as context.
+/// x = MLP1(e * 2 sigmoid(gate1)), y = MLP2(e * 2 sigmoid(gate2)); output w_x . x + w_y . y + b + sum over heads h of x_h W_h y_h,
+/// x and y cut into as many equal pieces as there are heads. A gate is an MLP of one learned vector, as where no feature is chosen
+/// as context.
 public final class FinalMLP: TableModel {
   static let entry = TableModelEntry(
     name: "finalmlp", paper: "Mao et al. 2023, arXiv 2304.00902",
@@ -19,7 +20,8 @@ public final class FinalMLP: TableModel {
     let (heads, widths) = (h.integer("heads"), [h.widths("units"), h.widths("units2")].map { $0.last ?? 1 })
     guard widths.allSatisfy({ $0 % heads == 0 }) else {
       throw .badCombination(
-        "hyper-parameter 'heads': expected a divisor of the last widths of units and units2, \(widths[0]) and \(widths[1]), got \(heads)")
+        "hyper-parameter 'heads': expected a divisor of the last widths of units and units2, \(widths[0]) and \(widths[1]), "
+          + "got \(heads)")
     }
     return FinalMLP(h, shape)
   }
@@ -30,7 +32,7 @@ public final class FinalMLP: TableModel {
   private let gates: [Gate]
   private let streams: [MLP]
   private let heads: [Linear]
-  /// [X, Y], the matrices of the heads along the diagonal: one product of dense matrices, which the tiles make as fast as a loop over heads.
+  /// [X, Y], the matrices of the heads along the diagonal: one product of dense matrices in place of a loop over small ones.
   private let fusion: Parameter
   private let ones: Parameter
 

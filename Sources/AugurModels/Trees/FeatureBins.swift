@@ -1,7 +1,7 @@
 // How the inputs of trees become a byte each: numbers by edges, categories by rank.
 
-/// The bins of one input of a tree. A number in bin b is above the edges before b - 1 and at most edge b - 1; bin 0 is a missing one.
-/// A category has a bin of its own, or shares bin 0.
+/// The bins of one input of a tree. A number in bin b is above the edges before b - 1 and at most edge b - 1; bin 0 is a missing
+/// one. A category has a bin of its own, or shares bin 0.
 public enum FeatureBins: Sendable, Equatable {
   /// Where the input is found among the columns of a table.
   public enum Source: Sendable, Equatable {

@@ -1,7 +1,7 @@
-// Gradient-boosted decision trees on binned inputs: Friedman 2001; histograms and leaf-wise growth as in Ke et al. 2017 (LightGBM).
+// Gradient-boosted decision trees on binned inputs: Friedman 2001; histograms and growth by leaf as in Ke et al. 2017 (LightGBM).
 //
-// Why a tree model in an engine of networks: on small tables of mixed columns, such as churn and fraud, boosted trees are the model
-// to beat (Grinsztajn et al. 2022, arXiv 2207.08815), and an engine that chooses by validation has to have what would win there.
+// Why a tree model in an engine of networks: on small tables of mixed columns, such as churn and fraud, boosted trees are the
+// model to beat (Grinsztajn et al. 2022, arXiv 2207.08815), and an engine that chooses by validation has to have what would win there.
 
 /// A binary tree; nodes lie parents first, the root at 0.
 public struct DecisionTree: Sendable, Equatable {

@@ -49,7 +49,9 @@ extension TreeEnsemble {
     let categoryCounts = try file.array("features.category-counts", as: Int32.self)
     guard sources.count == 3 * edgeCounts.count, categoryCounts.count == edgeCounts.count else { throw Self.damaged(file) }
     for place in edgeCounts.indices {
-      let (own, bins) = (try Self.take(edgeCounts[place], of: &edges, file), try Self.take(categoryCounts[place], of: &categories, file))
+      let (own, bins) = (
+        try Self.take(edgeCounts[place], of: &edges, file), try Self.take(categoryCounts[place], of: &categories, file)
+      )
       guard let source = FeatureBins.Source(code: sources[3 * place..<3 * place + 3]) else { throw Self.damaged(file) }
       features.append(bins.isEmpty ? .number(source, edges: own) : .category(source, bins: bins))
     }
@@ -58,7 +60,9 @@ extension TreeEnsemble {
   private mutating func readTrees(_ file: SafetensorsFile) throws(SafetensorsError) {
     let counts = try file.array("trees.nodes", as: Int32.self)
     let setCounts = try file.array("trees.sets", as: Int32.self)
-    let (feature, threshold) = (try file.array("nodes.feature", as: Int32.self), try file.array("nodes.threshold", as: Int32.self))
+    let (feature, threshold) = (
+      try file.array("nodes.feature", as: Int32.self), try file.array("nodes.threshold", as: Int32.self)
+    )
     let (children, value) = (try file.array("nodes.children", as: Int32.self), try file.array("nodes.value", as: Float.self))
     let (kind, words) = (try file.array("nodes.kind", as: UInt8.self), try file.array("sets", as: Int64.self))
     let n = feature.count
@@ -75,7 +79,8 @@ extension TreeEnsemble {
     }[...]
     for place in counts.indices {
       trees.append(
-        DecisionTree(nodes: try Self.take(counts[place], of: &nodes, file), sets: try Self.take(setCounts[place], of: &sets, file)))
+        DecisionTree(
+          nodes: try Self.take(counts[place], of: &nodes, file), sets: try Self.take(setCounts[place], of: &sets, file)))
     }
   }
 

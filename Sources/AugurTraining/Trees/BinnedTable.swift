@@ -75,7 +75,9 @@ func edges(of values: [Float]) -> [Float] {
     held += entry.count
     let next = distinct[place + 1]
     let share = Double(left) / Double(room)
-    guard Double(held) >= share || (Double(held) + Double(next.count) / 2 > share && Double(next.count) >= share) else { continue }
+    guard Double(held) >= share || (Double(held) + Double(next.count) / 2 > share && Double(next.count) >= share) else {
+      continue
+    }
     cut(entry.value, next.value)
     (left, room, held) = (left - held, room - 1, 0)
   }

@@ -1,7 +1,7 @@
 // Growth of one tree, leaf by leaf, the one with the largest gain first: Ke et al. 2017 (LightGBM), categories as in Fisher 1958.
 //
-// Gradients are whole numbers of a fixed unit, so that sums of them are exact in any order: a tree does not depend on the number of
-// threads, and the histogram of a sibling, its parent's minus the other child's, is exact too.
+// Gradients are whole numbers of a fixed unit, so that sums of them are exact in any order: a tree does not depend on the number
+// of threads, and the histogram of a sibling, its parent's minus the other child's, is exact too.
 import AugurCompute
 import AugurModels
 import AugurTensors
@@ -79,10 +79,13 @@ struct TreeGrower {
   ///   - used: inputs that may decide, rising.
   ///   - derivatives: of each row of `rows`, in units of `unit`.
   init(
-    _ rows: BinnedRows, _ features: [FeatureBins], sample: [Int32], used: [Int], _ derivatives: [Derivatives], unit: SIMD2<Double>,
+    _ rows: BinnedRows, _ features: [FeatureBins], sample: [Int32], used: [Int], _ derivatives: [Derivatives],
+    unit: SIMD2<Double>,
     _ limits: TreeLimits
   ) {
-    (self.rows, self.features, self.limits, self.used, self.derivatives, self.unit) = (rows, features, limits, used, derivatives, unit)
+    (self.rows, self.features, self.limits, self.used, self.derivatives, self.unit) = (
+      rows, features, limits, used, derivatives, unit
+    )
     var offsets = [0]
     for feature in features { offsets.append(offsets[offsets.count - 1] + feature.count) }
     self.offsets = offsets
@@ -130,12 +133,14 @@ struct TreeGrower {
     let middle = partition(leaf.range, split)
     let first = Int32(nodes.count)
     nodes[leaf.node] = DecisionTree.Node(
-      feature: Int32(split.feature), threshold: split.set == nil ? split.threshold : Int32(sets.count), left: first, right: first + 1,
+      feature: Int32(split.feature), threshold: split.set == nil ? split.threshold : Int32(sets.count), left: first,
+      right: first + 1,
       isCategory: split.set != nil, missingLeft: split.missingLeft)
     if let set = split.set { sets.append(set) }
     nodes += [DecisionTree.Node(), DecisionTree.Node()]
     leaves[place] = Leaf(
-      node: Int(first), range: leaf.range.lowerBound..<middle, depth: leaf.depth + 1, total: split.left, histogram: leaf.histogram)
+      node: Int(first), range: leaf.range.lowerBound..<middle, depth: leaf.depth + 1, total: split.left, histogram: leaf.histogram
+    )
     leaves.append(
       Leaf(
         node: Int(first) + 1, range: middle..<leaf.range.upperBound, depth: leaf.depth + 1, total: leaf.total &- split.left,

@@ -1,11 +1,11 @@
+import AugurCompute
 // Training of boosted trees: a tree a round, on the derivatives of the loss where the trees before it stand.
 public import AugurEvents
-import AugurCompute
 public import AugurModels
 import AugurTensors
 import Glibc
 
-/// Boosted trees on a table in one folder; the same bytes for the same seed on any number of threads, also when stopped and resumed.
+/// Boosted trees on a table in one folder; the same bytes for one seed on any number of threads, also when stopped and resumed.
 public final class TreeTrainer: TableRun {
   public static let name = "gbdt"
   public static let paper = "Friedman 2001; Ke et al. 2017 (LightGBM)"
@@ -78,7 +78,8 @@ public final class TreeTrainer: TableRun {
       let file = try folder.openCheckpoint()
       trees = try TreeEnsemble(file, description.shape)
       guard trees.features == features, let progress = Progress(file.metadata), trees.trees.count == progress.epoch else {
-        throw TrainingError.run(path: file.path, problem: "is no checkpoint of this run", advice: "delete the run folder and train again")
+        throw TrainingError.run(
+          path: file.path, problem: "is no checkpoint of this run", advice: "delete the run folder and train again")
       }
       self.progress = progress
       history = folder.readHistory(epochs: progress.epoch)
@@ -103,8 +104,10 @@ public final class TreeTrainer: TableRun {
     return Float(isBinary ? log(mean / (1 - mean)) : mean)
   }
 
-  /// Grows trees until the plan is done, patience ends or `shouldStop` says so; in the last case everything is saved for `--resume`.
-  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError) -> TrainingEnd {
+  /// Grows trees until the plan is done, patience ends or `shouldStop` says so; then everything is saved for `--resume`.
+  public func run(shouldStop: () -> Bool = { false }, report: (TrainingEvent) -> Void = { _ in }) throws(TrainingError)
+    -> TrainingEnd
+  {
     let clock = ContinuousClock()
     while !progress.isFinished {
       let start = clock.now
@@ -206,7 +209,8 @@ public final class TreeTrainer: TableRun {
   }
 
   private func meanLoss(_ outputs: [Float], _ rows: Rows) -> Double {
-    weightedLoss(outputs.map(Double.init), rows.labels.map(Double.init), rows.weights.map(Double.init), isBinary: description.isBinary)
+    weightedLoss(
+      outputs.map(Double.init), rows.labels.map(Double.init), rows.weights.map(Double.init), isBinary: description.isBinary)
   }
 
   /// Writes the checkpoint, the best trees and the curves.
@@ -219,7 +223,8 @@ public final class TreeTrainer: TableRun {
         path: folder.modelPath, metadata: description.metadata.merging(["epoch": String(progress.bestEpoch)]) { a, _ in a },
         tensors: best.tensors)
       try writeSafetensors(
-        path: folder.checkpointPath, metadata: description.metadata.merging(progress.metadata) { a, _ in a }, tensors: trees.tensors)
+        path: folder.checkpointPath, metadata: description.metadata.merging(progress.metadata) { a, _ in a },
+        tensors: trees.tensors)
     } catch { throw .save("\(error)") }
     try folder.writeHistory(history)
   }

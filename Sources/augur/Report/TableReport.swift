@@ -18,7 +18,9 @@ extension ReportCommand {
     let rows = quality.results.compactMap { result in
       result.value.map { value in
         let range = result.interval.map { "\(decimal($0.lower, places: 4)) – \(decimal($0.upper, places: 4))" } ?? ""
-        return Report.Table.Row(cells: [Report.Table.Cell(result.name), Report.Table.Cell(decimal(value, places: 4), detail: range)])
+        return Report.Table.Row(cells: [
+          Report.Table.Cell(result.name), Report.Table.Cell(decimal(value, places: 4), detail: range),
+        ])
       }
     }
     var sections: [Report.Section] = [
@@ -41,11 +43,14 @@ extension ReportCommand {
             series: [Report.LineChart.Series("loss", perEpoch: history.map(\.loss))])))
     }
     let cards = (model.isBinary ? ["AUC", "logloss", "calibration"] : ["RMSE", "MAE"]).compactMap { name in
-      quality[name].map { Report.Card(label: "\(part.name) \(name)", value: decimal($0, places: 4), note: "\(quality.rows) rows") }
+      quality[name].map {
+        Report.Card(label: "\(part.name) \(name)", value: decimal($0, places: 4), note: "\(quality.rows) rows")
+      }
     }
     return Report(
       title: "\(settings.model): \(table.rowCount) rows, \(table.description.features) features",
-      subtitle: "label \(table.description.label.column), seed \(settings.seed), \(history.count) epochs on \(device)", cards: cards,
+      subtitle: "label \(table.description.label.column), seed \(settings.seed), \(history.count) epochs on \(device)",
+      cards: cards,
       sections: sections)
   }
 
