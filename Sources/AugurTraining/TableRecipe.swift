@@ -31,10 +31,9 @@ public struct TableRecipe: Sendable {
     TableRecipe(
       name: "frappe", file: "frappe/train_resampled_neg.csv", parts: .given(validation: "frappe/valid.csv", test: "frappe/test.csv"),
       label: "label", categorical: ["*"], minimumCount: 1,
-      standard: [
-        ("batch", "4096"), ("embedding-l2", "0.1"), ("schedule", "cosine"), ("final-share", "0.01"), ("epochs", "15"), ("patience", "0"),
-      ],
+      standard: frappeKnobs,
       knobs: [
+        "dcnv2": frappeKnobs + [("structure", "stacked")],
         "logistic-regression": [("batch", "4096"), ("learning-rate", "0.02"), ("embedding-l2", "0.000001")],
         "fm": [("batch", "4096"), ("learning-rate", "0.003"), ("embedding-l2", "0.00001")],
       ],
@@ -60,6 +59,10 @@ public struct TableRecipe: Sendable {
       standard: [("batch", "256"), ("patience", "5")], knobs: [:], published: [:],
       source: "none: beside recency and frequency alone",
       assemble: { try PurchaseLog(path: $0).assemble(cut: "19970930", end: "19980630", to: $1) }),
+  ]
+
+  private static let frappeKnobs = [
+    ("batch", "4096"), ("embedding-l2", "0.1"), ("schedule", "cosine"), ("final-share", "0.01"), ("epochs", "15"), ("patience", "0"),
   ]
 
   private static func folds(_ name: String, label: String, categorical: [String], auc: Double, logloss: Double) -> TableRecipe {
