@@ -336,7 +336,7 @@ printf 'u 1\nu 2\n' >"$dir/named.txt"
 printf '1::Caf\351::Food\n2::Tea::Food\n' >"$dir/names.dat"
 named() { "$augur" prepare --format pairs --input "$dir/named.txt" --output "$dir/named" --item-names "$dir/names.dat" "$@"; }
 check "names of items" named --name-delimiter :: --name-encoding latin1
-check "a name in UTF-8" grep -q 'Café' "$dir/named/sequences.safetensors"
+check "a name in UTF-8" grep -q 'Café' "$dir/named/index.safetensors"
 mistake "names in another encoding" "names.dat:1: name: .*--name-encoding latin1" named --name-delimiter ::
 mistake "names without a delimiter" "--name-delimiter" named
 mistake "an unknown encoding" "--name-encoding" named --name-delimiter :: --name-encoding latin2
