@@ -331,6 +331,14 @@ keys="late.csv:300002: price: changes type: 'cheap'" check "schema names that li
 keys="units.csv:300002: timestamp: mixed time units" check "schema names mixed units" said_in "$augur" schema --input "$dir/units.csv"
 printf 'user_id,item_id,timestamp\nu,b,2024-10-27T02:30:00+01:00\nu,a,2024-10-27T02:30:00+02:00\nu,c,2024-10-27T01:45:00Z\n' >"$dir/clock.csv"
 keys='2024-10-27T00:30:00Z to 2024-10-27T01:45:00Z, 1.25 hours' check "the hour that comes twice" said_in "$augur" schema --input "$dir/clock.csv"
+# A new day gives the files of preparing all at once, in any order of the days.
+day() { echo user_id,item_id,timestamp,event; seq 1 400 | awk -v d="$1" '{print "u" $1 % (20 + 5 * d) "," $1 * 7 % (30 + d) "," 1700000000 + 86400 * d + $1 * 211 ",view"}'; }
+for number in 0 1 2; do day "$number" >"$dir/day-$number.csv"; done
+check "all days at once" "$augur" prepare --input "$dir/day-0.csv" "$dir/day-1.csv" "$dir/day-2.csv" --output "$dir/days"
+for number in 2 0 1; do "$augur" prepare --append --input "$dir/day-$number.csv" --output "$dir/days-appended" >/dev/null 2>&1 \
+  || "$augur" prepare --input "$dir/day-$number.csv" --output "$dir/days-appended" >/dev/null; done
+check "the same day by day" diff -r "$dir/days" "$dir/days-appended"
+mistake "append to nothing" "augur prepare" "$augur" prepare --append --input "$dir/day-0.csv" --output "$dir/no-days"
 # Names of items from another file: declared, never guessed.
 printf 'u 1\nu 2\n' >"$dir/named.txt"
 printf '1::Caf\351::Food\n2::Tea::Food\n' >"$dir/names.dat"
