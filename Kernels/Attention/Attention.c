@@ -1,4 +1,4 @@
-// Jagged causal softmax attention in tiles with an online softmax; backward recomputes P from q, k and lse.
+// Jagged softmax attention, causal or in both directions, in tiles with an online softmax; backward recomputes P from q, k and lse.
 // Dao, FlashAttention-2 (2023). Scores are kept in base 2: q is packed times scale * log2(e), so exp is 2^x.
 #ifndef CK_BODY
 #define CK_FILE "../Attention/Attention.c"
@@ -18,9 +18,9 @@ ck_int ck_attention_scratch(ck_int K, ck_int L) {
 
 CK_DISPATCH(void, ck_attention_forward,
             (float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets, ck_int begin,
-             ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale,
-             uint64_t seed, float rate, int bf16, float *scratch),
-            (o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, bf16, scratch))
+             ck_int end, ck_int last, int causal, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo,
+             float scale, uint64_t seed, float rate, int bf16, float *scratch),
+            (o, lse, q, k, v, offsets, begin, end, last, causal, H, K, ldq, ldk, ldv, ldo, scale, seed, rate, bf16, scratch))
 
 // Keys in panels, then values, padded for the widest variant.
 ck_int ck_attention_kept_floats(ck_int K, ck_int capacity) {
@@ -34,10 +34,10 @@ CK_DISPATCH(void, ck_attention_kept,
 
 CK_DISPATCH(void, ck_attention_backward,
             (float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
-             const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K,
-             ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
+             const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, int causal, ck_int H,
+             ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
              float *scratch),
-            (dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
+            (dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, causal, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
              bf16, scratch))
 
 const char *ck_opencl_attention(void) {
@@ -144,8 +144,8 @@ CK_INLINE void CK(attention_softmax)(float *s, ck_int vecs, ck_int n, float *max
 }
 
 CK_INLINE void CK(attention_forward)(const int bf16, float *o, float *lse, const float *q, const float *k, const float *v,
-                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K,
-                                     ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed,
+                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, const int causal, ck_int H,
+                                     ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed,
                                      float rate, float *scratch) {
   const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES, depth = CK(attention_depth)(bf16, K);
   const ck_int query_row = bf16 ? width / 2 : width, cell_row = bf16 ? ck_key_tile / 2 : ck_key_tile;
@@ -168,9 +168,11 @@ CK_INLINE void CK(attention_forward)(const int bf16, float *o, float *lse, const
     for (ck_int i0 = first; i0 < L; i0 += ck_query_tile) {
       const ck_int rows = least(L - i0, ck_query_tile);
       pack(bf16, query, width, q + (tq + i0) * ldq + h * K, ldq, rows, rounded(rows, GROUP), K, scale * LOG2E);
-      for (ck_int j0 = 0; j0 < i0 + rows; j0 += ck_key_tile)
+      for (ck_int j0 = 0; j0 < (causal ? i0 + rows : L); j0 += ck_key_tile)
         for (ck_int g = 0; g < rows; g += GROUP) {
-          const ck_int group = rows - g > 4 ? GROUP : 4, n = least(least(i0 + g + group, L) - j0, ck_key_tile);
+          const ck_int group = rows - g > 4 ? GROUP : 4, seen = causal ? least(i0 + g + group, L) : L;
+          const ck_int n = least(seen - j0, ck_key_tile);
+          if (n <= 0) continue;
           const ck_int vecs = rounded(n, CK_LANES) / CK_LANES;
           if (j0 == 0 && !last) {
             const ck_int i = i0 + g;
@@ -183,7 +185,7 @@ CK_INLINE void CK(attention_forward)(const int bf16, float *o, float *lse, const
                    group, vecs, depth, 0);
           for (ck_int r = g; r < least(g + group, rows); r++) {
             float *row = s + (r - g) * ck_key_tile;
-            CK(attention_softmax)(row, vecs, least(i0 + r + 1 - j0, n), max + r, sum + r, acc + r * width, width, j0,
+            CK(attention_softmax)(row, vecs, causal ? least(i0 + r + 1 - j0, n) : n, max + r, sum + r, acc + r * width, width, j0,
                                   CK(attention_dropout_row)(seed, (t + i0 + r) * H + h, rate));
             if (bf16) round_row((uint16_t *)(cells + (r - g) * cell_row), row, vecs * CK_LANES);
           }
@@ -199,15 +201,15 @@ CK_INLINE void CK(attention_forward)(const int bf16, float *o, float *lse, const
 }
 
 static void CK(ck_attention_forward)(float *o, float *lse, const float *q, const float *k, const float *v,
-                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, ck_int H,
-                                     ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale,
+                                     const int32_t *offsets, ck_int begin, ck_int end, ck_int last, int causal,
+                                     ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale,
                                      uint64_t seed, float rate, int bf16, float *scratch) {
   if (bf16)
-    CK(attention_forward)(1, o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
-                          scratch);
+    CK(attention_forward)(1, o, lse, q, k, v, offsets, begin, end, last, causal, H, K, ldq, ldk, ldv, ldo, scale, seed,
+                          rate, scratch);
   else
-    CK(attention_forward)(0, o, lse, q, k, v, offsets, begin, end, last, H, K, ldq, ldk, ldv, ldo, scale, seed, rate,
-                          scratch);
+    CK(attention_forward)(0, o, lse, q, k, v, offsets, begin, end, last, causal, H, K, ldq, ldk, ldv, ldo, scale, seed,
+                          rate, scratch);
 }
 
 // Adds rows at..<L of one head to its packed keys and values.
@@ -243,7 +245,7 @@ static void CK(ck_attention_kept)(float *o, const float *q, const float *kv, flo
   else
     CK(attention_keep)(0, keys, values, kv + h * K, 2 * D, at, L, K, width);
   const int32_t offsets[2] = {0, (int32_t)L};
-  CK(ck_attention_forward)(o + h * K, scratch, q + h * K, keys, values, offsets, 0, 1, m, 1, K, D, 0, 0, D, scale, 0, 0,
+  CK(ck_attention_forward)(o + h * K, scratch, q + h * K, keys, values, offsets, 0, 1, m, 1, 1, K, D, 0, 0, D, scale, 0, 0,
                            bf16, scratch + m);
 }
 
@@ -270,8 +272,8 @@ CK_INLINE void CK(attention_row_backward)(float *s, float *dp, ck_int vecs, ck_i
 
 CK_INLINE void CK(attention_backward)(const int bf16, float *dq, float *dk, float *dv, const float *go, const float *q,
                                       const float *k, const float *v, const float *o, const float *lse,
-                                      const int32_t *offsets, ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq,
-                                      ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
+                                      const int32_t *offsets, ck_int begin, ck_int end, const int causal, ck_int H, ck_int K,
+                                      ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate,
                                       float *scratch) {
   const ck_int width = rounded(K, CK_LANES), kvecs = width / CK_LANES, depth = CK(attention_depth)(bf16, K);
   const ck_int left_row = bf16 ? width / 2 : width, cell_row = bf16 ? ck_tile / 2 : ck_tile;
@@ -302,9 +304,9 @@ CK_INLINE void CK(attention_backward)(const int bf16, float *dq, float *dk, floa
       pack_columns(bf16, key_columns, k + (t + j0) * ldk + h * K, ldk, keys, K);
       pack_columns(bf16, value_columns, v + (t + j0) * ldv + h * K, ldv, keys, K);
       pack_pairs(bf16, key, width, k + (t + j0) * ldk + h * K, ldk, keys, keys, K, 1);
-      for (ck_int i0 = j0; i0 < L; i0 += ck_tile) {
+      for (ck_int i0 = causal ? j0 : 0; i0 < L; i0 += ck_tile) {
         const ck_int rows = least(L - i0, ck_tile);
-        const int diagonal = i0 == j0;
+        const int diagonal = causal && i0 == j0, isFirst = i0 == (causal ? j0 : 0);
         for (ck_int g = 0; g < rows; g += GROUP) {
           const ck_int group = rows - g > 4 ? GROUP : 4, n = diagonal ? least(g + group, keys) : keys;
           const ck_int vecs = rounded(n, CK_LANES) / CK_LANES;
@@ -345,9 +347,9 @@ CK_INLINE void CK(attention_backward)(const int bf16, float *dq, float *dk, floa
           const ck_int cells = CK(attention_depth)(bf16, from) * ck_tile + g, inner = CK(attention_depth)(bf16, rows - from);
           const ck_int row = CK(attention_depth)(bf16, i0 + from) * width;
           multiply(bf16, dvalue + g * width, width, p_pairs + cells, 1, ck_tile, grad_pairs + row, width, PANEL, group,
-                   kvecs, inner, !diagonal);
+                   kvecs, inner, !isFirst);
           multiply(bf16, dkey + g * width, width, ds_pairs + cells, 1, ck_tile, query_pairs + row, width, PANEL, group,
-                   kvecs, inner, !diagonal);
+                   kvecs, inner, !isFirst);
         }
       }
       unpack(dk + (t + j0) * ldk + h * K, ldk, dkey, width, keys, K, LN2);
@@ -359,14 +361,14 @@ CK_INLINE void CK(attention_backward)(const int bf16, float *dq, float *dk, floa
 
 static void CK(ck_attention_backward)(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k,
                                       const float *v, const float *o, const float *lse, const int32_t *offsets,
-                                      ck_int begin, ck_int end, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
-                                      ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch) {
+                                      ck_int begin, ck_int end, int causal, ck_int H, ck_int K, ck_int ldq, ck_int ldk,
+                                      ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch) {
   if (bf16)
-    CK(attention_backward)(1, dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed,
-                           rate, scratch);
+    CK(attention_backward)(1, dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, causal, H, K, ldq, ldk, ldv, ldo, scale,
+                           seed, rate, scratch);
   else
-    CK(attention_backward)(0, dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, H, K, ldq, ldk, ldv, ldo, scale, seed,
-                           rate, scratch);
+    CK(attention_backward)(0, dq, dk, dv, go, q, k, v, o, lse, offsets, begin, end, causal, H, K, ldq, ldk, ldv, ldo, scale,
+                           seed, rate, scratch);
 }
 
 #endif

@@ -1,5 +1,5 @@
-// Jagged causal softmax attention, tiled (Dao 2023, FlashAttention-2): P = softmax(scale Q K^T) over keys of the same
-// sequence, j <= i. A work-group owns QUERIES neighbouring rows of the packed batch, whatever sequences they are of,
+// Jagged softmax attention, tiled (Dao 2023, FlashAttention-2): P = softmax(scale Q K^T) over keys of the same
+// sequence, with causal only j <= i. A work-group owns QUERIES neighbouring rows of the packed batch, whatever sequences they are of,
 // and one head; a work-item owns one row and walks over its own keys only (or, for dk and dv, its own queries), staged
 // KEYS at a time in local memory (heads.h, which the text follows). One work-item does all the sums of its row in order, so its bits do not depend on the
 // place of the sequence in the batch. No atomics: dk and dv recompute P by columns. WIDTH >= K is a multiple of
@@ -13,15 +13,17 @@ float keep_scale(uint key, ulong base, int j, uint threshold, float rate) {
 ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,
                                         __global const float *k, __global const float *v, __global const int *offsets,
                                         int T, int B, int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
-                                        ulong seed, float rate, int q0, int k0, int v0) {
+                                        ulong seed, float rate, int q0, int k0, int v0,
+                                        int causal) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
   q += q0;
   k += k0;
   v += v0;
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
-  const int start = offsets[sequence_of(offsets, B, t)], stop = live ? t + 1 : 0;
-  const int first = offsets[sequence_of(offsets, B, row0)];
+  const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];
+  const int stop = !live ? 0 : causal ? t + 1 : offsets[sequence + 1], first = offsets[sequence_of(offsets, B, row0)];
+  const int end = causal ? last + 1 : offsets[sequence_of(offsets, B, last) + 1];
   const ulong base = ((ulong)t * H + h) << 16;
   const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
   hvec query[PARTS], sum[PARTS];
@@ -30,8 +32,8 @@ ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, 
     sum[c] = (hvec)(0.0f);
   }
   float maximum = -INFINITY, normaliser = 0;
-  for (int tile = first; tile <= last; tile += KEYS) {
-    const int tile_end = min(tile + KEYS, last + 1);
+  for (int tile = first; tile < end; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, end);
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -63,7 +65,8 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
                                                  __global const float *v, __global const float *o,
                                                  __global const float *lse, __global const int *offsets, int T, int B,
                                                  int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
-                                                 ulong seed, float rate, int q0, int k0, int v0) {
+                                                 ulong seed, float rate, int q0, int k0, int v0,
+                                        int causal) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
   q += q0;
   k += k0;
@@ -71,8 +74,9 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
   dq += q0;
   const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
   const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
-  const int start = offsets[sequence_of(offsets, B, t)], stop = live ? t + 1 : 0;
-  const int first = offsets[sequence_of(offsets, B, row0)];
+  const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];
+  const int stop = !live ? 0 : causal ? t + 1 : offsets[sequence + 1], first = offsets[sequence_of(offsets, B, row0)];
+  const int end = causal ? last + 1 : offsets[sequence_of(offsets, B, last) + 1];
   const ulong base = ((ulong)t * H + h) << 16;
   const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
   hvec query[PARTS], gradient[PARTS], sum[PARTS], product = (hvec)(0.0f);
@@ -83,8 +87,8 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
     sum[c] = (hvec)(0.0f);
   }
   const float row_delta = head_sum(product), row_lse = lse[(size_t)t * H + h];
-  for (int tile = first; tile <= last; tile += KEYS) {
-    const int tile_end = min(tile + KEYS, last + 1);
+  for (int tile = first; tile < end; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, end);
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -105,12 +109,13 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
   delta[(size_t)t * H + h] = row_delta;
 }
 
-// dv = sum over the queries i >= t of keep P go_i, dk = scale dS q_i; after attention_backward_queries
+// dv = sum over the queries i >= t, or all, of keep P go_i, dk = scale dS q_i; after attention_backward_queries
 ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float *dv, __global const float *go,
                                               __global const float *q, __global const float *k, __global const float *v,
                                               __global const float *lse, __global const float *delta,
                                               __global const int *offsets, int T, int B, int H, int K, int ldq, int ldk,
-                                              int ldv, int ldo, float scale, ulong seed, float rate, int q0, int k0, int v0) {
+                                              int ldv, int ldo, float scale, ulong seed, float rate, int q0, int k0, int v0,
+                                        int causal) {
   __local hvec queries[KEYS * PARTS], gradients[KEYS * PARTS];
   __local float tile_lse[KEYS], tile_delta[KEYS];
   q += q0;
@@ -129,7 +134,8 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
     value[c] = head_factor(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
     sum_k[c] = sum_v[c] = (hvec)(0.0f);
   }
-  for (int tile = row0; tile < end; tile += KEYS) {
+  const int first = causal ? row0 : offsets[sequence_of(offsets, B, row0)];
+  for (int tile = first; tile < end; tile += KEYS) {
     const int tile_end = min(tile + KEYS, end);
     stage(queries, q + h * K, tile, tile_end, ldq, K);
     stage(gradients, go + h * K, tile, tile_end, ldo, K);
@@ -138,7 +144,7 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
       tile_delta[i - tile] = delta[(size_t)i * H + h];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int i = max(t, tile); i < min(stop, tile_end); i++) {
+    for (int i = max(causal ? t : start, tile); i < min(stop, tile_end); i++) {
       hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
       FOR_PARTS(c) {
         score = fma(key[c], queries[(i - tile) * PARTS + c], score);

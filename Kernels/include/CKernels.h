@@ -264,7 +264,7 @@ void ck_bag_mean_backward(float *dx, const float *dy, const int32_t *offsets, ck
 void ck_bag_weights_backward(float *dc, const float *dy, const float *table, const int32_t *ids, const int32_t *bag,
                              ck_int begin, ck_int end, ck_int D);
 
-// --- Attention: jagged causal softmax attention, P = softmax(scale * Q K^T) over keys j <= i of the same sequence ------------
+// --- Attention: jagged softmax attention, P = softmax(scale * Q K^T) over keys j <= i, or all if not causal, of the same sequence ---
 // o[T, H*K]; lse[T,H] = log-sum-exp of the scaled scores. q, k, v, o have row strides ldq.. (so that a packed [T, 3D] works);
 // head h is columns h*K..<(h+1)*K. offsets[B+1]. Tasks begin..<end are pairs (sequence b, head h), task = b * H + h.
 // Dropout on P: cell (t, h, j) is kept when ck_hash(seed, (t * H + h) * 65536 + j) >= rate * 2^32, j counted inside the sequence, t the
@@ -274,8 +274,8 @@ void ck_bag_weights_backward(float *dc, const float *dy, const float *table, con
 // scratch: ck_attention_scratch(K, Lmax) floats.
 ck_int ck_attention_scratch(ck_int K, ck_int L);
 void ck_attention_forward(float *o, float *lse, const float *q, const float *k, const float *v, const int32_t *offsets,
-                          ck_int begin, ck_int end, ck_int last, ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv,
-                          ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch);
+                          ck_int begin, ck_int end, ck_int last, int causal, ck_int H, ck_int K, ck_int ldq, ck_int ldk,
+                          ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16, float *scratch);
 // One history that grows, head h: rows at..<L of kv[L - at, 2 H K] (keys, then values) are packed into kept[H][floats], floats =
 // ck_attention_kept_floats(K, capacity), which holds those before; then o[m, H*K] of the last m rows, whose queries are
 // q[m, H*K], with the bits of the above. scratch: ck_attention_scratch(K, 0) + m floats.
@@ -284,8 +284,8 @@ void ck_attention_kept(float *o, const float *q, const float *kv, float *kept, c
                        ck_int H, ck_int K, ck_int capacity, float scale, int bf16, float *scratch);
 // dq, dk, dv (overwritten, same strides as q, k, v); o and lse from the forward. Never an L x L array in memory.
 void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, const float *q, const float *k, const float *v,
-                           const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, ck_int H,
-                           ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
+                           const float *o, const float *lse, const int32_t *offsets, ck_int begin, ck_int end, int causal,
+                           ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
                            float *scratch);
 
 // --- HSTU: jagged causal pointwise attention --------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ public struct GatedFeedForward {
   public func callAsFunction(_ x: Tensor) -> Tensor { down(swiglu(up(x))) }
 }
 
-/// Causal self-attention of one sequence at a time, with its projections.
+/// Self-attention of one sequence at a time, causal or over all of its rows, with its projections.
 public struct SelfAttention {
   let query: Linear
   let keyValue: Linear
@@ -83,15 +83,18 @@ public struct SelfAttention {
   let heads: Int
   let dropout: Float
   let precision: DataType
+  let isCausal: Bool
 
-  public init(_ name: String, _ width: Int, heads: Int, dropout: Float, in store: ParameterStore) {
+  public init(_ name: String, _ width: Int, heads: Int, dropout: Float, isCausal: Bool = true, in store: ParameterStore) {
+    self.isCausal = isCausal
     query = Linear("\(name).query", width, width, in: store)
     keyValue = Linear("\(name).key-value", width, 2 * width, in: store)
     output = Linear("\(name).output", width, width, in: store)
     (self.heads, self.dropout, precision) = (heads, dropout, store.precision)
   }
 
-  /// MHA(q, x, x). Where `q` has fewer rows than `x`, or the pass keeps a cache, they are the last of each history.
+  /// MHA(q, x, x). Where `q` has fewer rows than `x`, or the pass keeps a cache, they are the last of each history; one row where it is not
+  /// causal, which sees all others either way.
   public func callAsFunction(q: Tensor, _ x: Tensor, _ rows: Jagged, _ pass: Pass) -> Tensor {
     if let cache = pass.cache {
       return output(cache.attention(q: query(q), kv: keyValue(x), heads: heads, precision: precision))
@@ -100,6 +103,6 @@ public struct SelfAttention {
       return output(lastAttention(q: query(q), kv: keyValue(x), rows, heads: heads, precision: precision))
     }
     let drop = pass.dropout(dropout)
-    return output(attention(q: query(q), kv: keyValue(x), rows, heads: heads, dropout: drop, precision: precision))
+    return output(attention(q: query(q), kv: keyValue(x), rows, heads: heads, dropout: drop, precision: precision, isCausal: isCausal))
   }
 }

@@ -42,8 +42,12 @@ public struct SequenceInput: Sendable {
 /// A model that scores the whole catalogue after each row of a history.
 public protocol SequenceModel: AnyObject {
   var parameters: [Parameter] { get }
-  /// The item table that scores: `[V, D]`.
+  /// The item table that scores: `[V, D]`, in training perhaps with rows behind the items.
   var outputTable: Parameter { get }
+  /// The rows of the items, `[V, D]`.
+  var scoringTable: Tensor { get }
+  /// Histories as the model reads them to score what comes next.
+  func scoringInput(_ histories: [ArraySlice<Int32>], itemCount: Int, device: Device) -> SequenceInput
   /// Rows of the longest history the model reads.
   var longestHistory: Int { get }
   /// Where positions start. Only from the left can a user's state be kept: there an event keeps its position when others follow.
@@ -53,6 +57,12 @@ public protocol SequenceModel: AnyObject {
 }
 
 extension SequenceModel {
+  public var scoringTable: Tensor { outputTable.value }
+
+  public func scoringInput(_ histories: [ArraySlice<Int32>], itemCount: Int, device: Device) -> SequenceInput {
+    SequenceInput(histories, itemCount: itemCount, longest: longestHistory, positions: positionAlignment, device: device)
+  }
+
   /// `[B, D]`: the state after the last row of each history. Precondition: no history is empty.
   public func lastStates(_ input: SequenceInput) -> Tensor {
     if outputTable.value.isOnCPU { return states(input, Pass(lastRowsOnly: true)) }
@@ -70,7 +80,9 @@ public struct ModelEntry: Sendable {
   let make: @Sendable (Hyperparameters, _ itemCount: Int) throws(ModelError) -> any SequenceModel
 
   /// Every model, one line each.
-  public static let all: [ModelEntry] = [SASRec.entry, GSASRec.entry, ESASRec.entry, HSTU.entry, GRU4Rec.entry, Caser.entry]
+  public static let all: [ModelEntry] = [
+    SASRec.entry, GSASRec.entry, ESASRec.entry, HSTU.entry, BERT4Rec.entry, GRU4Rec.entry, Caser.entry,
+  ]
 
   public static func named(_ name: String) throws(ModelError) -> ModelEntry {
     guard let entry = all.first(where: { $0.name == name }) else { throw .unknownModel(name, known: all.map(\.name)) }

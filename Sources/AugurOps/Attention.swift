@@ -40,9 +40,9 @@ public func attention(
     heads: heads, dropout, precision)
 }
 
-/// The same with queries `[T, D]` and `kv` `[T, 2 D]`: keys and values side by side.
+/// The same with queries `[T, D]` and `kv` `[T, 2 D]`: keys and values side by side; without `isCausal` over all rows of each sequence.
 public func attention(
-  q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil, precision: DataType = .float32
+  q: Tensor, kv: Tensor, _ rows: Jagged, heads: Int, dropout: Dropout? = nil, precision: DataType = .float32, isCausal: Bool = true
 ) -> Tensor {
   let D = q.shape.columns
   precondition(
@@ -50,7 +50,7 @@ public func attention(
     "attention: expected q [\(rows.rows), D] and kv [\(rows.rows), 2 D], got \(q.shape) and \(kv.shape)")
   return attend(
     Columns(tensor: q, offset: 0), Columns(tensor: kv, offset: 0), Columns(tensor: kv, offset: D), D, rows, heads: heads,
-    dropout, precision)
+    dropout, precision, isCausal: isCausal)
 }
 
 /// Keys and values of one history, packed as the tiles of attention read them, so that a new row costs its own packing alone.
@@ -102,7 +102,7 @@ public func lastAttention(
   let K = D / H
   parallel(B * H, scratch: ck_attention_scratch(K, rows.longest), work: 2 * n * rows.rows * D) { task, scratch in
     ck_attention_forward(
-      o.pointer, lse.pointer, q.pointer, kv.pointer, kv.pointer + D, rows.offsets.intPointer, task, task + 1, n, H, K, D, 2 * D,
+      o.pointer, lse.pointer, q.pointer, kv.pointer, kv.pointer + D, rows.offsets.intPointer, task, task + 1, n, 1, H, K, D, 2 * D,
       2 * D, D, 1 / Float(K).squareRoot(), 0, 0, precision.isBfloat16, scratch)
   }
   return o
@@ -113,7 +113,7 @@ private func attentionGrain(_ pairs: Int) -> Int { max(1, min(8, pairs / 32)) }
 
 private func attend(
   _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?,
-  _ precision: DataType
+  _ precision: DataType, isCausal: Bool = true
 ) -> Tensor {
   precondition(H > 0 && D % H == 0 && D / H <= 256, "attention: expected heads that divide \(D) into at most 256, got \(H)")
   let K = D / H
@@ -123,11 +123,12 @@ private func attend(
   let (o, tape) = makeOutput([rows.rows, D], of: q.tensor, k.tensor, v.tensor, device: device)
   let lse = Tensor([rows.rows, H], device: device)
   let floats = ck_attention_scratch(K, rows.longest)
+  let causal: Int32 = isCausal ? 1 : 0
   switch device {
   case .cpu:
     parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: floats) { begin, end, scratch in
       ck_attention_forward(
-        o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, begin, end, 0, H, K, q.stride,
+        o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, begin, end, 0, causal, H, K, q.stride,
         k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16, scratch)
     }
   case .openCL(let queue):
@@ -135,7 +136,7 @@ private func attend(
       module(width: K, precision), "attention_forward", queue.tuning.attentionGrid(rows.rows, H), o.argument, lse.argument,
       q.tensor.argument, k.tensor.argument, v.tensor.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H),
       .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
-      .int(k.offset), .int(v.offset))
+      .int(k.offset), .int(v.offset), .int(Int(causal)))
   }
   guard let tape, let slot = o.slot else { return o }
   tape.record(slot) { dy in
@@ -149,7 +150,7 @@ private func attend(
       parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: floats) { begin, end, scratch in
         ck_attention_backward(
           dq.pointer, dk.pointer, dv.pointer, dy.pointer, q.pointer, k.pointer, v.pointer, o.pointer, lse.pointer,
-          rows.offsets.intPointer, begin, end, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16,
+          rows.offsets.intPointer, begin, end, causal, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16,
           scratch)
       }
     case .openCL(let queue):
@@ -159,12 +160,12 @@ private func attend(
         module(width: K, precision), "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, o.argument, lse.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count),
         .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate),
-        .int(q.offset), .int(k.offset), .int(v.offset))
+        .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
       queue.launch(
         module(width: K, precision), "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, rows.offsets.argument, .int(rows.rows),
         .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed),
-        .float(rate), .int(q.offset), .int(k.offset), .int(v.offset))
+        .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
     }
     q.tensor.slot?.collect(dqTensor)
     if !packed { k.tensor.slot?.collect(dkvTensor) }

@@ -41,15 +41,43 @@ public func embedding(
   return y
 }
 
+/// y[i] = x[rows[i]], recorded: the gradient of a row that is not chosen is 0.
+public func chosenRows(_ x: Tensor, _ rows: Lookup) -> Tensor {
+  let (y, tape) = makeOutput(Shape(rows.count, x.shape.columns), of: x, device: x.device)
+  switch x.device {
+  case .cpu:
+    parallel(rows.count, grain: rowGrain) {
+      ck_embedding_forward(y.pointer, x.pointer, rows.ids.intPointer, nil, nil, $0, $1, x.shape.columns, 1)
+    }
+  case .openCL(let queue): gatherRows(queue, y, x, rows)
+  }
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      let dx = Tensor.zeros(x.shape, device: x.device)
+      addRows(into: dx, dy, rows)
+      x.slot?.collect(dx)
+    }
+  }
+  return y
+}
+
 /// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[places[i]]; without places
 /// x[i / divisor].
 func addRows(
   into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, places: Tensor? = nil, coefficients: Tensor? = nil, divisor: Int = 1,
   scale: Float = 1
 ) {
-  guard let groups = lookup.groups else { preconditionFailure("addRows: expected a lookup with its groups") }
   let (table, step) = slot.rowTarget(for: lookup)
-  let (U, D, scale) = (groups.count, table.shape.columns, scale * step)
+  addRows(into: table, x, lookup, places: places, coefficients: coefficients, divisor: divisor, scale: scale * step)
+}
+
+/// The same into a tensor.
+private func addRows(
+  into table: Tensor, _ x: Tensor, _ lookup: Lookup, places: Tensor? = nil, coefficients: Tensor? = nil, divisor: Int = 1,
+  scale: Float = 1
+) {
+  guard let groups = lookup.groups else { preconditionFailure("addRows: expected a lookup with its groups") }
+  let (U, D) = (groups.count, table.shape.columns)
   switch x.device {
   case .cpu:
     parallel(U, grain: max(1, U / 64)) {

@@ -30,14 +30,12 @@ public final class Recommender {
 
   public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) {
     (self.model, self.itemCount, self.device) = (model, itemCount, device)
-    compact = manyRequests ? CompactTable(model.outputTable.value) : nil
+    compact = manyRequests ? CompactTable(model.scoringTable) : nil
   }
 
   /// `[B, D]`: the state after each history; a row has the same bits in any batch. Precondition: no history is empty, items are known.
   public func encoded(_ histories: [ArraySlice<Int32>]) -> Tensor {
-    model.lastStates(
-      SequenceInput(
-        histories, itemCount: itemCount, longest: model.longestHistory, positions: model.positionAlignment, device: device))
+    model.lastStates(model.scoringInput(histories, itemCount: itemCount, device: device))
   }
 
   /// The `top` best items for each row of `states`, without those in the history; fewer where the catalogue is smaller.
@@ -47,7 +45,7 @@ public final class Recommender {
       seen.append(contentsOf: history.sorted())
       offsets.append(Int32(seen.count))
     }
-    let best = topItems(states, model.outputTable.value, seen: seen, seenOffsets: offsets, k: min(top, itemCount), compact: compact)
+    let best = topItems(states, model.scoringTable, seen: seen, seenOffsets: offsets, k: min(top, itemCount), compact: compact)
     return histories.indices.map { b in
       (b * best.k..<(b + 1) * best.k).compactMap { i in
         best.items[i] >= 0 ? Suggestion(item: Int(best.items[i]), score: best.scores[i]) : nil

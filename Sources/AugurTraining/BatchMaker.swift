@@ -9,15 +9,26 @@ import AugurTensors
 
 struct TrainingBatch {
   let input: SequenceInput
+  /// Rows that predict; nil: all.
+  let chosen: Lookup?
   let targets: Lookup
   let negatives: Negatives?
   var tokens: Int { input.rows.rows }
+
+  /// The mean loss of the rows that predict.
+  func loss(of model: any SequenceModel, _ pass: Pass, _ knobs: Hyperparameters) -> Tensor {
+    let states = model.states(input, pass)
+    return nextItemLoss(
+      chosen.map { chosenRows(states, $0) } ?? states, model.outputTable, targets: targets, negatives: negatives, knobs)
+  }
 }
 
 /// All of a batch that the host can make: plain arrays whose memory the next batch uses again.
 struct HostBatch {
   var sequences = SequenceBatch()
   fileprivate(set) var inputs = HostLookup(), positions = HostLookup(), targets = HostLookup(), negatives = HostLookup()
+  /// Rows that predict, where not all do.
+  fileprivate(set) var chosen = HostLookup()
   fileprivate var own = ItemSet()
 }
 
@@ -26,6 +37,9 @@ struct BatchMaker: Sendable {
   let device: Device
   let knobs: Hyperparameters
   let seed: UInt64
+
+  /// Trained to fill in masked events instead of to go on.
+  private var isMasked: Bool { knobs.knows("mask-share") }
 
   /// Both halves, on the calling thread.
   func make(_ sequences: SequenceBatch, step: Int) -> TrainingBatch {
@@ -37,10 +51,16 @@ struct BatchMaker: Sendable {
 
   /// Draws the negatives of `step` and groups equal ids. Neither the pool nor an arena is touched, so it can run beside a step.
   func complete(_ host: inout HostBatch, step: Int) {
+    if isMasked {
+      var masker = EventMasker(knobs, mask: Int32(truncatingIfNeeded: itemCount), seed: derivedSeed(seed, step, 5))
+      masker.mask(&host.sequences)
+      host.chosen.copy(masker.rows)
+      host.chosen.group(rowCount: host.sequences.inputs.count)
+    }
     host.inputs.copy(host.sequences.inputs)
     host.positions.copy(host.sequences.positions)
     host.targets.copy(host.sequences.targets)
-    host.inputs.group(rowCount: itemCount)
+    host.inputs.group(rowCount: isMasked ? itemCount + 1 : itemCount)
     host.positions.group(rowCount: knobs.integer("length"))
     host.targets.group(rowCount: itemCount)
     guard knobs.choice("loss") != "ce" else { return }
@@ -65,7 +85,7 @@ struct BatchMaker: Sendable {
     return TrainingBatch(
       input: SequenceInput(
         rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device)),
-      targets: Lookup(host.targets, device: device), negatives: negatives)
+      chosen: isMasked ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives)
   }
 
   /// Uniform over the catalogue. Lists of a single row avoid the row's own sequence (SASRec); shared lists are plain draws, and the loss

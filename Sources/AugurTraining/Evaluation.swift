@@ -37,16 +37,14 @@ private func rankPositions(
   positions.reserveCapacity(count)
   for start in stride(from: 0, to: count, by: batch) {
     let cases = (start..<min(count, start + batch)).map(makeCase)
-    let h = model.lastStates(
-      SequenceInput(
-        cases.map(\.seen), itemCount: itemCount, longest: model.longestHistory, positions: model.positionAlignment, device: device))
+    let h = model.lastStates(model.scoringInput(cases.map(\.seen), itemCount: itemCount, device: device))
     var (seen, seenOffsets): ([Int32], [Int32]) = ([], [0])
     for one in cases {
       if seenItems == .removed { seen.append(contentsOf: one.seen.sorted()) }
       seenOffsets.append(Int32(seen.count))
     }
     let ranks = targetRanks(
-      h, model.outputTable.value, targets: cases.map(\.target), seen: seen, seenOffsets: seenOffsets)
+      h, model.scoringTable, targets: cases.map(\.target), seen: seen, seenOffsets: seenOffsets)
     for (greater, equal) in zip(ranks.greater, ranks.equal) {
       positions.append(RankPosition(greater: Int(greater), equal: Int(equal)))
     }

@@ -42,7 +42,10 @@ public struct Recipe: Sendable {
       published: [("HR@10", 0.0939), ("NDCG@10", 0.0538)], source: "blondered/transformer_benchmark README, eSASRec"),
     Recipe(
       name: "ml-1m/hstu", file: "ml-1m/ml-1m.txt", format: "pairs", model: "hstu",
-      knobs: mlKnobs + [("dim", "64"), ("negatives", "256"), ("sharing", "sequence")],
+      knobs: mlKnobs + [
+        ("dim", "64"), ("heads", "1"), ("negatives", "256"), ("sharing", "sequence"), ("learning-rate", "0.002"), ("epochs", "80"),
+        ("evaluate-every", "4"),
+      ],
       published: [("HR@10", 0.3023), ("NDCG@10", 0.1718)],
       source: "RecTools HSTU tutorial, HSTU without time (another preparation of ML-1M)"),
     Recipe(

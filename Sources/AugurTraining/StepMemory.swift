@@ -22,8 +22,7 @@ func checkStepMemory(
     (probe.targets, probe.positions) = (probe.inputs, probe.inputs)
     return Arena.of(maker.device).peakBytes {
       let batch = maker.make(probe, step: 0)
-      let states = model.states(batch.input, Pass(training: Tape(), seed: 0))
-      _ = nextItemLoss(states, model.outputTable, targets: batch.targets, negatives: batch.negatives, knobs)
+      _ = batch.loss(of: model, Pass(training: Tape(), seed: 0), knobs)
     }
   }
   let (one, two) = (bytes(1), bytes(2))

@@ -32,8 +32,7 @@ public struct TrainStepBench {
   public mutating func step() -> Float {
     let training = maker.make(randomBatch(), step: count)
     let tape = Tape()
-    let states = model.states(training.input, Pass(training: tape, seed: UInt64(count)))
-    let loss = nextItemLoss(states, model.outputTable, targets: training.targets, negatives: training.negatives, maker.knobs)
+    let loss = training.loss(of: model, Pass(training: tape, seed: UInt64(count)), maker.knobs)
     tape.backward(from: loss)
     count += 1
     optimizer.update(step: count, learningRate: 0.001)

@@ -117,8 +117,7 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
   func step(_ batch: TrainingBatch) throws(TrainingError) -> Double {
     let tape = Tape()
     let pass = Pass(training: tape, seed: derivedSeed(seed, progress.step, 4))
-    let states = model.states(batch.input, pass)
-    let loss = nextItemLoss(states, model.outputTable, targets: batch.targets, negatives: batch.negatives, knobs)
+    let loss = batch.loss(of: model, pass, knobs)
     let value = Double(loss.floats()[0])
     guard value.isFinite else { throw nonFiniteLoss() }
     tape.backward(from: loss)

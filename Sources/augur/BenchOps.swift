@@ -23,6 +23,8 @@ struct BenchOps: ParsableCommand {
       }
     }
     for (B, H, L, K) in [(128, 2, 200, 32), (128, 2, 50, 32), (16, 4, 1024, 64)] { attention(B, H, L, K, device, limits) }
+    for (B, H, L, K) in [(128, 1, 200, 64), (128, 2, 50, 32), (16, 4, 1024, 64)] { hstu(B, H, L, K, device, limits) }
+    for (B, L, D) in [(128, 50, 100), (256, 20, 128), (128, 200, 64)] { gru(B, L, D, device, limits) }
     softmax(2048, 20_000, 64, device, limits)
     lookup(1_000_000, 64, 131_072, device, limits)
     loss(1 << 20, device, limits)
@@ -72,6 +74,34 @@ struct BenchOps: ParsableCommand {
       let tape = Tape()
       let o = AugurOps.attention(qkv: qkv.watched(by: tape), rows, heads: H)
       tape.backward(from: o, gradient: gradient)
+    }
+  }
+
+  private func hstu(_ B: Int, _ H: Int, _ L: Int, _ K: Int, _ device: Device, _ limits: Limits) {
+    let rows = Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device)
+    let (q, kv, gradient) = (random([B * L, H * K], device), random([B * L, 2 * H * K], device), random([B * L, H * K], device))
+    let bias = HSTUBias(position: random([L], device).asParameter())
+    let flops = 2.0 * Double(B * H * L) * Double(L * K)
+    say("hstu forward", [B, H, L, K], device, limits, flops: flops) { _ = hstuAttention(q: q, kv: kv, rows, heads: H, bias: bias) }
+    say("hstu forward+backward", [B, H, L, K], device, limits, flops: 3.5 * flops) {
+      let tape = Tape()
+      let o = hstuAttention(q: q.watched(by: tape), kv: kv.watched(by: tape), rows, heads: H, bias: bias)
+      tape.backward(from: o, gradient: gradient)
+    }
+  }
+
+  /// With the product of the inputs, as torch.nn.GRU.
+  private func gru(_ B: Int, _ L: Int, _ D: Int, _ device: Device, _ limits: Limits) {
+    let rows = Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device)
+    let (x, gradient) = (random([B * L, D], device), random([B * L, D], device))
+    let (w, u) = (random([D, 3 * D], device).asParameter(), random([D, 3 * D], device).asParameter())
+    let (b, c) = (random([3 * D], device).asParameter(), random([3 * D], device).asParameter())
+    let flops = 12.0 * Double(B * L) * Double(D * D)
+    say("gru forward", [B, L, D], device, limits, flops: flops) { _ = AugurOps.gru(linear(x, w, bias: b), rows, weight: u, bias: c) }
+    say("gru forward+backward", [B, L, D], device, limits, flops: 3 * flops) {
+      let tape = Tape()
+      let h = AugurOps.gru(linear(x.watched(by: tape), w, bias: b), rows, weight: u, bias: c)
+      tape.backward(from: h, gradient: gradient)
     }
   }
 

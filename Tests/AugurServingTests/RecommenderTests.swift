@@ -27,7 +27,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
 
 @Suite(.serialized) struct RecommenderTests {
   static let keeping = [("sasrec", ["variant": "paper"]), ("sasrec", ["variant": "pre-norm"]), ("gsasrec", [:]), ("esasrec", [:]), ("hstu", [:])]
-  static let models = keeping + [("gru4rec", [:]), ("caser", [:])]
+  static let models = keeping + [("bert4rec", [:]), ("gru4rec", [:]), ("caser", [:])]
 
   @Test(arguments: keeping)
   func aKeptStateGivesTheBitsOfTheWholeHistory(_ name: String, _ settings: [String: String]) throws {
@@ -41,7 +41,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
   }
 
   @Test func aModelThatCountsFromTheNewestEventCannotKeepAState() throws {
-    for name in ["sasrec", "gru4rec", "caser"] {
+    for name in ["sasrec", "bert4rec", "gru4rec", "caser"] {
       let recommender = Recommender(try makeModel(name, [:]), itemCount: V, device: .cpu)
       #expect(throws: ModelError.self) { try recommender.makeState() }
     }
@@ -69,7 +69,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
   func theLastStateIsThatOfAFullPass(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings)
     let histories = [1, 5, 70, 33].map { history($0, UInt64($0))[...] }
-    let input = SequenceInput(histories, itemCount: V, longest: L, positions: model.positionAlignment, device: .cpu)
+    let input = model.scoringInput(histories, itemCount: V, device: .cpu)
     let D = model.outputTable.shape.columns
     let all = bits(model.states(input, Pass()))
     let last = input.rows.hostOffsets.dropFirst().flatMap { all[(Int($0) - 1) * D..<Int($0) * D] }

@@ -35,7 +35,7 @@ private func makeTrainer(
 private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPath: path) }
 
 @Suite(.serialized) struct TrainerTests {
-  @Test(arguments: ["sasrec", "gsasrec", "esasrec", "hstu", "gru4rec", "caser"])
+  @Test(arguments: ["sasrec", "gsasrec", "esasrec", "hstu", "bert4rec", "gru4rec", "caser"])
   func learnsMoreThanPopularity(_ model: String) throws {
     let scratch = try Scratch()
     let data = try scratch.dataset(events: 30_000, items: 400)
@@ -174,7 +174,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
   /// Every OpenCL device of this machine, PoCL in CI.
   static let devices = Device.available.filter { $0 != .cpu }
 
-  @Test(arguments: devices.indices, ["sasrec", "gsasrec", "esasrec", "hstu", "gru4rec", "caser"])
+  @Test(arguments: devices.indices, ["sasrec", "gsasrec", "esasrec", "hstu", "bert4rec", "gru4rec", "caser"])
   func trainsAsTheCPUDoes(_ index: Int, _ model: String) throws {
     let scratch = try Scratch()
     let data = try scratch.dataset()

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 V, D, H, L, BLOCKS, STEPS = 40, 8, 2, 10, 2, 4
 LENGTHS = [7, 4, 1]
+MASKED = [2, 6, 9, 11]
 torch.set_default_dtype(torch.float64)
 
 
@@ -86,6 +87,23 @@ def hstu_block(w, name, x):
     return x + linear(w, name + ".output", u * F.layer_norm(o, (D,), eps=1e-6), D)
 
 
+def bert_block(w, name, x):
+    K, rows = D // H, x.shape[0]
+    q = linear(w, name + ".attention.query", x, D).view(rows, H, K).transpose(0, 1)
+    k, v = (t.reshape(rows, H, K).transpose(0, 1) for t in linear(w, name + ".attention.key-value", x, 2 * D).split(D, -1))
+    o = ((q @ k.transpose(1, 2) / K**0.5).softmax(-1) @ v).transpose(0, 1).reshape(rows, D)
+    h = norm(w, name + ".attention-norm", x + linear(w, name + ".attention.output", o, D), 1e-5)
+    up = F.gelu(linear(w, name + ".feed-forward.up", h, 4 * D), approximate="tanh")
+    return norm(w, name + ".feed-forward-norm", h + linear(w, name + ".feed-forward.down", up, D), 1e-5)
+
+
+def bert_states(w, items):
+    x = w("items", V + 1, D)[items] + w("positions", L, D)[L - len(items):]
+    for i in range(BLOCKS):
+        x = bert_block(w, f"blocks.{i}", x)
+    return F.gelu(linear(w, "head", x, D), approximate="tanh")
+
+
 def gru_states(w, x):
     """torch.nn.GRU with its gates in the order r, z, n; ours are z, r, n."""
     cell = torch.nn.GRU(D, D)
@@ -111,6 +129,8 @@ def caser_states(w, x, N=5, filters=3, vertical=2):
 
 
 def states(w, model, items):
+    if model == "bert4rec":
+        return bert_states(w, items)
     table = w("items", V, D)
     if model == "gru4rec":
         return gru_states(w, table[items])
@@ -135,7 +155,7 @@ def states(w, model, items):
 def loss(model, h, table, targets, negatives):
     """h [T, D], targets [T], negatives [T, N]; a negative equal to the target is left out."""
     positive = (h * table[targets]).sum(-1)
-    if model == "sasrec":
+    if model in ("sasrec", "bert4rec"):
         return F.cross_entropy(h @ table.T, targets)
     scores = torch.einsum("td,tnd->tn", h, table[negatives])
     same = negatives == targets[:, None]
@@ -152,15 +172,20 @@ def loss(model, h, table, targets, negatives):
 
 def losses(model):
     T, B, N = sum(LENGTHS), len(LENGTHS), 5
-    inputs, targets = ids(T, 1).split(LENGTHS), ids(T, 2)
+    inputs, targets, chosen = ids(T, 1), ids(T, 2), torch.arange(T)
+    if model == "bert4rec":
+        chosen = torch.tensor(MASKED)
+        inputs[chosen], targets = V, targets[chosen]
+    inputs = inputs.split(LENGTHS)
     if model in ("sasrec pre-norm", "caser"):
         negatives = ids(T * N, 3).view(T, N)
     else:
         negatives = torch.repeat_interleave(ids(B * N, 3).view(B, N), torch.tensor(LENGTHS), 0)
     w, optimizer, result = Weights(), None, []
     for _ in range(STEPS):
-        h = torch.cat([states(w, model, items) for items in inputs])
-        table = w("output-items", V, D) if model in ("gsasrec", "gru4rec", "caser") else w("items", V, D)
+        h = torch.cat([states(w, model, items) for items in inputs])[chosen]
+        rows = V + 1 if model == "bert4rec" else V
+        table = w("output-items", V, D) if model in ("gsasrec", "gru4rec", "caser") else w("items", rows, D)
         value = loss(model, h, table, targets, negatives)
         optimizer = optimizer or torch.optim.Adam(w.tensors.values(), lr=0.01, betas=(0.9, 0.98), eps=1e-8)
         optimizer.zero_grad()
@@ -275,6 +300,6 @@ def perceptron_run(name, is_flipped):
 
 
 TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads"]
-golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "hstu", "gru4rec", "caser"]}
+golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "hstu", "bert4rec", "gru4rec", "caser"]}
 runs = perceptron_run("mlp run", False) | perceptron_run("mlp stopped", True)
 print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS} | runs, indent=1))

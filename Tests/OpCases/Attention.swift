@@ -2,20 +2,21 @@ import AugurOps
 import AugurTensors
 import Glibc
 
-/// softmax(q k^T / sqrt(K)) v over earlier rows of the same sequence; `row` reads row t of q, k or v of one head.
+/// softmax(q k^T / sqrt(K)) v over earlier rows, or all, of the same sequence; `row` reads row t of q, k or v of one head.
 func referenceAttention(
-  _ offsets: [Int], _ H: Int, _ K: Int, q: (Int, Int) -> Double, k: (Int, Int) -> Double, v: (Int, Int) -> Double
+  _ offsets: [Int], _ H: Int, _ K: Int, isCausal: Bool = true, q: (Int, Int) -> Double, k: (Int, Int) -> Double, v: (Int, Int) -> Double
 ) -> [Double] {
   var o = [Double](repeating: 0, count: (offsets.last ?? 0) * H * K)
   for (begin, end) in zip(offsets, offsets.dropFirst()) {
     for t in begin..<end {
       for h in 0..<H {
         let columns = h * K..<(h + 1) * K
-        let scores = (begin...t).map { j in columns.reduce(0.0) { $0 + q(t, $1) * k(j, $1) } / Double(K).squareRoot() }
+        let keys = begin..<(isCausal ? t + 1 : end)
+        let scores = keys.map { j in columns.reduce(0.0) { $0 + q(t, $1) * k(j, $1) } / Double(K).squareRoot() }
         let top = scores.max() ?? 0
         let weights = scores.map { exp($0 - top) }
         let total = weights.reduce(0, +)
-        for c in columns { o[t * H * K + c] = zip(begin...t, weights).reduce(0.0) { $0 + $1.1 * v($1.0, c) } / total }
+        for c in columns { o[t * H * K + c] = zip(keys, weights).reduce(0.0) { $0 + $1.1 * v($1.0, c) } / total }
       }
     }
   }
@@ -47,13 +48,15 @@ private func cases(_ offsets: [Int], _ H: Int, _ K: Int, _ precision: DataType) 
       referenceAttention(
         offsets, H, K, q: { x[0][$0 * 3 * D + $1] }, k: { x[0][$0 * 3 * D + D + $1] }, v: { x[0][$0 * 3 * D + 2 * D + $1] })
     },
+  ] + [true, false].map { isCausal in
     OpCase(
-      "Attention", "q, kv \(offsets) H\(H) K\(K) \(precision)", [.init([T, D], scale: 1.5), .init([T, 2 * D])],
+      "Attention", "q, kv \(offsets) H\(H) K\(K) \(precision)\(isCausal ? "" : " both ways")", [.init([T, D], scale: 1.5), .init([T, 2 * D])],
       tolerance: tolerance, gradientTolerance: gradientTolerance
     ) { x, _ in
-      attention(q: x[0], kv: x[1], rows(x[0].device), heads: H, precision: precision)
+      attention(q: x[0], kv: x[1], rows(x[0].device), heads: H, precision: precision, isCausal: isCausal)
     } reference: { x in
-      referenceAttention(offsets, H, K, q: { x[0][$0 * D + $1] }, k: { x[1][$0 * 2 * D + $1] }, v: { x[1][$0 * 2 * D + D + $1] })
-    },
-  ]
+      referenceAttention(
+        offsets, H, K, isCausal: isCausal, q: { x[0][$0 * D + $1] }, k: { x[1][$0 * 2 * D + $1] }, v: { x[1][$0 * 2 * D + D + $1] })
+    }
+  }
 }

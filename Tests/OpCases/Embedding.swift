@@ -1,7 +1,9 @@
 import AugurOps
 import AugurTensors
 
-let embeddingCases = [(1, 1, 1), (5, 7, 13), (40, 20, 300), (3, 64, 0)].map { (V: Int, D: Int, T: Int) in
+private let sizes: [(Int, Int, Int)] = [(1, 1, 1), (5, 7, 13), (40, 20, 300), (3, 64, 0)]
+
+let embeddingCases = sizes.map { V, D, T in
   let ids = fixedIDs(T, below: V, 1)
   let places = fixedIDs(T, below: 4, 2)
   return OpCase("Embedding", "\(V)x\(D), \(T) lookups", [.init([V, D], .parameter), .init([4, D], .parameter)]) { x, tape in
@@ -12,3 +14,11 @@ let embeddingCases = [(1, 1, 1), (5, 7, 13), (40, 20, 300), (3, 64, 0)].map { (V
     (0..<T).flatMap { t in (0..<D).map { 3 * x[0][Int(ids[t]) * D + $0] + x[1][Int(places[t]) * D + $0] } }
   }
 }
+  + sizes.map { V, D, T in
+    let ids = fixedIDs(T, below: V, 1)
+    return OpCase("Embedding", "\(T) chosen rows of \(V)x\(D)", [.init([V, D])]) { x, _ in
+      chosenRows(x[0], Lookup(ids, rowCount: V, device: x[0].device))
+    } reference: { x in
+      ids.flatMap { id in (0..<D).map { x[0][Int(id) * D + $0] } }
+    }
+  }
