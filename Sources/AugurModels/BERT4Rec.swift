@@ -45,7 +45,7 @@ public final class BERT4Rec: SequenceModel {
   public var scoringTable: Tensor { outputTable.value.firstRows(itemCount) }
 
   /// A mask behind the newest events: its row is filled in.
-  public func scoringInput(_ histories: [ArraySlice<Int32>], itemCount: Int, device: Device) -> SequenceInput {
+  public func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput {
     let masked = histories.map { ArraySlice(Array($0.suffix(longestHistory - 1)) + [Int32(itemCount)]) }
     return SequenceInput(masked, itemCount: itemCount + 1, longest: longestHistory, positions: .right, device: device)
   }

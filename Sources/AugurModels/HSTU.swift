@@ -6,8 +6,9 @@ public import AugurTensors
 /// x = sqrt(D) E[item] + P[place]; HSTU blocks; scores by the shared item table.
 public final class HSTU: SequenceModel {
   static let entry = ModelEntry(
-    name: "hstu", paper: "Zhai et al. 2024, arXiv 2402.17152, without times",
+    name: "hstu", paper: "Zhai et al. 2024, arXiv 2402.17152",
     hyperparameters: sequenceKnobs(dim: 50, blocks: 2, heads: 1, dropout: 0.2, length: 200, positions: "left")
+      + [.choice("time-bias", "no", of: ["no", "yes"], "a bias of the scores for the time between events, for data with times")]
       + objectiveKnobs(loss: "sampled", negatives: 128, sharing: "batch")
   ) { h, itemCount throws(ModelError) in
     try HSTU(h, itemCount: itemCount)
@@ -17,6 +18,7 @@ public final class HSTU: SequenceModel {
   public let outputTable: Parameter
   public let longestHistory: Int
   public let positionAlignment: PositionAlignment
+  public let readsTimes: Bool
   private let store: ParameterStore
   private let positions: Parameter
   private let blocks: [HSTUBlock]
@@ -28,6 +30,7 @@ public final class HSTU: SequenceModel {
     let D = h.integer("dim")
     store = ParameterStore(precision: h.precision)
     longestHistory = h.integer("length")
+    readsTimes = h.choice("time-bias") == "yes"
     positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")
     embeddingScale = Float(D).squareRoot()
@@ -45,7 +48,7 @@ public final class HSTU: SequenceModel {
     return x
   }
 
-  /// u, qkv = SiLU(LN(x) W); x + W_o drop(u * LN(A v)) + b_o, A = SiLU(q k^T + position) / n. Both norms are plain: no gain, no bias.
+  /// u, qkv = SiLU(LN(x) W); x + W_o drop(u * LN(A v)) + b_o, A = SiLU(q k^T + position + time) / n. Both norms are plain: no gain, no bias.
   /// n is the longest history, a constant of the model: a score may not depend on the batch.
   private final class HSTUBlock {
     let gate: Linear
@@ -57,7 +60,9 @@ public final class HSTU: SequenceModel {
     init(_ name: String, _ h: Hyperparameters, in store: ParameterStore) {
       let D = h.integer("dim")
       gate = Linear("\(name).gate", D, D, bias: false, deviation: 0.02, in: store)
-      attention = PointwiseAttention("\(name).attention", D, heads: h.integer("heads"), longest: h.integer("length"), in: store)
+      attention = PointwiseAttention(
+        "\(name).attention", D, heads: h.integer("heads"), longest: h.integer("length"),
+        hasTimes: h.choice("time-bias") == "yes", in: store)
       output = Linear("\(name).output", D, D, in: store)
       rate = h.real("dropout")
     }
@@ -66,7 +71,7 @@ public final class HSTU: SequenceModel {
       let z = layerNorm(x, epsilon: epsilon)
       let (q, own) = (input.read(z, pass, isLast), input.read(x, pass, isLast))
       let u = gate(q, activation: .silu)
-      let o = layerNorm(attention(q: q, z, input.rows, pass), epsilon: epsilon)
+      let o = layerNorm(attention(q: q, z, input.rows, times: input.times, pass), epsilon: epsilon)
       return output(dropout(product(u, o), pass.dropout(rate)), residual: own)
     }
   }

@@ -10,14 +10,20 @@ public struct SequenceInput: Sendable {
   public let items: Lookup
   /// `[T]` position indices: the last row of a history has position L - 1.
   public let places: Lookup
+  /// `[T]` int32, seconds since any moment; for models that read times.
+  public let times: Tensor?
 
-  public init(rows: Jagged, items: Lookup, places: Lookup) { (self.rows, self.items, self.places) = (rows, items, places) }
+  public init(rows: Jagged, items: Lookup, places: Lookup, times: Tensor? = nil) {
+    (self.rows, self.items, self.places, self.times) = (rows, items, places, times)
+  }
 
-  /// Histories that are only scored. With `kept` rows in a cache, one history goes on after them.
+  /// Histories that are only scored. With `kept` rows in a cache, one history goes on after them. `times` are seconds beside the histories.
   public init(
-    _ histories: [ArraySlice<Int32>], itemCount: Int, longest: Int, positions: PositionAlignment, kept: Int = 0, device: Device
+    _ histories: [ArraySlice<Int32>], times: [[Int32]]? = nil, itemCount: Int, longest: Int, positions: PositionAlignment, kept: Int = 0,
+    device: Device
   ) {
     var (offsets, items, places): ([Int32], [Int32], [Int32]) = ([0], [], [])
+    let seconds = times.map { $0.flatMap { $0.suffix(longest) } }
     for history in histories {
       let read = history.suffix(longest)
       let first = kept + positions.first(count: read.count, length: longest)
@@ -28,7 +34,8 @@ public struct SequenceInput: Sendable {
     self.init(
       rows: Jagged(offsets: offsets, device: device),
       items: Lookup(items, rowCount: itemCount, device: device, isGrouped: false),
-      places: Lookup(places, rowCount: longest, device: device, isGrouped: false))
+      places: Lookup(places, rowCount: longest, device: device, isGrouped: false),
+      times: seconds.map { Tensor($0, shape: [items.count], device: device) })
   }
 
   /// What the block computes of x: all rows, or in the last block of a pass that wants no more, the last of each history.
@@ -46,8 +53,10 @@ public protocol SequenceModel: AnyObject {
   var outputTable: Parameter { get }
   /// The rows of the items, `[V, D]`.
   var scoringTable: Tensor { get }
-  /// Histories as the model reads them to score what comes next.
-  func scoringInput(_ histories: [ArraySlice<Int32>], itemCount: Int, device: Device) -> SequenceInput
+  /// Scores depend on when events happened, not on their order alone.
+  var readsTimes: Bool { get }
+  /// Histories as the model reads them to score what comes next; `times` are seconds beside them, for models that read times.
+  func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput
   /// Rows of the longest history the model reads.
   var longestHistory: Int { get }
   /// Where positions start. Only from the left can a user's state be kept: there an event keeps its position when others follow.
@@ -59,8 +68,12 @@ public protocol SequenceModel: AnyObject {
 extension SequenceModel {
   public var scoringTable: Tensor { outputTable.value }
 
-  public func scoringInput(_ histories: [ArraySlice<Int32>], itemCount: Int, device: Device) -> SequenceInput {
-    SequenceInput(histories, itemCount: itemCount, longest: longestHistory, positions: positionAlignment, device: device)
+  public var readsTimes: Bool { false }
+
+  public func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput {
+    SequenceInput(
+      histories, times: readsTimes ? times : nil, itemCount: itemCount, longest: longestHistory, positions: positionAlignment,
+      device: device)
   }
 
   /// `[B, D]`: the state after the last row of each history. Precondition: no history is empty.

@@ -25,17 +25,22 @@ public final class Recommender {
     let description = try ModelDescription(of: file)
     let model = try description.makeModel(device: device, seed: 0).0
     try model.load(from: file)
+    guard !model.readsTimes else {
+      throw .badCombination("\(file.path): the model reads the times of events, which answers are not given yet; train with time-bias=no")
+    }
     self.init(model, itemCount: description.itemCount, device: device, manyRequests: manyRequests)
   }
 
+  /// Precondition: the model reads no times.
   public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) {
+    precondition(!model.readsTimes, "recommender: expected a model that reads no times")
     (self.model, self.itemCount, self.device) = (model, itemCount, device)
     compact = manyRequests ? CompactTable(model.scoringTable) : nil
   }
 
   /// `[B, D]`: the state after each history; a row has the same bits in any batch. Precondition: no history is empty, items are known.
   public func encoded(_ histories: [ArraySlice<Int32>]) -> Tensor {
-    model.lastStates(model.scoringInput(histories, itemCount: itemCount, device: device))
+    model.lastStates(model.scoringInput(histories, times: nil, itemCount: itemCount, device: device))
   }
 
   /// The `top` best items for each row of `states`, without those in the history; fewer where the catalogue is smaller.

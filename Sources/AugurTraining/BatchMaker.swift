@@ -72,6 +72,7 @@ struct BatchMaker: Sendable {
   func upload(_ host: HostBatch) -> TrainingBatch {
     // A copy: the feed writes into its own again while the step that runs still reads these.
     let rows = Jagged(offsets: host.sequences.offsets.map { $0 }, device: device)
+    let times = host.sequences.times
     var negatives: Negatives?
     if knobs.choice("loss") != "ce" {
       let sharing: Negatives.Sharing =
@@ -84,7 +85,8 @@ struct BatchMaker: Sendable {
     }
     return TrainingBatch(
       input: SequenceInput(
-        rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device)),
+        rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device),
+        times: times.isEmpty ? nil : Tensor(times, shape: [times.count], device: device)),
       chosen: isMasked ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives)
   }
 

@@ -12,8 +12,8 @@ let evaluationBatch = 128
 /// Whether an evaluation ranks the items of a history again: in sessions people come back to them.
 public enum SeenItems: String, Sendable, CaseIterable { case removed, ranked }
 
-/// A history and the item that came next.
-private typealias Case = (seen: ArraySlice<Int32>, target: Int32)
+/// A history with its times in seconds, where there are any, and the item that came next.
+private typealias Case = (seen: ArraySlice<Int32>, times: [Int32], target: Int32)
 
 /// Where the held-out item of each user stands among all unseen items, or all. The result does not depend on `batch`, to the bit.
 public func rankPositions(
@@ -26,7 +26,7 @@ public func rankPositions(
 public func rankPositions(
   of model: any SequenceModel, itemCount: Int, _ rows: PrefixTargets, seen: SeenItems
 ) -> [RankPosition] {
-  rankPositions(of: model, itemCount: itemCount, rows.targets.count, seen, evaluationBatch) { (rows.prefixes[$0][...], rows.targets[$0]) }
+  rankPositions(of: model, itemCount: itemCount, rows.targets.count, seen, evaluationBatch) { (rows.prefixes[$0][...], [], rows.targets[$0]) }
 }
 
 private func rankPositions(
@@ -37,7 +37,7 @@ private func rankPositions(
   positions.reserveCapacity(count)
   for start in stride(from: 0, to: count, by: batch) {
     let cases = (start..<min(count, start + batch)).map(makeCase)
-    let h = model.lastStates(model.scoringInput(cases.map(\.seen), itemCount: itemCount, device: device))
+    let h = model.lastStates(model.scoringInput(cases.map(\.seen), times: cases.map(\.times), itemCount: itemCount, device: device))
     var (seen, seenOffsets): ([Int32], [Int32]) = ([], [0])
     for one in cases {
       if seenItems == .removed { seen.append(contentsOf: one.seen.sorted()) }
@@ -56,7 +56,8 @@ private func example(of user: Int, on split: SequenceSplit, _ part: HeldOut) -> 
   guard let found = split.example(user, part) else {
     preconditionFailure("evaluation: expected users with \(split.targetRule(part)), got user \(user)")
   }
-  return (Array(found.history)[...], found.target)
+  let moments = split.dataset.timestamps(user).map { secondsSinceFirst($0.prefix(found.history.count)) }
+  return (Array(found.history)[...], moments ?? [], found.target)
 }
 
 /// The same for a baseline that scores from counts.
@@ -65,7 +66,7 @@ public func rankPositions(
 ) -> [RankPosition] {
   var scores = [Float](repeating: 0, count: split.dataset.itemCount)
   return users.map { user in
-    let (seen, target) = example(of: user, on: split, part)
+    let (seen, _, target) = example(of: user, on: split, part)
     let history = Array(seen)
     scores.withUnsafeMutableBufferPointer { scorer.scores(history: history.span, into: $0) }
     let removed = seenItems == .removed ? history : []

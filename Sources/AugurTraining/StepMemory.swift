@@ -20,6 +20,7 @@ func checkStepMemory(
     probe.offsets = (0...histories).map { Int32($0 * rows) }
     probe.inputs = Array(repeating: 0, count: histories * rows)
     (probe.targets, probe.positions) = (probe.inputs, probe.inputs)
+    if model.readsTimes { probe.times = probe.inputs }
     return Arena.of(maker.device).peakBytes {
       let batch = maker.make(probe, step: 0)
       _ = batch.loss(of: model, Pass(training: Tape(), seed: 0), knobs)

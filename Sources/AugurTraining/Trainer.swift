@@ -68,6 +68,10 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)
     split = SequenceSplit(data)
+    guard !model.readsTimes || data.description.hasTimestamps else {
+      throw TrainingError.data(
+        problem: "the model reads times and \(data.path) has none", advice: "set time-bias=no, or prepare a log with a time column")
+    }
     batches = SequenceBatches(split, try TrainingPlan.batchRules(all, model), seed: seed)
     maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed)
     validationUsers = Trainer.draw(split.evaluatedUsers(.validation), all.integer("validation-users"), seed: seed)

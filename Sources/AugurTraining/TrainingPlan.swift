@@ -53,9 +53,11 @@ public enum TrainingPlan {
     guard tokens == 0 || tokens >= length else {
       throw .badCombination("hyper-parameter 'batch-tokens': expected 0 or at least length=\(length), got \(tokens)")
     }
-    return BatchRules(
+    var rules = BatchRules(
       size: h.integer("batch"), length: length, tokens: tokens, alignment: model.positionAlignment,
       window: HistoryWindow(rawValue: h.choice("window")) ?? .newest, shuffle: UserShuffle(rawValue: h.choice("shuffle")) ?? .users)
+    rules.hasTimes = model.readsTimes
+    return rules
   }
 
   /// The learning rate of `step` (from 1) of `steps`; `decays` counts those of plateau so far.

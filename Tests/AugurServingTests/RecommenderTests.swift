@@ -69,7 +69,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
   func theLastStateIsThatOfAFullPass(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings)
     let histories = [1, 5, 70, 33].map { history($0, UInt64($0))[...] }
-    let input = model.scoringInput(histories, itemCount: V, device: .cpu)
+    let input = model.scoringInput(histories, times: nil, itemCount: V, device: .cpu)
     let D = model.outputTable.shape.columns
     let all = bits(model.states(input, Pass()))
     let last = input.rows.hostOffsets.dropFirst().flatMap { all[(Int($0) - 1) * D..<Int($0) * D] }

@@ -30,7 +30,7 @@ func assignFixedValues(_ parameter: Parameter) {
 
   @Test(arguments: [
     ("sasrec", ["loss": "ce"]), ("sasrec pre-norm", ["variant": "pre-norm", "negatives": "5", "sharing": "row"]),
-    ("gsasrec", ["negatives": "5"]), ("esasrec", ["negatives": "5"]), ("hstu", ["negatives": "5"]), ("bert4rec", [:]),
+    ("gsasrec", ["negatives": "5"]), ("esasrec", ["negatives": "5"]), ("hstu", ["negatives": "5"]), ("hstu times", ["negatives": "5", "time-bias": "yes"]), ("bert4rec", [:]),
     ("gru4rec", ["negatives": "5"]), ("caser", ["negatives": "5", "horizontal": "3", "vertical": "2"]),
   ])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
@@ -62,7 +62,8 @@ func assignFixedValues(_ parameter: Parameter) {
     let chosen = masked.map { Lookup($0, rowCount: 12, device: device) }
     let input = SequenceInput(
       rows: rows, items: Lookup(items, rowCount: V + 1, device: device),
-      places: Lookup(lengths.flatMap { (L - $0..<L).map(Int32.init) }, rowCount: L, device: device))
+      places: Lookup(lengths.flatMap { (L - $0..<L).map(Int32.init) }, rowCount: L, device: device),
+      times: model.readsTimes ? Tensor((0..<12).map { Int32($0 * $0 * 5000) }, shape: [12], device: device) : nil)
     let isByRow = knobs.knows("sharing") && knobs.choice("sharing") == "row"
     let negatives = Negatives(
       Lookup(ids(5 * (isByRow ? 12 : lengths.count), 3), rowCount: V, device: device), count: 5,

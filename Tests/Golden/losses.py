@@ -74,7 +74,13 @@ def ligr_block(w, name, x):
     return h + torch.sigmoid(linear(w, name + ".feed-forward-gate", h, D)) * f
 
 
-def hstu_block(w, name, x):
+def time_bias(w, name, times):
+    """w[floor(ln(max(|t_{i+1} - t_j|, 1)) / 0.301)], the last row with its own time."""
+    gaps = (torch.cat([times[1:], times[-1:]])[:, None] - times[None]).abs().clamp(min=1)
+    return w(name, 129)[(gaps.log() / 0.301).floor().long().clamp(max=128)]
+
+
+def hstu_block(w, name, x, times=None):
     K, rows = D // H, x.shape[0]
     z = F.layer_norm(x, (D,), eps=1e-6)
     u = F.silu(linear(w, name + ".gate", z, D, bias=False))
@@ -82,6 +88,8 @@ def hstu_block(w, name, x):
     kv = F.silu(linear(w, name + ".attention.key-value", z, 2 * D, bias=False))
     k, v = (t.reshape(rows, H, K).transpose(0, 1) for t in kv.split(D, -1))
     bias = w(name + ".attention.position", L)[(torch.arange(rows)[None] - torch.arange(rows)[:, None]).clamp(max=0) + L - 1]
+    if times is not None:
+        bias = bias + time_bias(w, name + ".attention.time", times)
     a = (F.silu(q @ k.transpose(1, 2) + bias) / L).tril()
     o = (a @ v).transpose(0, 1).reshape(rows, D)
     return x + linear(w, name + ".output", u * F.layer_norm(o, (D,), eps=1e-6), D)
@@ -128,7 +136,7 @@ def caser_states(w, x, N=5, filters=3, vertical=2):
     return F.relu(hidden)
 
 
-def states(w, model, items):
+def states(w, model, items, times):
     if model == "bert4rec":
         return bert_states(w, items)
     table = w("items", V, D)
@@ -145,11 +153,11 @@ def states(w, model, items):
         name = f"blocks.{i}"
         if model == "esasrec":
             x = ligr_block(w, name, x)
-        elif model == "hstu":
-            x = hstu_block(w, name, x)
+        elif model.startswith("hstu"):
+            x = hstu_block(w, name, x, times if model == "hstu times" else None)
         else:
             x = sasrec_block(w, name, x, model == "sasrec pre-norm")
-    return x if model in ("esasrec", "hstu") else norm(w, "norm", x, 1e-8)
+    return x if model in ("esasrec", "hstu", "hstu times") else norm(w, "norm", x, 1e-8)
 
 
 def loss(model, h, table, targets, negatives):
@@ -159,7 +167,7 @@ def loss(model, h, table, targets, negatives):
         return F.cross_entropy(h @ table.T, targets)
     scores = torch.einsum("td,tnd->tn", h, table[negatives])
     same = negatives == targets[:, None]
-    if model in ("esasrec", "hstu", "gru4rec"):
+    if model in ("esasrec", "hstu", "hstu times", "gru4rec"):
         scores = scores.masked_fill(same, float("-inf"))
         return (torch.logsumexp(torch.cat([positive[:, None], scores], 1), 1) - positive).mean()
     each = F.softplus(scores).masked_fill(same, 0).sum(1)
@@ -176,14 +184,14 @@ def losses(model):
     if model == "bert4rec":
         chosen = torch.tensor(MASKED)
         inputs[chosen], targets = V, targets[chosen]
-    inputs = inputs.split(LENGTHS)
+    inputs, times = inputs.split(LENGTHS), (torch.arange(T) ** 2 * 5000.0).split(LENGTHS)
     if model in ("sasrec pre-norm", "caser"):
         negatives = ids(T * N, 3).view(T, N)
     else:
         negatives = torch.repeat_interleave(ids(B * N, 3).view(B, N), torch.tensor(LENGTHS), 0)
     w, optimizer, result = Weights(), None, []
     for _ in range(STEPS):
-        h = torch.cat([states(w, model, items) for items in inputs])[chosen]
+        h = torch.cat([states(w, model, *rows) for rows in zip(inputs, times)])[chosen]
         rows = V + 1 if model == "bert4rec" else V
         table = w("output-items", V, D) if model in ("gsasrec", "gru4rec", "caser") else w("items", rows, D)
         value = loss(model, h, table, targets, negatives)
@@ -300,6 +308,6 @@ def perceptron_run(name, is_flipped):
 
 
 TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads"]
-golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "hstu", "bert4rec", "gru4rec", "caser"]}
+golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "hstu", "hstu times", "bert4rec", "gru4rec", "caser"]}
 runs = perceptron_run("mlp run", False) | perceptron_run("mlp stopped", True)
 print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS} | runs, indent=1))

@@ -17,6 +17,8 @@ public struct BatchRules: Sendable {
   public var alignment: PositionAlignment
   public var window: HistoryWindow
   public var shuffle: UserShuffle
+  /// Batches carry the times of their inputs. Precondition of the batches: the data set has times.
+  public var hasTimes = false
 
   public init(
     size: Int, length: Int, tokens: Int = 0, alignment: PositionAlignment = .right, window: HistoryWindow = .newest,
@@ -137,9 +139,11 @@ public final class SequenceBatches: Sendable {
     batch.clear()
     for key in keys {
       let user = members[Int(key & 0xffff_ffff)]
-      trainingWindow(of: user, epoch: epoch).withItems { history in
-        batch.append(user, history, first: rules.alignment.first(count: history.count - 1, length: rules.length))
-      }
+      let window = trainingWindow(of: user, epoch: epoch)
+      let first = rules.alignment.first(count: window.count - 1, length: rules.length)
+      let moments = rules.hasTimes ? split.dataset.timestamps(Int(user)) : nil
+      let times = moments.map { secondsSinceFirst($0[window.lowerBound..<window.upperBound - 1]) } ?? []
+      split.dataset.history(Int(user), window).withItems { batch.append(user, $0, times: times, first: first) }
     }
   }
 
@@ -193,15 +197,15 @@ public final class SequenceBatches: Sendable {
     }
   }
 
-  /// At most L + 1 events in a row of a user.
-  private func trainingWindow(of user: Int32, epoch: Int) -> DatasetSlice<Int32> {
+  /// At most L + 1 events in a row of a user, as places in its history.
+  private func trainingWindow(of user: Int32, epoch: Int) -> Range<Int> {
     let count = Int(counts[Int(user)])
     var first = max(0, count - (rules.length + 1))
     if first > 0, rules.window == .random {
       var random = RandomStream(seed: RandomStream.mix(seed &+ UInt64(epoch)), stream: UInt64(user))
       first = random.below(first + 1)
     }
-    return split.dataset.history(Int(user), first..<min(count, first + rules.length + 1))
+    return first..<min(count, first + rules.length + 1)
   }
 
   /// Tells the system which blocks of the file come next, a window ahead: they are read while this one is trained on.
