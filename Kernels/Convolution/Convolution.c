@@ -1,5 +1,5 @@
-// Causal convolution over jagged sequences in parts: windows of rows, weighted sums of a window, the maximum over a window. Rows before the
-// first of a sequence are zeroes, or are not there for a maximum.
+// Causal convolution over jagged sequences in parts: windows of rows, weighted sums of a window, the maximum over a window. Rows
+// before the first of a sequence are zeroes, or are not there for a maximum.
 #ifndef CK_BODY
 #define CK_FILE "../Convolution/Convolution.c"
 #include "../Common/isa.h"

@@ -1,5 +1,5 @@
-// Gated recurrent units over jagged sequences (Cho et al. 2014, as torch.nn.GRU writes them): GROUP sequences step together, so that the
-// weight is read once for all of them. A row's sums have one order, whatever group it is in.
+// Gated recurrent units over jagged sequences (Cho et al. 2014, as torch.nn.GRU writes them): GROUP sequences step together, so
+// that the weight is read once for all of them. A row's sums have one order, whatever group it is in.
 #ifndef CK_BODY
 #define CK_FILE "../GRU/GRU.c"
 #include "../Common/isa.h"

@@ -1,5 +1,5 @@
-// Gated recurrent units over jagged sequences. A work-group steps through one sequence, a work-item through every SELECT_ITEMS-th unit; the
-// state is in local memory: 2 * D floats forward, 5 * D backward.
+// Gated recurrent units over jagged sequences. A work-group steps through one sequence, a work-item through every
+// SELECT_ITEMS-th unit; the state is in local memory: 2 * D floats forward, 5 * D backward.
 #ifndef SELECT_ITEMS
 #define SELECT_ITEMS 64
 #endif

@@ -1,11 +1,11 @@
-// Caser: convolutions over the last events. Tang and Wang 2018, arXiv 1809.07426; after every event instead of one window a user, and
-// without the vector of the user.
+// Caser: convolutions over the last events. Tang and Wang 2018, arXiv 1809.07426; after every event instead of one window a
+// user, and without the vector of the user.
 public import AugurLayers
 import AugurOps
 public import AugurTensors
 
-/// Z = E[the last N items]; horizontal filters over 1...N rows with their maximum over Z, vertical filters along the columns of Z, a hidden
-/// layer; scores by a table of its own.
+/// Z = E[the last N items]; horizontal filters over 1...N rows with their maximum over Z, vertical filters along the columns of
+/// Z, a hidden layer; scores by a table of its own.
 public final class Caser: SequenceModel {
   static let entry = ModelEntry(
     name: "caser", paper: "Tang and Wang 2018, arXiv 1809.07426",
@@ -23,6 +23,7 @@ public final class Caser: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let isCosine: Bool
   public let positionAlignment = PositionAlignment.right
   private let store: ParameterStore
   private let items: Parameter
@@ -35,6 +36,7 @@ public final class Caser: SequenceModel {
   init(_ h: Hyperparameters, itemCount: Int) {
     let (D, N, made) = (h.integer("dim"), h.integer("filter-rows"), ParameterStore(precision: h.precision))
     (store, longestHistory, dropoutRate) = (made, h.integer("length"), h.real("dropout"))
+    isCosine = h.isCosine
     let (horizontalCount, verticalCount) = (h.integer("horizontal"), h.integer("vertical"))
     items = made.make("items", [itemCount, D], .normal(deviation: 1 / Float(D)), isTable: true)
     horizontal = (1...N).map { height in
@@ -46,7 +48,8 @@ public final class Caser: SequenceModel {
     vertical = made.make("vertical.weight", [verticalCount, N], .xavierNormal)
     verticalOutput = Linear("vertical.output", verticalCount * D, D, in: made)
     outputTable =
-      h.choice("output-table") == "separate" ? made.make("output-items", [itemCount, D], .normal(deviation: 1 / Float(D)), isTable: true) : items
+      h.choice("output-table") == "separate"
+      ? made.make("output-items", [itemCount, D], .normal(deviation: 1 / Float(D)), isTable: true) : items
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {

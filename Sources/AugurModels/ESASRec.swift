@@ -16,6 +16,7 @@ public final class ESASRec: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let isCosine: Bool
   public let positionAlignment: PositionAlignment
   private let store: ParameterStore
   private let positions: Parameter
@@ -27,6 +28,7 @@ public final class ESASRec: SequenceModel {
     let D = h.integer("dim")
     store = ParameterStore(precision: h.precision)
     longestHistory = h.integer("length")
+    isCosine = h.isCosine
     positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")
     outputTable = store.make("items", [itemCount, D], .xavierNormal, isTable: true)

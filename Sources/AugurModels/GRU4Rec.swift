@@ -1,4 +1,5 @@
-// GRU4Rec: recurrent units over sessions. Hidasi et al. 2016, arXiv 1511.06939; trained on whole sessions instead of session-parallel steps.
+// GRU4Rec: recurrent units over sessions. Hidasi et al. 2016, arXiv 1511.06939; trained on whole sessions instead of
+// session-parallel steps.
 public import AugurLayers
 import AugurOps
 public import AugurTensors
@@ -17,6 +18,7 @@ public final class GRU4Rec: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let isCosine: Bool
   public let positionAlignment = PositionAlignment.right
   private let store: ParameterStore
   private let items: Parameter
@@ -26,9 +28,11 @@ public final class GRU4Rec: SequenceModel {
   init(_ h: Hyperparameters, itemCount: Int) {
     let (D, made) = (h.integer("dim"), ParameterStore(precision: h.precision))
     (store, longestHistory, dropoutRate) = (made, h.integer("length"), h.real("dropout"))
+    isCosine = h.isCosine
     items = made.make("items", [itemCount, D], .xavierNormal, isTable: true)
     layers = (0..<h.integer("layers")).map { GRU("layers.\($0)", D, hidden: D, in: made) }
-    outputTable = h.choice("output-table") == "separate" ? made.make("output-items", [itemCount, D], .xavierNormal, isTable: true) : items
+    outputTable =
+      h.choice("output-table") == "separate" ? made.make("output-items", [itemCount, D], .xavierNormal, isTable: true) : items
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {

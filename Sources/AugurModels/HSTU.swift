@@ -17,6 +17,7 @@ public final class HSTU: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let isCosine: Bool
   public let positionAlignment: PositionAlignment
   public let readsTimes: Bool
   private let store: ParameterStore
@@ -30,6 +31,7 @@ public final class HSTU: SequenceModel {
     let D = h.integer("dim")
     store = ParameterStore(precision: h.precision)
     longestHistory = h.integer("length")
+    isCosine = h.isCosine
     readsTimes = h.choice("time-bias") == "yes"
     positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")

@@ -19,6 +19,7 @@ public final class SASRec: SequenceModel {
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
   public let longestHistory: Int
+  public let isCosine: Bool
   public let positionAlignment: PositionAlignment
   private let store: ParameterStore
   private let items: Parameter
@@ -35,6 +36,7 @@ public final class SASRec: SequenceModel {
     let D = h.integer("dim")
     store = ParameterStore(precision: h.precision)
     longestHistory = h.integer("length")
+    isCosine = h.isCosine
     positionAlignment = h.choice("positions") == "left" ? .left : .right
     dropoutRate = h.real("dropout")
     embeddingScale = Float(D).squareRoot()

@@ -51,7 +51,9 @@ public protocol SequenceModel: AnyObject {
   var parameters: [Parameter] { get }
   /// The item table that scores: `[V, D]`, in training perhaps with rows behind the items.
   var outputTable: Parameter { get }
-  /// The rows of the items, `[V, D]`.
+  /// A score is the cosine of state and item: up to a factor for each state, the product with the direction of the item.
+  var isCosine: Bool { get }
+  /// What scores the items, `[V, D]`: for a caller to keep, because it may be made at each call.
   var scoringTable: Tensor { get }
   /// Scores depend on when events happened, not on their order alone.
   var readsTimes: Bool { get }
@@ -61,12 +63,13 @@ public protocol SequenceModel: AnyObject {
   var longestHistory: Int { get }
   /// Where positions start. Only from the left can a user's state be kept: there an event keeps its position when others follow.
   var positionAlignment: PositionAlignment { get }
-  /// `[T, D]`, or `[B, D]` where the pass wants last rows only: the score of item v after row t is `states[t] . outputTable[v]`.
+  /// `[T, D]`, or `[B, D]` where the pass wants last rows only: the score of item v after row t is `states[t] . scoringTable[v]`.
   func states(_ input: SequenceInput, _ pass: Pass) -> Tensor
 }
 
 extension SequenceModel {
-  public var scoringTable: Tensor { outputTable.value }
+  public var isCosine: Bool { false }
+  public var scoringTable: Tensor { isCosine ? unitRows(outputTable.value) : outputTable.value }
 
   public var readsTimes: Bool { false }
 
@@ -127,6 +130,8 @@ func objectiveKnobs(loss: String, negatives: Int, sharing: String) -> [Hyperpara
     .choice("loss", loss, of: ["bce", "gbce", "sampled", "ce"], "bce, gbce, sampled softmax, or ce: softmax over the catalogue"),
     .integer("negatives", negatives, in: 1...1_000_000, "negatives of each list"),
     .choice("sharing", sharing, of: ["batch", "sequence", "row"], "who shares one list of negatives"),
+    .choice("similarity", "dot", of: ["dot", "cosine"], "of a state and an item: their product, or that of their directions"),
+    .real("temperature", 0.07, in: 0.001...100, "of cosine: scores are divided by it"),
     .real("calibration", 0.75, in: 0...1, "t of gbce: 0 is bce, 1 gives calibrated probabilities"),
   ]
 }
@@ -166,6 +171,8 @@ func outputTableKnob(_ standard: String) -> Hyperparameter {
 extension Hyperparameters {
   var precision: DataType { choice("dtype") == "bfloat16" ? .bfloat16 : .float32 }
 
+  var isCosine: Bool { knows("similarity") && choice("similarity") == "cosine" }
+
   /// Rate of the dropout of attention weights and of the hidden layer.
   var innerDropout: Float { choice("inner-dropout") == "yes" ? real("dropout") : 0 }
 }
@@ -182,8 +189,10 @@ func checkHeads(_ h: Hyperparameters) throws(ModelError) {
 public func nextItemLoss(
   _ states: Tensor, _ table: Parameter, targets: Lookup, negatives: Negatives?, _ h: Hyperparameters
 ) -> Tensor {
-  let itemCount = table.value.shape.rows
-  guard let negatives else { return softmaxLoss(states, table.value, targets: targets, precision: h.precision) }
+  let itemCount = table.shape.rows
+  let (states, table) = h.isCosine
+    ? (unitRows(states), unitRows(table.value, scale: 1 / h.real("temperature"), tape: states.tape)) : (states, table.value)
+  guard let negatives else { return softmaxLoss(states, table, targets: targets, precision: h.precision) }
   let objective: SampledObjective
   switch h.choice("loss") {
   case "gbce":
@@ -193,5 +202,5 @@ public func nextItemLoss(
   case "sampled": objective = .softmax
   default: objective = .bce
   }
-  return sampledLoss(states, table.value, targets: targets, negatives: negatives, objective)
+  return sampledLoss(states, table, targets: targets, negatives: negatives, objective)
 }

@@ -1,5 +1,5 @@
-// Causal 1-D convolution over jagged sequences, in parts (Tang and Wang 2018): windows of rows for a matrix product, weighted sums of a
-// window, and the maximum over a window.
+// Causal 1-D convolution over jagged sequences, in parts (Tang and Wang 2018): windows of rows for a matrix product, weighted
+// sums of a window, and the maximum over a window.
 import AugurCompute
 public import AugurTensors
 import CKernels

@@ -115,6 +115,28 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
   return y
 }
 
+/// y = scale * x / |x| for each row: `[T, D]`, so that products with it compare directions.
+///
+/// Where x is a table of parameters, ops add to the gradient of y as to a parameter's, and it goes on to the table when the backward pass
+/// comes back here. Cost: all rows, in every step.
+/// - Parameter tape: records the op; an activation has its own.
+public func unitRows(_ x: Tensor, scale: Float = 1, tape: Tape? = nil) -> Tensor {
+  let D = x.shape.columns
+  let gain = Tensor([Float](repeating: scale / Float(D).squareRoot(), count: D), shape: [D], device: x.device)
+  guard let tape, let slot = x.slot, slot.isParameter else { return rmsNorm(x, gain: gain, epsilon: 1e-12) }
+  let inner = Tape()
+  let rows = x.watched(by: inner)
+  let y = rmsNorm(rows, gain: gain, epsilon: 1e-12)
+  let table = Tensor(y.shape, dtype: y.dtype, storage: y.storage, slot: nil).asParameter()
+  let turn = GradientSlot(tape: tape)
+  turn.gradient = table.gradient
+  tape.record(turn) { dy in
+    inner.backward(from: y, gradient: dy)
+    if let dx = rows.gradient { slot.collect(dx) }
+  }
+  return table
+}
+
 /// One value a row for the backward pass; nil where there is none and the kernel can go without.
 private func rowValues(_ x: Tensor, _ tape: Tape?) -> Tensor? {
   tape == nil && x.isOnCPU ? nil : Tensor(Shape(x.shape.rows), device: x.device)

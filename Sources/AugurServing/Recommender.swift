@@ -16,6 +16,7 @@ public final class Recommender {
   /// Events of a history that the model reads.
   public var longestHistory: Int { model.longestHistory }
   private let model: any SequenceModel
+  private let table: Tensor
   private let device: Device
   private let compact: CompactTable?
 
@@ -34,8 +35,8 @@ public final class Recommender {
   /// Precondition: the model reads no times.
   public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) {
     precondition(!model.readsTimes, "recommender: expected a model that reads no times")
-    (self.model, self.itemCount, self.device) = (model, itemCount, device)
-    compact = manyRequests ? CompactTable(model.scoringTable) : nil
+    (self.model, self.itemCount, self.device, table) = (model, itemCount, device, model.scoringTable)
+    compact = manyRequests ? CompactTable(table) : nil
   }
 
   /// `[B, D]`: the state after each history; a row has the same bits in any batch. Precondition: no history is empty, items are known.
@@ -50,7 +51,7 @@ public final class Recommender {
       seen.append(contentsOf: history.sorted())
       offsets.append(Int32(seen.count))
     }
-    let best = topItems(states, model.scoringTable, seen: seen, seenOffsets: offsets, k: min(top, itemCount), compact: compact)
+    let best = topItems(states, table, seen: seen, seenOffsets: offsets, k: min(top, itemCount), compact: compact)
     return histories.indices.map { b in
       (b * best.k..<(b + 1) * best.k).compactMap { i in
         best.items[i] >= 0 ? Suggestion(item: Int(best.items[i]), score: best.scores[i]) : nil

@@ -33,6 +33,7 @@ private func rankPositions(
   of model: any SequenceModel, itemCount: Int, _ count: Int, _ seenItems: SeenItems, _ batch: Int, _ makeCase: (Int) -> Case
 ) -> [RankPosition] {
   let device = model.outputTable.value.device
+  let table = model.scoringTable
   var positions: [RankPosition] = []
   positions.reserveCapacity(count)
   for start in stride(from: 0, to: count, by: batch) {
@@ -44,7 +45,7 @@ private func rankPositions(
       seenOffsets.append(Int32(seen.count))
     }
     let ranks = targetRanks(
-      h, model.scoringTable, targets: cases.map(\.target), seen: seen, seenOffsets: seenOffsets)
+      h, table, targets: cases.map(\.target), seen: seen, seenOffsets: seenOffsets)
     for (greater, equal) in zip(ranks.greater, ranks.equal) {
       positions.append(RankPosition(greater: Int(greater), equal: Int(equal)))
     }

@@ -49,12 +49,16 @@ public struct Recipe: Sendable {
       published: [("HR@10", 0.3023), ("NDCG@10", 0.1718)],
       source: "RecTools HSTU tutorial, HSTU without time (another preparation of ML-1M)"),
     Recipe(
+      name: "ml-1m/bert4rec", file: "ml-1m/ml-1m.txt", format: "pairs", model: "bert4rec",
+      knobs: mlKnobs + [("dim", "64"), ("dropout", "0.2"), ("warm-up", "400"), ("learning-rate", "0.002")],
+      published: [("HR@10", 0.2821), ("NDCG@10", 0.1516)], source: "asash/bert4rec_repro README, BERT4Rec with longer sequences"),
+    Recipe(
       name: "diginetica/next-item", file: "diginetica/train_sessions.txt", format: "sessions",
       test: "diginetica/test_prefix_target.txt", split: SplitOptions(.random, ratio: .tenthForValidation), model: "esasrec",
       knobs: sessionKnobs, published: [("HR@20", 0.5073), ("MRR@20", 0.1759)], source: "SR-GNN, arXiv 1811.00855"),
   ]
 
-  /// Both read a new window of a long history each epoch: the newest 201 events are only 66 % of the training part.
+  /// All read a new window of a long history each epoch: the newest 201 events are only 66 % of the training part.
   private static let mlKnobs = [
     ("window", "random"), ("dim", "128"), ("heads", "2"), ("dropout", "0.25"), ("batch", "32"), ("schedule", "cosine"),
     ("final-share", "0.02"), ("warm-up", "200"), ("epochs", "110"), ("patience", "0"), ("evaluate-every", "5"),
@@ -72,9 +76,9 @@ public struct Recipe: Sendable {
     ("schedule", "cosine"), ("epochs", "40"), ("patience", "0"), ("evaluate-every", "5"), ("validation-users", "6000"),
   ]
   private static let sessionKnobs = [
-    ("dim", "128"), ("blocks", "1"), ("heads", "2"), ("length", "20"), ("feed-forward", "2"), ("sharing", "batch"), ("negatives", "4096"),
-    ("dropout", "0.4"), ("batch", "256"), ("learning-rate", "0.003"), ("schedule", "cosine"), ("epochs", "10"), ("patience", "0"),
-    ("seen-items", "ranked"), ("validation-users", "4000"),
+    ("dim", "128"), ("blocks", "1"), ("heads", "2"), ("length", "20"), ("feed-forward", "2"), ("similarity", "cosine"),
+    ("temperature", "0.07"), ("sharing", "batch"), ("negatives", "4096"), ("dropout", "0.3"), ("batch", "256"), ("learning-rate", "0.002"),
+    ("schedule", "cosine"), ("epochs", "8"), ("patience", "0"), ("seen-items", "ranked"), ("validation-users", "4000"),
   ]
 
   public static func named(_ name: String) -> Recipe? { all.first { $0.name == name } }

@@ -30,7 +30,8 @@ func assignFixedValues(_ parameter: Parameter) {
 
   @Test(arguments: [
     ("sasrec", ["loss": "ce"]), ("sasrec pre-norm", ["variant": "pre-norm", "negatives": "5", "sharing": "row"]),
-    ("gsasrec", ["negatives": "5"]), ("esasrec", ["negatives": "5"]), ("hstu", ["negatives": "5"]), ("hstu times", ["negatives": "5", "time-bias": "yes"]), ("bert4rec", [:]),
+    ("gsasrec", ["negatives": "5"]), ("esasrec", ["negatives": "5"]),
+    ("esasrec cosine", ["negatives": "5", "similarity": "cosine", "temperature": "0.5"]), ("hstu", ["negatives": "5"]), ("hstu times", ["negatives": "5", "time-bias": "yes"]), ("bert4rec", [:]),
     ("gru4rec", ["negatives": "5"]), ("caser", ["negatives": "5", "horizontal": "3", "vertical": "2"]),
   ])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {

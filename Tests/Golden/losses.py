@@ -145,29 +145,31 @@ def states(w, model, items, times):
     if model == "caser":
         return caser_states(w, table[items])
     positions = w("positions", L, D)
-    if model == "esasrec":
+    if model.startswith("esasrec"):
         x = table[items] + positions[L - len(items):]
     else:
         x = D**0.5 * table[items] + positions[L - len(items):]
     for i in range(BLOCKS):
         name = f"blocks.{i}"
-        if model == "esasrec":
+        if model.startswith("esasrec"):
             x = ligr_block(w, name, x)
         elif model.startswith("hstu"):
             x = hstu_block(w, name, x, times if model == "hstu times" else None)
         else:
             x = sasrec_block(w, name, x, model == "sasrec pre-norm")
-    return x if model in ("esasrec", "hstu", "hstu times") else norm(w, "norm", x, 1e-8)
+    return x if model.startswith(("esasrec", "hstu")) else norm(w, "norm", x, 1e-8)
 
 
 def loss(model, h, table, targets, negatives):
     """h [T, D], targets [T], negatives [T, N]; a negative equal to the target is left out."""
+    if model == "esasrec cosine":
+        h, table = F.normalize(h), F.normalize(table) / 0.5
     positive = (h * table[targets]).sum(-1)
     if model in ("sasrec", "bert4rec"):
         return F.cross_entropy(h @ table.T, targets)
     scores = torch.einsum("td,tnd->tn", h, table[negatives])
     same = negatives == targets[:, None]
-    if model in ("esasrec", "hstu", "hstu times", "gru4rec"):
+    if model in ("esasrec", "esasrec cosine", "hstu", "hstu times", "gru4rec"):
         scores = scores.masked_fill(same, float("-inf"))
         return (torch.logsumexp(torch.cat([positive[:, None], scores], 1), 1) - positive).mean()
     each = F.softplus(scores).masked_fill(same, 0).sum(1)
@@ -308,6 +310,6 @@ def perceptron_run(name, is_flipped):
 
 
 TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads"]
-golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "hstu", "hstu times", "bert4rec", "gru4rec", "caser"]}
+golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "esasrec cosine", "hstu", "hstu times", "bert4rec", "gru4rec", "caser"]}
 runs = perceptron_run("mlp run", False) | perceptron_run("mlp stopped", True)
 print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS} | runs, indent=1))

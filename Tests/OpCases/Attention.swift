@@ -50,7 +50,8 @@ private func cases(_ offsets: [Int], _ H: Int, _ K: Int, _ precision: DataType) 
     },
   ] + [true, false].map { isCausal in
     OpCase(
-      "Attention", "q, kv \(offsets) H\(H) K\(K) \(precision)\(isCausal ? "" : " both ways")", [.init([T, D], scale: 1.5), .init([T, 2 * D])],
+      "Attention", "q, kv \(offsets) H\(H) K\(K) \(precision)\(isCausal ? "" : " both ways")",
+      [.init([T, D], scale: 1.5), .init([T, 2 * D])],
       tolerance: tolerance, gradientTolerance: gradientTolerance
     ) { x, _ in
       attention(q: x[0], kv: x[1], rows(x[0].device), heads: H, precision: precision, isCausal: isCausal)

@@ -53,7 +53,8 @@ private func cases(_ offsets: [Int], _ H: Int, _ K: Int, _ n: Int, _ precision: 
   let isRounded = precision == .bfloat16
   return OpCase(
     "HSTU", "\(offsets) H\(H) K\(K) n\(n) \(precision)\(hasTimes ? " times" : "")",
-    [.init([T, H * K], scale: 1.5), .init([T, 2 * H * K], scale: 1.5), .init([n], .parameter)] + (hasTimes ? [.init([HSTUBias.buckets], .parameter)] : []),
+    [.init([T, H * K], scale: 1.5), .init([T, 2 * H * K], scale: 1.5), .init([n], .parameter)]
+      + (hasTimes ? [.init([HSTUBias.buckets], .parameter)] : []),
     tolerance: isRounded ? 1e-2 : 5e-5, gradientTolerance: isRounded ? 2e-2 : 2e-3
   ) { x, _ in
     let bias = HSTUBias(
