@@ -50,7 +50,7 @@ import Testing
 
   @Test func timesReachTheModel() throws {
     let scratch = try Scratch()
-    let trainer = try trainer(try scratch.dataset(events: 2000, items: 50), scratch.path + "/run")
+    let trainer = try trainer(try scratch.dataset(), scratch.path + "/run")
     let bias = try #require(trainer.model.parameters.first { $0.name == "blocks.0.attention.time" })
     let before = bias.value.floats()
     try RunFolder(scratch.path + "/run").create(
@@ -73,7 +73,7 @@ import Testing
   /// The target was seen: it is ranked either way, but what else was seen only counts where it is ranked.
   @Test func seenItemsAreRankedOrNot() throws {
     let scratch = try Scratch()
-    let data = try scratch.dataset(events: 1500, items: 40)
+    let data = try scratch.dataset()
     let model = try ModelEntry.named("gru4rec").makeModel(
       Hyperparameters(try ModelEntry.named("gru4rec").hyperparameters), itemCount: data.itemCount, device: .cpu, seed: 2)
     let split = SequenceSplit(data)
