@@ -219,7 +219,7 @@ public final class SequenceBatches: Sendable {
     for block in order.blocks[end(first)..<end(window + 2)] {
       let begin = Int(block) * sizes.users
       let end = min(source.users.count, begin + sizes.users)
-      split.dataset.forEachColumn(ofUsers: Int(source.users[begin])...Int(source.users[end - 1]), readAhead)
+      split.dataset.forEachItemColumn(ofUsers: Int(source.users[begin])...Int(source.users[end - 1]), readAhead)
     }
   }
 }

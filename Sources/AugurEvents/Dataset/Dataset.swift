@@ -174,17 +174,24 @@ public final class Dataset: Sendable {
     isMapped ? index.labels[attribute].map { Int($0[number][place]) } ?? place : place
   }
 
-  /// The columns of these users and nothing else, as they lie in the files.
+  /// The items of these users and nothing else, as they lie in the files.
+  func forEachItemColumn(ofUsers users: ClosedRange<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
+    for number in segments.indices { body(segments[number].itemBytes(ofUsers: places(of: users, in: number))) }
+  }
+
+  /// All that splits and their check read of these users and nothing else, as it lies in the files.
   func forEachColumn(ofUsers users: ClosedRange<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
-    for (number, segment) in segments.enumerated() {
-      var places = users.lowerBound..<users.upperBound + 1
-      if isMapped {
-        let map = index.users[number]
-        places = map.count(before: Int32(truncatingIfNeeded: places.lowerBound))..<map.count(before: Int32(clamping: places.upperBound))
-        body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: map[places])))
-      }
-      segment.forEachColumn(ofUsers: places, body)
+    for number in segments.indices {
+      let places = places(of: users, in: number)
+      if isMapped { body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: index.users[number][places]))) }
+      segments[number].forEachColumn(ofUsers: places, body)
     }
+  }
+
+  private func places(of users: ClosedRange<Int>, in number: Int) -> Range<Int> {
+    guard isMapped else { return users.lowerBound..<users.upperBound + 1 }
+    let map = index.users[number]
+    return map.count(before: Int32(truncatingIfNeeded: users.lowerBound))..<map.count(before: Int32(clamping: users.upperBound + 1))
   }
 }
 

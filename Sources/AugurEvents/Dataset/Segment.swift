@@ -89,12 +89,24 @@ final class Segment: Sendable {
     return starts[...]
   }
 
-  /// The bytes of all columns that hold nothing but events of these users.
+  /// The items of these users in the file.
+  func itemBytes(ofUsers places: Range<Int>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: items[events(ofUsers: places)]))
+  }
+
+  /// The bytes of the columns that splits and their check read, and of nothing but these users.
   func forEachColumn(ofUsers places: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
     guard !places.isEmpty else { return }
-    let events = range(places.lowerBound).lowerBound..<range(places.upperBound - 1).upperBound
-    body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: items[events])))
+    let events = events(ofUsers: places)
+    let sessions = sessionOffsets.count(before: Int64(events.lowerBound))..<sessionOffsets.count(before: Int64(events.upperBound))
+    body(itemBytes(ofUsers: places))
     if let times { body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: times[events]))) }
+    for labels in labels.values { body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: labels[events]))) }
+    body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: sessionOffsets[sessions])))
     body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: offsets[places])))
+  }
+
+  private func events(ofUsers places: Range<Int>) -> Range<Int> {
+    places.isEmpty ? 0..<0 : range(places.lowerBound).lowerBound..<range(places.upperBound - 1).upperBound
   }
 }
