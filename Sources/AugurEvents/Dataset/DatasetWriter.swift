@@ -114,6 +114,7 @@ struct SessionTail {
   private let kept: Dataset
   /// What the labels of kinds are in the dictionaries.
   private let kinds: [Int32]
+  private var lookups = 0
 
   init(_ kept: Dataset, _ dictionaries: EventDictionaries, needsKinds: Bool) {
     self.kept = kept
@@ -123,8 +124,11 @@ struct SessionTail {
   }
 
   /// Times and, where sessions need them, kinds of its events; empty for a user that is new.
-  func openSession(_ id: UnsafeRawBufferPointer) throws(EventsError) -> UserEvents {
+  mutating func openSession(_ id: UnsafeRawBufferPointer) throws(EventsError) -> UserEvents {
     var events = UserEvents()
+    // Each lookup brings some pages of large files into the process.
+    lookups += 1
+    if lookups % 512 == 0 { for segment in kept.segments { segment.releaseColumns() } }
     guard let user = kept.index.userIDs.place(of: id) else { return events }
     for (number, segment) in kept.segments.enumerated().reversed() {
       guard let place = kept.place(of: user, in: number), let times = segment.times else { continue }

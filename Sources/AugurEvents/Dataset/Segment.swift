@@ -106,6 +106,14 @@ final class Segment: Sendable {
     body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: offsets[places])))
   }
 
+  /// Takes the columns out of the process; reading brings them back.
+  func releaseColumns() {
+    releasePages(UnsafeRawBufferPointer(offsets))
+    releasePages(UnsafeRawBufferPointer(sessionOffsets))
+    if let times { releasePages(UnsafeRawBufferPointer(times)) }
+    for labels in labels.values { releasePages(UnsafeRawBufferPointer(labels)) }
+  }
+
   private func events(ofUsers places: Range<Int>) -> Range<Int> {
     places.isEmpty ? 0..<0 : range(places.lowerBound).lowerBound..<range(places.upperBound - 1).upperBound
   }
