@@ -12,7 +12,7 @@ extension HeldOut: ExpressibleByArgument {}
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Ranks the whole catalogue for held-out events: HR, NDCG, MRR, Recall with 95 % intervals.")
+    abstract: "Scores a run with 95 % intervals: HR, NDCG, MRR, Recall over the whole catalogue, or AUC, logloss, RMSE of rows.")
   @Option(name: .customLong("run"), help: "Run folder.") var runFolder: String
   @Option(help: "Data set; the one of the run by default.") var data: String?
   @Option(help: "validation or test.") var split: HeldOut = .test

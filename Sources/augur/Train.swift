@@ -12,10 +12,14 @@ private let interrupts = Atomic<Int>(0)
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Trains a next-item model on a data set.",
+    abstract: "Trains a model of next items on a data set, or of a label on a table.",
     discussion: "Knobs of --set: see `augur train --model NAME --list`. A run killed at any moment goes on with --resume.")
   @Option(help: "Data set made by augur prepare.") var data: String
-  @Option(help: "One of \(ModelEntry.all.map(\.name).joined(separator: ", ")), or a model of tables.") var model: String
+  @Option(
+    help: """
+      \(ModelEntry.all.map(\.name).joined(separator: ", ")); of tables: \(TableMethod.all.map(\.name).joined(separator: ", ")).
+      """)
+  var model: String
   @Option(help: "Run folder.") var output: String?
   @OptionGroup var place: DeviceOptions
   @Option(help: "Seed of initial weights, order, negatives and dropout.") var seed: UInt64 = 1

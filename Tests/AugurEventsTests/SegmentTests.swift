@@ -182,4 +182,56 @@ import Testing
       }
     }
   }
+
+  /// Files whose checksums are right and whose content is not, as no program of ours writes them.
+  @Test func contentsThatDoNotFitNeverTrap() throws {
+    let all = rows(400, days: 12, seed: 14)
+    let rule = SegmentRule(smallest: 60, largest: 120)
+    _ = try prepare([log("log.csv", all.filter { $0.day < 11 })]) { $0.segments = rule }
+    let day = log("day.csv", all.filter { $0.day == 11 })
+    try FileManager.default.moveItem(atPath: "\(folder.path)/data", toPath: "\(folder.path)/good")
+    func expectRefusal(
+      _ what: String, opens: Bool = false, _ change: (String, [UInt8]) -> [UInt8] = { $1 }, json: (String) -> String = { $0 }
+    ) throws {
+      try? FileManager.default.removeItem(atPath: "\(folder.path)/data")
+      try FileManager.default.copyItem(atPath: "\(folder.path)/good", toPath: "\(folder.path)/data")
+      try resign(json, change)
+      if !opens { #expect(throws: EventsError.self, "\(what)") { try data } }
+      #expect(throws: EventsError.self, "\(what)") { try prepare([day]) { ($0.append, $0.segments) = (true, rule) } }
+    }
+    try expectRefusal("an item twice", opens: true) { name, bytes in name == "item_id_bytes" ? [UInt8](repeating: 0x30, count: bytes.count) : bytes }
+    try expectRefusal("a kind twice", opens: true) { name, bytes in name == "kind_id_bytes" ? [UInt8](repeating: 0x30, count: bytes.count) : bytes }
+    for map in ["users", "items", "kinds", "categories"] {
+      try expectRefusal("a short map of \(map)") { name, bytes in name == "segment_0_\(map)" ? Array(bytes.dropLast(4)) : bytes }
+      try expectRefusal("a map of \(map) that leads nowhere") { name, bytes in
+        name == "segment_0_\(map)" ? bytes.dropLast(4) + [255, 255, 255, 127] : bytes
+      }
+    }
+    for key in ["rows", "users", "items", "sessions", "lastDay"] {
+      try expectRefusal("\(key) beyond counting", json: { text in
+        text.replacing(try! Regex("\"\(key)\" : [0-9]+"), with: "\"\(key)\" : 9223372036854775807")
+      })
+    }
+  }
+
+  /// Writes the index of the data set again with changed tensors, and a description that vouches for it.
+  private func resign(_ json: (String) -> String, _ change: (String, [UInt8]) -> [UInt8]) throws {
+    let (index, description) = ("\(folder.path)/data/index.safetensors", try DatasetDescription.read(from: "\(folder.path)/data"))
+    let file = try SafetensorsFile(path: index)
+    let tensors = try file.entries.map { entry in
+      let bytes = change(entry.name, Array(try file.bytes(entry.name)))
+      return SafetensorsTensor(entry.name, dtype: entry.dtype, shape: [bytes.count / entry.dtype.bytes], count: bytes.count) { body throws(SafetensorsError) in
+        try bytes.span.bytes.withUnsafeBytes(body)
+      }
+    }
+    try writeSafetensors(path: index, tensors: tensors)
+    let checksum = try #require(try SafetensorsFile(path: index).checksum)
+    let fingerprint = DatasetDescription.fingerprint(
+      users: description.users, items: description.items, events: description.events, segments: description.segments,
+      indexChecksum: checksum, split: description.split)
+    let text = String(decoding: folder.read("data/dataset.json"), as: UTF8.self)
+      .replacingOccurrences(of: description.indexChecksum, with: checksum)
+      .replacingOccurrences(of: description.fingerprint, with: fingerprint)
+    _ = folder.write("data/dataset.json", json(text))
+  }
 }

@@ -31,6 +31,21 @@ public final class Dataset: Sendable {
       try Segment(description.segments[number], number, in: path, layout: description.layout, verify: verify, checks: checks)
     }
     index = try DatasetIndex(description, in: path, segments: segments, verify: verify || !checks)
+    for (number, segment) in self.segments.enumerated() {
+      let fits = segment.labelIDs.allSatisfy { attribute, own in
+        (description.segments.count > 1 ? index.labels[attribute]?[number].count : index.labelIDs[attribute]?.count) == own.count
+      }
+      guard fits else {
+        throw EventsError(
+          file: index.file.path, problem: "the labels of segment \(segments.lowerBound + number) do not fit it",
+          advice: "make the data set again with augur prepare")
+      }
+    }
+  }
+
+  /// The first segments of another: later events are as if they were not there.
+  init(_ whole: Dataset, first count: Int) {
+    (path, description, index, segments) = (whole.path, whole.description, whole.index, Array(whole.segments[..<count]))
   }
 
   /// The items of a user, oldest first. Precondition: `user` in `0..<userCount`.

@@ -84,6 +84,12 @@ public struct DatasetDescription: Codable, Sendable, Equatable {
       read.segments.allSatisfy({ $0.rows >= 0 && $0.rows <= 1 << 48 && $0.firstDay >= 0 && $0.firstDay <= $0.lastDay && $0.lastDay < 1 << 32 }),
       events.reduce(0, +) == read.events, sessions.reduce(0, +) == read.sessions
     else { throw file.damaged("its segments do not fit together") }
+    guard read.segments.count > 1 || read.segments[0].users == read.users && read.segments[0].items == read.items else {
+      throw file.damaged("its only segment has other users or items")
+    }
+    // Sums over runs must not overflow.
+    let tallies = [read.rows] + read.rejected.values + read.dropped.values
+    guard tallies.allSatisfy({ (0...1 << 48).contains($0) }) else { throw file.damaged("a count of rows cannot be") }
     guard read.users > 0, read.items > 0, read.users <= Int(Int32.max), read.items <= Int(Int32.max) else {
       throw file.damaged("it cannot have \(read.users) users and \(read.items) items")
     }

@@ -5,7 +5,7 @@ struct DatasetWriter {
   private let folder: String
   private let layout: EventLayout
   private let dictionaries: EventDictionaries
-  /// The data set whose first segments stay.
+  /// The data set that is added to, with just the segments that stay.
   private let kept: Dataset?
   private let memory: Int
   private var segments: [SegmentWriter]
@@ -20,7 +20,7 @@ struct DatasetWriter {
   ) throws(EventsError) {
     (self.folder, layout, self.dictionaries, self.kept, self.memory) = (folder, dictionaries.layout, dictionaries, kept, memory)
     sessionizer = try Sessionizer(sessions, kindNames: dictionaries.names(of: .kind))
-    if let kept { tail = SessionTail(kept, dictionaries, needsKinds: sessionizer.needsKinds) }
+    if let kept, !kept.segments.isEmpty { tail = SessionTail(kept, dictionaries, needsKinds: sessionizer.needsKinds) }
     let first = kept?.segments.count ?? 0
     var segments: [SegmentWriter] = []
     for (place, span) in spans.enumerated() {
@@ -77,10 +77,8 @@ struct DatasetWriter {
   /// Shows time and price of all new events.
   func visitPrices(_ body: (Int64, Float) -> Void) throws(EventsError) { for segment in segments { try segment.visitPrices(body) } }
 
-  /// Writes all files but the description; `earlier` is the index of the data set that was there.
-  func write(
-    _ names: ItemNames, earlier: DatasetIndex?, rows: DayCounts, price: ((Float) -> Float)?
-  ) throws(EventsError) -> WrittenDataset {
+  /// Writes all files but the description.
+  func write(_ names: ItemNames, rows: DayCounts, price: ((Float) -> Float)?) throws(EventsError) -> WrittenDataset {
     var written: [DatasetSegment] = []
     if let kept {
       for number in kept.segments.indices {
@@ -93,7 +91,7 @@ struct DatasetWriter {
       let number = written.count - segments.count + place
       return try Segment(written[number], number, in: folder, layout: layout, verify: false, checks: false)
     }
-    var index = IndexWriter(folder: folder, attributes: layout.attributes, base: kept, earlier: earlier, fresh: files, memory: memory)
+    var index = IndexWriter(folder: folder, attributes: layout.attributes, base: kept, fresh: files, memory: memory)
     let (checksum, users, items) = try index.write(names, dictionaries)
     return WrittenDataset(segments: written, indexChecksum: checksum, users: users, items: items)
   }

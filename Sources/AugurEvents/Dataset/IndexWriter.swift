@@ -6,18 +6,15 @@ struct IndexWriter {
   private let folder: String
   private let attributes: [EventAttribute]
   private let memory: Int
-  /// The data set that the first `keptCount` segments come from.
+  /// The data set that is added to, with just the `keptCount` segments that stay.
   private let base: Dataset?
-  /// What was there before: it knows names of items.
-  private let earlier: DatasetIndex?
   private let keptCount: Int
   private let fresh: [Segment]
   private var tensors: [SafetensorsTensor] = []
   private var count: Int { keptCount + fresh.count }
 
-  /// `base` has exactly the segments that stay.
-  init(folder: String, attributes: [EventAttribute], base: Dataset?, earlier: DatasetIndex?, fresh: [Segment], memory: Int) {
-    (self.folder, self.attributes, self.base, self.earlier, self.fresh, self.memory) = (folder, attributes, base, earlier, fresh, memory)
+  init(folder: String, attributes: [EventAttribute], base: Dataset?, fresh: [Segment], memory: Int) {
+    (self.folder, self.attributes, self.base, self.fresh, self.memory) = (folder, attributes, base, fresh, memory)
     keptCount = base?.segments.count ?? 0
   }
 
@@ -124,11 +121,10 @@ struct IndexWriter {
   private mutating func uniteItems(_ names: ItemNames, _ dictionaries: EventDictionaries) throws(EventsError) -> Int {
     var table = IDTable()
     var united = ItemNames()
-    // First, so that an item has the number that the maps of `base` give it.
-    if let earlier {
-      for item in 0..<earlier.itemIDs.count {
-        let index = table.index(adding: earlier.itemIDs.slice(item))
-        if let name = earlier.itemNames?.slice(item), !name.isEmpty { united.add(name, item: Int(index)) }
+    if let base {
+      try Self.add(base.index.itemIDs, to: &table)
+      for item in 0..<base.itemCount {
+        if let name = base.index.itemNames?.slice(item), !name.isEmpty { united.add(name, item: item) }
       }
     }
     let maps = fresh.map { segment in segment.itemIDs.map { table.index(adding: $0) } }
@@ -148,7 +144,7 @@ struct IndexWriter {
     guard order.count <= Int(Int32.max) else { throw EventsError(file: "--input", problem: "more than 2^31 items", advice: "split the log") }
     let rank = ranks(order, of: table.count)
     addStrings("item_id", order) { index, body in table.withID(index, body) }
-    if !names.isEmpty || earlier?.itemNames != nil {
+    if !names.isEmpty || base?.index.itemNames != nil {
       addStrings("item_name", order) { index, body in united.withName(index, body) }
     }
     for number in 0..<keptCount {
@@ -159,9 +155,16 @@ struct IndexWriter {
     return order.count
   }
 
+  /// Into an empty table, so that each has the number that the maps of `base` give it.
+  private static func add(_ strings: StoredStrings, to table: inout IDTable) throws(EventsError) {
+    for index in 0..<strings.count where table.index(adding: strings.slice(index)) != index {
+      throw EventsError(file: strings.path, problem: "an id stands there twice", advice: "make the data set again with augur prepare")
+    }
+  }
+
   private mutating func uniteLabels(_ attribute: EventAttribute) throws(EventsError) {
     var table = IDTable()
-    if let strings = base?.index.labelIDs[attribute] { for index in 0..<strings.count { _ = table.index(adding: strings.slice(index)) } }
+    if let strings = base?.index.labelIDs[attribute] { try Self.add(strings, to: &table) }
     let maps = fresh.map { segment in segment.labelIDs[attribute]?.map { table.index(adding: $0) } ?? [] }
     let order = table.byteOrder()
     let rank = ranks(order, of: table.count)

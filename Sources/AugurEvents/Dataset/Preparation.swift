@@ -49,11 +49,10 @@ struct Preparation {
     return (try finish(writer, names, plan), kept?.segments.count ?? 0)
   }
 
-  /// What is to be written: spans of days, the rows of each day of the whole data set, and what was there.
+  /// What is to be written: spans of days, and the rows of each day of the whole data set.
   private struct Plan {
     var spans: [SegmentSpan]
     var rows: DayCounts
-    var earlier: DatasetIndex?
   }
 
   /// Decides which segments are written; older ones among them join `streams`.
@@ -72,9 +71,8 @@ struct Preparation {
     let spans = layout.hasTimes ? options.segments.spans(rows) : [.whole(rows: before.rows + gathering.reader.rows)]
     // A span with the days and rows that it had before has no new row.
     let same = zip(spans, before.segments).prefix { $0 == $1.span }.count
-    for attribute in layout.attributes where !attribute.isNumber {
-      guard let place = layout.attributes.firstIndex(of: attribute), let strings = old.index.labelIDs[attribute] else { continue }
-      for index in 0..<strings.count { _ = gathering.dictionaries.label(place, strings.slice(index)) }
+    for (place, attribute) in layout.attributes.enumerated() {
+      _ = old.index.labelIDs[attribute]?.map { gathering.dictionaries.label(place, $0) }
     }
     // A file of names may know items of segments that stay.
     if options.itemNames != nil { _ = old.index.itemIDs.map { gathering.dictionaries.item($0) } }
@@ -84,8 +82,7 @@ struct Preparation {
       contentsOf: try again.map { segment throws(EventsError) in
         try DatasetRun(segment, dictionaries: &gathering.dictionaries, memory: gathering.memory / 16 / again.count)
       }, at: 0)
-    let kept = same == 0 ? nil : try Dataset(base, before, segments: 0..<same, verify: false, checks: false)
-    return (Plan(spans: Array(spans[same...]), rows: rows, earlier: old.index), kept)
+    return (Plan(spans: Array(spans[same...]), rows: rows), Dataset(old, first: same))
   }
 
   private func emptiness(_ reader: LogReader) -> EventsError {
@@ -148,7 +145,7 @@ struct Preparation {
       clipping.settle()
       clipper = PriceClipper(clipping)
     }
-    let written = try writer.write(names, earlier: plan.earlier, rows: plan.rows, price: clipper.map { clipper in { clipper.clipping.clipped($0) } })
+    let written = try writer.write(names, rows: plan.rows, price: clipper.map { clipper in { clipper.clipping.clipped($0) } })
     if let clipper { report.merge(clipper.clipping.report) }
     func total(_ counts: [String: Int], _ earlier: [String: Int]?) -> [String: Int] {
       counts.merging(earlier ?? [:], uniquingKeysWith: +).filter { $0.value > 0 }

@@ -57,7 +57,7 @@ final class Segment: Sendable {
     let (events, columns) = (eventCount, [items.count, times?.count ?? eventCount] + numbers.values.map(\.count) + labels.values.map(\.count))
     guard userCount >= 0, itemCount >= 0, offsets.count - 1 == userCount, columns.allSatisfy({ $0 == events }),
       sessionOffsets.count - 1 == stated.sessions, itemIDs.count == itemCount, itemCounts.count == itemCount,
-      times == nil || dayEvents.total == events
+      times == nil || dayEvents.total == events && dayRows.total == stated.rows
     else { throw damaged("tensor sizes do not fit together") }
     guard checks else { return }
     guard offsets.rises(to: events), sessionOffsets.risesAnywhere(to: events) else { throw damaged("offsets do not rise") }

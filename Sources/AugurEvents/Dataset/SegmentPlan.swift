@@ -15,7 +15,7 @@ struct DayCounts: Equatable {
   init?(days: [Int64], counts: [Int64]) {
     guard days.count == counts.count else { return nil }
     for (day, count) in zip(days, counts) {
-      guard (0..<Int64(Self.most)).contains(day), count >= 0, count < 1 << 48, self.counts.count <= day else { return nil }
+      guard (0..<Int64(Self.most)).contains(day), count >= 0, count < 1 << 40, self.counts.count <= day else { return nil }
       self.counts.append(contentsOf: repeatElement(0, count: Int(day) - self.counts.count))
       self.counts.append(Int(count))
     }

@@ -9,6 +9,7 @@ final class StoredStrings: Sendable {
   private nonisolated(unsafe) let bytes: UnsafeBufferPointer<UInt8>
   private let lookup = Mutex<Vocabulary?>(nil)
   let count: Int
+  var path: String { file.path }
 
   init(_ file: SafetensorsFile, _ name: String) throws(SafetensorsError) {
     self.file = file

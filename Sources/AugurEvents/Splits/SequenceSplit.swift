@@ -40,7 +40,7 @@ public struct SequenceSplit: Sendable {
   /// What is known before the target, and the target; nil for users without a target in this part.
   public func example(_ user: Int, _ part: HeldOut) -> (history: DatasetSlice<Int32>, target: Int32)? {
     guard let known = targetPlace(user, part) else { return nil }
-    return (dataset.history(user, 0..<known), dataset.history(user)[known])
+    return (dataset.history(user, 0..<known), dataset.history(user, known..<known + 1)[0])
   }
 
   /// Where the target lies in its user's history, in `1..<eventCount(ofUser:)`; nil for users without one.
