@@ -133,7 +133,8 @@ public struct Tensor: @unchecked Sendable {
   package func writing(_ x: Tensor, at row: Int) -> Tensor {
     let end = row + x.shape.rows
     precondition(
-      isOnCPU && x.isOnCPU && x.shape.columns == shape.columns && end <= shape.rows, "tensor: expected room for \(x.shape), got \(shape)")
+      isOnCPU && x.isOnCPU && dtype == .float32 && x.dtype == .float32 && x.shape.columns == shape.columns && row >= 0
+        && end <= shape.rows, "tensor: expected room for \(x.shape), got \(shape)")
     (pointer + row * shape.columns).update(from: x.pointer, count: x.count)
     return firstRows(end)
   }

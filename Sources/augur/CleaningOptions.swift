@@ -45,9 +45,9 @@ struct CleaningOptions: ParsableArguments {
   var priceRange: String?
   @Option(help: ArgumentHelp("Possible quantities; 0: by default.", valueName: "least:largest"))
   var quantityRange: String?
-  @Option(help: ArgumentHelp("Events before are impossible; epoch or ISO 8601.", valueName: "time"))
+  @Option(help: ArgumentHelp("Events before are impossible; epoch or ISO 8601, UTC unless it names a zone.", valueName: "time"))
   var earliestTime: String?
-  @Option(help: ArgumentHelp("Events after are impossible; epoch or ISO 8601.", valueName: "time"))
+  @Option(help: ArgumentHelp("Events after are impossible; epoch or ISO 8601, UTC unless it names a zone.", valueName: "time"))
   var latestTime: String?
   @Option(
     help: ArgumentHelp(
@@ -78,8 +78,8 @@ struct CleaningOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Zone of times and dates that name none, and of midnights, such as Europe/Berlin or +02:00. UTC. A time that clocks skip is a bad row; one \
-      that they show twice is read as the first, and counted.
+      Zone of times and dates that name none, and of midnights, such as Europe/Berlin or +02:00. UTC. For times, a zone in the schema goes first. A time \
+      that clocks skip is a bad row; one that they show twice is read as the first, and counted.
       """, valueName: "zone"))
   var timeZone: String?
 

@@ -30,7 +30,7 @@ struct FeaturesCommand: ParsableCommand {
       Example:
         augur prepare --input log.csv --output data
         augur features --data data --label purchase --horizon 7d --output features.csv
-        augur prepare --format table --label label --categorical user_id,item_id --input features.csv --output table --split time
+        augur prepare --format table --label label --input features.csv --output table --split time
         augur train --data table --model deepfm --output run
         augur evaluate --run run
       """)

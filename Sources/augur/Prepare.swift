@@ -51,7 +51,10 @@ struct Prepare: ParsableCommand {
     (options.append, options.itemNames) = (append, try names.file())
     let settings = try cleaning.settings()
     (options.rules, options.timeUnit) = (settings.rules, settings.timeUnit)
-    if cleaning.timeZone == nil, let zone = mapped.timeZone { options.rules.sessions.zoneName = zone }
+    // What the options or --rules say goes first.
+    if options.rules.sessions.zoneName == SessionRules().zoneName, let zone = mapped.timeZone {
+      options.rules.sessions.zoneName = zone
+    }
     (options.badRows, options.quarantine) = (settings.badRows, settings.quarantine)
     options.memory = try useMachine()
     let (made, report) = try prepared(options, reportTo: settings.report)

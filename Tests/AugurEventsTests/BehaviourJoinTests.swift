@@ -37,6 +37,16 @@ import Testing
     #expect(try row("nobody", january + 60 * day, &state).allSatisfy(\.isNaN))
   }
 
+  /// Times that name no zone are those of the description's clocks: nothing holds before its day began there.
+  @Test func versionsOnLocalClocks() throws {
+    let file = folder.write("users.csv", "user_id,age,valid_from\nu,30,2024-01-01\n")
+    var local = try description(#"{"feature": "table", "of": "user", "file": "\#(file)"}"#)
+    local.zoneName = "-05:00"
+    var state = try BehaviourState(local)
+    let midnight: Int64 = 1_704_067_200_000 + 5 * 3_600_000
+    #expect(try row("u", midnight - 1, &state)[0].isNaN && row("u", midnight, &state) == [30])
+  }
+
   @Test func theTableHasTheTexts() throws {
     let data = try folder.dataset("user_id,item_id,timestamp\nu,a,1704067201\nw,b,1704067202\nu,a,1706745601\n")
     var state = try table("user_id,segment,valid_from\nu,\"b, c\",2024-02-01\nu,new,2024-01-01\n")

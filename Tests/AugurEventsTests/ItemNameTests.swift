@@ -35,6 +35,10 @@ import Testing
     #expect(try names(lines) { $0.delimiter = "::" } == ["1": "Toy Story (1995)", "x": "A: B"])
   }
 
+  @Test func aMarkOfByteOrderIsNoPartOfAnID() throws {
+    #expect(try names("\u{feff}1::Toy Story\n") { $0.delimiter = "::" } == ["1": "Toy Story"])
+  }
+
   @Test func latin1IsDeclaredNotGuessed() throws {
     let lines = Array("1|Caf".utf8) + [0xe9, 0xff, 0x0a]
     #expect(

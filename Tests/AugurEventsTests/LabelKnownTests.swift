@@ -41,6 +41,13 @@ import Testing
     expectLine("no row is left for training") { _ = try prepare(csv(0..<1000, minutes: 700)) }
   }
 
+  /// Sessions lie where their last row does, so held-out rows begin before the cut: no leak.
+  @Test func wholeSessionsAreNoLeak() throws {
+    let lines = csv(0..<1000).split(separator: "\n").enumerated().map { place, line in line + (place == 0 ? ",s" : ",s\(place / 7)") }
+    let made = try prepare(lines.joined(separator: "\n")) { $0.session = "s" }
+    #expect(made.split.kind == .time && made.split.leftOut ?? 0 > 0 && made.rows < 1000)
+  }
+
   /// Given parts are looked at, not changed.
   @Test func lateLabelsOfGivenPartsAreFound() throws {
     let test = folder.write("test.csv", csv(700..<1000))

@@ -7,21 +7,15 @@ import Testing
 @Suite struct LocalTimeTests {
   let folder = TestFolder()
 
-  /// Nil where the system has no time zones.
-  private func installed(_ zone: String = "Europe/Berlin") throws -> LocalClock? {
-    guard FileManager.default.fileExists(atPath: "\(ClockZone.folder)/\(zone)") else {
-      print("skipped: no time zones are installed")
-      return nil
-    }
-    return try LocalClock(zone: zone)
-  }
+  static let hasZones = FileManager.default.fileExists(atPath: "\(ClockZone.folder)/Europe/Berlin")
+  static let whenZones = ConditionTrait.enabled(if: hasZones, "install tzdata")
 
   private func read(_ column: inout TimeColumn, _ text: String) throws(Timestamp.Failure) -> Int64 {
     try Array(text.utf8).span.bytes.withUnsafeBytes { raw throws(Timestamp.Failure) in try column.milliseconds(raw) }
   }
 
-  @Test func berlin() throws {
-    guard let clock = try installed() else { return }
+  @Test(whenZones) func berlin() throws {
+    let clock = try #require(try LocalClock(zone: "Europe/Berlin"))
     var column = TimeColumn(clock: clock)
     #expect(try read(&column, "2024-03-31 01:59:59") == 1_711_846_799_000)
     #expect(throws: Timestamp.Failure.skipped(zone: "Europe/Berlin")) { try read(&column, "2024-03-31T02:30:00") }
@@ -44,8 +38,8 @@ import Testing
   }
 
   /// In São Paulo clocks went from 00:00 to 01:00 on 4 November 2018: the day begins where it can.
-  @Test func aDayWithoutMidnight() throws {
-    guard let clock = try installed("America/Sao_Paulo") else { return }
+  @Test(whenZones) func aDayWithoutMidnight() throws {
+    let clock = try #require(try LocalClock(zone: "America/Sao_Paulo"))
     var column = TimeColumn(clock: clock)
     #expect(try read(&column, "2018-11-04") == 1_541_300_400_000 && read(&column, "2018-11-03") == 1_541_214_000_000)
     #expect(throws: Timestamp.Failure.skipped(zone: "America/Sao_Paulo")) { try read(&column, "2018-11-04 00:30") }
@@ -53,9 +47,9 @@ import Testing
   }
 
   /// Every instant's local time is read as that instant, or as the earlier one of two that clocks showed alike.
-  @Test(arguments: ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Casablanca", "Pacific/Apia"])
+  @Test(whenZones, arguments: ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "Africa/Casablanca", "Pacific/Apia"])
   func instantsComeBack(_ name: String) throws {
-    guard var clock = try installed(name) else { return }
+    var clock = try #require(try LocalClock(zone: name))
     let zone = try ClockZone(named: name)
     var twice = 0
     for second in stride(from: Int64(1_293_840_000), to: 1_420_070_400, by: 601) {  // 2011 to 2015
@@ -89,8 +83,7 @@ import Testing
 
     """
 
-  @Test(arguments: [1, 2]) func aLogAroundBothChanges(threads: Int) throws {
-    guard try installed() != nil else { return }
+  @Test(whenZones, arguments: [1, 2]) func aLogAroundBothChanges(threads: Int) throws {
     var options = PrepareOptions()
     options.rules.sessions.zoneName = "Europe/Berlin"
     options.threads = threads
@@ -105,8 +98,7 @@ import Testing
     #expect(plain.sessions(0).count == 4 && plain.fingerprint != data.fingerprint)
   }
 
-  @Test func aSkippedHourIsABadRow() throws {
-    guard try installed() != nil else { return }
+  @Test(whenZones) func aSkippedHourIsABadRow() throws {
     let path = folder.write("log.csv", log + "v,b,2024-03-31 02:30:00\n")
     var options = PrepareOptions()
     options.rules.sessions.zoneName = "Europe/Berlin"
@@ -126,8 +118,7 @@ import Testing
       """)
   }
 
-  @Test func zoneInASchema() throws {
-    guard try installed() != nil else { return }
+  @Test(whenZones) func zoneInASchema() throws {
     let columns = try LogColumns(parsing: nil, schema: schema(#""unit": "iso8601", "zone": "Europe/Berlin""#))
     var options = PrepareOptions(columns: columns)
     // The zone of the column goes before that of the rules, which is then of midnights alone.

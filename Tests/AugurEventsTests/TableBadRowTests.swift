@@ -56,6 +56,14 @@ import Testing
     #expect(file.contains("\(folder.path)/table.csv:607\timpossible value\t\(bad[6].1)"))
   }
 
+  /// A bad time in the first row is not taken for the nature of its column.
+  @Test func aBadTimeInFront() throws {
+    var (clean, report) = (CleaningReport(), CleaningReport())
+    let expected = try prepare(lines(), report: &clean)
+    let made = try prepare(["1,0.5,b1,soon,1"] + lines(), into: "rest", report: &report) { $0.badRows = .rows(1) }
+    #expect(made.fingerprint == expected.fingerprint && report.rejected == ["malformed time": 1])
+  }
+
   @Test func limits() throws {
     var report = CleaningReport()
     expectLine("table.csv:2: expected 5 fields") { _ = try prepare([bad[2].1], report: &report) }

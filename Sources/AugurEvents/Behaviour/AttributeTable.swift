@@ -4,7 +4,8 @@ import AugurTensors
 
 extension JoinedRows {
   /// Reads CSV, TSV or JSON lines, plain or compressed. A column is of numbers where every cell that is filled is one.
-  init(table join: BehaviourJoin, key: String?, time: String?, columns wanted: [String]?) throws(EventsError) {
+  /// Times that name no zone are those of `zone`.
+  init(table join: BehaviourJoin, key: String?, time: String?, columns wanted: [String]?, zone: String) throws(EventsError) {
     let reader = try BlockReader([join.file], columns: .table(like: nil), threads: ThreadPool.shared.threads)
     let header = reader.header
     func place(_ name: String) throws(EventsError) -> Int {
@@ -21,7 +22,9 @@ extension JoinedRows {
     guard !places.isEmpty else {
       throw EventsError(file: join.file, line: 1, problem: "no column but the key and the time", advice: "give a table with attributes")
     }
-    var cells = AttributeCells(file: join.file, key: keyPlace, time: timePlace, columns: places, header: header)
+    var cells = AttributeCells(
+      file: join.file, key: keyPlace, time: timePlace, columns: places, header: header,
+      clock: try LocalClock(zone: zone, place: "zone of the features"))
     while true {
       let blocks = try reader.next { _, _ in }
       if blocks.isEmpty { break }
@@ -53,19 +56,19 @@ private struct AttributeCells {
   private(set) var validFrom: [Int64] = []
   private(set) var lines: [Int] = []
   private(set) var checksum: UInt32 = 0
-  private var clock = TimeColumn()
+  private var times: TimeColumn
   private var texts: [Vocabulary]
   private var codes: [[Int32]]
 
-  init(file: String, key: Int, time: Int?, columns: [Int], header: [String]) {
+  init(file: String, key: Int, time: Int?, columns: [Int], header: [String], clock: LocalClock?) {
     (self.file, self.key, self.time, self.columns, self.header) = (file, key, time, columns, header)
+    times = TimeColumn(clock: clock)
     (texts, codes) = (columns.map { _ in Vocabulary() }, columns.map { _ in [] })
   }
 
   mutating func append(_ block: Block) throws(EventsError) {
     checksum = crc32c(block.bytes(block.text), continuing: checksum)
-    for row in 0..<block.table.rows {
-      let line = block.line(of: Int(block.table.rowStarts[row]))
+    for (row, line) in block.rowLines().enumerated() {
       func refuse(_ column: Int, _ problem: String, _ advice: String) -> EventsError {
         EventsError(file: file, line: line, field: header[column], problem: problem, advice: advice)
       }
@@ -75,7 +78,7 @@ private struct AttributeCells {
       }
       if let time {
         let text = block.bytes(block.table.range(row, time))
-        do throws(Timestamp.Failure) { validFrom.append(try clock.milliseconds(text)) } catch {
+        do throws(Timestamp.Failure) { validFrom.append(try times.milliseconds(text)) } catch {
           let (_, problem, advice) = error.explanation(text)
           throw refuse(time, problem, advice)
         }

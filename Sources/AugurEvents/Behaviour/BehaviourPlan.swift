@@ -108,7 +108,7 @@ struct BehaviourPlan: Sendable {
       needsPrior
       ? (maker.count(.log, BehaviourDescription.purchase, .ever), maker.count(.log, BehaviourDescription.view, .ever)) : nil
     for feature in description.features {
-      if case .join(let join) = feature { maker.add(join, try JoinedRows(join)) } else { maker.add(feature) }
+      if case .join(let join) = feature { maker.add(join, try JoinedRows(join, zone: description.zoneName)) } else { maker.add(feature) }
     }
     (kinds, windows, clock, attributes, joins) = (maker.kinds, maker.windows, maker.clock, maker.attributes, maker.joins)
     columns = maker.columns

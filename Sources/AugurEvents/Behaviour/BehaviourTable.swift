@@ -20,11 +20,13 @@ public struct BehaviourTableReport: Sendable, Equatable {
 }
 
 extension BehaviourDescription {
-  /// The standard description of what a data set has.
+  /// The standard description of what a data set has, on the clocks that it was prepared with.
   public static func standard(for data: Dataset) -> BehaviourDescription {
     let kinds = (0..<data.labelCount(.kind)).map { data.label(.kind, $0) }
-    return standard(
+    var description = standard(
       kinds: kinds, hasPrices: data.description.attributes.contains(.price), hasCategories: data.description.attributes.contains(.category))
+    description.zoneName = data.description.rules.sessions.zoneName
+    return description
   }
 
   /// Throws where a group has no kind in the log, or a feature needs a column that the log does not have; `place` names the description.

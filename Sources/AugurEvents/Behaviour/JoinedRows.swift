@@ -67,9 +67,9 @@ struct JoinedRows: Sendable {
     (self.absent, self.checksum) = (absent, checksum)
   }
 
-  init(_ join: BehaviourJoin) throws(EventsError) {
+  init(_ join: BehaviourJoin, zone: String) throws(EventsError) {
     if case .table(let key, let time, let columns) = join.source {
-      try self.init(table: join, key: key, time: time, columns: columns)
+      try self.init(table: join, key: key, time: time, columns: columns, zone: zone)
     } else {
       try self.init(vectors: join)
     }

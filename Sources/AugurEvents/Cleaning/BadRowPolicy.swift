@@ -70,7 +70,7 @@ package struct BadRowPolicy {
     if case .share(let share) = limit, report.rowsIn >= Self.sample, isAbove(max(share, 0.5)) { try stop() }
   }
 
-  /// Counts good rows whose local time could have meant two instants.
+  /// Counts rows whose local time could have meant two instants.
   mutating func noteAmbiguous(_ rows: Int) { report.add(.ambiguousTime, CleaningReport.Count(flagged: rows)) }
 
   /// `row` is the text, its line end aside. Throws at the limit: the row's own error where no bad row is allowed, else one that

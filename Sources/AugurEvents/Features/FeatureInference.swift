@@ -99,13 +99,12 @@ struct FeatureInference {
 }
 
 extension Table {
-  /// The unit of a column of times by its first one; nil where that is no time.
+  /// The unit of a column of times by the first of its first cells that is one, since bad rows may stand before it; nil where none is.
   func timeUnit(_ column: Int, asked: TimeUnit?) -> TimeUnit? {
-    var found: TimeUnit?
-    var isKnown = false
+    var (found, tries): (TimeUnit?, Int) = (nil, 0)
     forEach(column) { _, cell in
-      guard !isKnown, !cell.isEmpty else { return }
-      isKnown = true
+      guard found == nil, tries < 100, !cell.isEmpty else { return }
+      tries += 1
       if let asked, cell.count < 5 || cell[4] != UInt8(ascii: "-") {
         found = asked
         return
@@ -113,9 +112,9 @@ extension Table {
       var times = TimeColumn()
       do throws(Timestamp.Failure) {
         // Counts of seconds before 1973 are more likely other numbers.
-        if try times.milliseconds(cell) >= 100_000_000_000 || times.unit == .iso8601 { found = times.unit }
+        if try times.milliseconds(cell) >= 100_000_000_000 || times.unit == .iso8601 { found = times.unit } else { tries = 100 }
       } catch {
-        if case .unaskedUnit(let unit) = error { found = unit }
+        if case .unaskedUnit(let unit) = error { found = unit } else if error != .malformed { tries = 100 }
       }
     }
     return found

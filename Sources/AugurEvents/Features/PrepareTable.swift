@@ -153,9 +153,12 @@ struct PreparedTable {
     _ = try expandInputs(inputs + options.validationInputs + options.testInputs)  // each file in one part
     let limit = options.memory ?? max(256 << 20, systemFreeBytes() / 2)
     var table = try Table(try expandInputs(inputs), threads: threads, memory: limit, rejection: rejection)
-    guard table.rows > 0 else {
-      throw EventsError(file: table.file, problem: "a header but no rows", advice: "give a table with at least one row")
+    func emptiness(_ file: String) -> EventsError {
+      let rejected = (rejection as? BadRows)?.policy.report.rowsRejected ?? 0
+      return EventsError(
+        file: file, problem: rejected > 0 ? "all its rows are bad" : "a header but no rows", advice: "give a table with at least one row")
     }
+    guard table.rows > 0 else { throw emptiness(table.file) }
     guard !options.validationInputs.isEmpty || !options.testInputs.isEmpty else { return (table, nil) }
     guard !options.testInputs.isEmpty else {
       throw EventsError(
@@ -165,9 +168,7 @@ struct PreparedTable {
     for (part, inputs) in [(TablePart.validation, options.validationInputs), (.test, options.testInputs)] where !inputs.isEmpty {
       let before = table.rows
       try table.append(try expandInputs(inputs), threads: threads, memory: limit, rejection: rejection)
-      guard table.rows > before else {
-        throw EventsError(file: inputs[0], problem: "a header but no rows", advice: "give a table with at least one row")
-      }
+      guard table.rows > before else { throw emptiness(inputs[0]) }
       given += repeatElement(part.rawValue, count: table.rows - before)
     }
     return (table, given)
@@ -243,10 +244,8 @@ struct PreparedTable {
   private static func weights(_ table: Table, _ column: Int) throws(EventsError) -> [Float] {
     var weights: [Float] = []
     try table.forEach(column) { row, cell throws(EventsError) in
-      guard let weight = cellNumber(cell), weight >= 0, weight <= largestWeight else {
-        throw table.failure(row, column, "\(excerpt(cell)) is no weight", "weights are numbers in 0...1e30")
-      }
-      weights.append(Float(weight))
+      if let fault = weightFault(cell) { throw table.failure(row, column, fault.detail, fault.advice) }
+      weights.append(Float(cellNumber(cell) ?? 0))
     }
     return weights
   }

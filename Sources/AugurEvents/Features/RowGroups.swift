@@ -72,10 +72,8 @@ struct RowGroups {
   private static func folds(_ table: Table, _ column: Int) throws(EventsError) -> [UInt8] {
     var folds: [UInt8] = []
     try table.forEach(column) { row, cell throws(EventsError) in
-      guard let number = cellNumber(cell), number >= 0, number < 255, number.rounded() == number else {
-        throw table.failure(row, column, "\(excerpt(cell)) is no fold number", "folds are numbered from 0 to 254")
-      }
-      folds.append(UInt8(number))
+      if let fault = foldFault(cell) { throw table.failure(row, column, fault.detail, fault.advice) }
+      folds.append(UInt8(cellNumber(cell) ?? 0))
     }
     return folds
   }

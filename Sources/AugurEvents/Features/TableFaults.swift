@@ -1,9 +1,27 @@
 // Rows of a table that hold what their columns cannot: found before anything is fitted, and set aside where the user allows it.
 
-/// The first fault of each bad row.
+/// What is wrong with a cell, and what to do.
+typealias BadCell = (problem: RowProblem, detail: String, advice: String)
+
+func weightFault(_ cell: UnsafeRawBufferPointer) -> BadCell? {
+  if let value = cellNumber(cell), value >= 0, value <= PreparedTable.largestWeight { return nil }
+  return (.impossibleValue, "\(excerpt(cell)) is no weight", "weights are numbers in 0...1e30")
+}
+
+func foldFault(_ cell: UnsafeRawBufferPointer) -> BadCell? {
+  if let number = cellNumber(cell), number >= 0, number < 255, number.rounded() == number { return nil }
+  return (.impossibleValue, "\(excerpt(cell)) is no fold number", "folds are numbered from 0 to 254")
+}
+
+func labelFault(_ cell: UnsafeRawBufferPointer, _ number: Double?) -> BadCell? {
+  guard cell.isEmpty || number?.isNaN == true else { return nil }
+  return (.missingLabel, "the label is \(cell.isEmpty ? "empty" : "\(excerpt(cell)), no number")", "fill it in or drop the row")
+}
+
+/// What the cells of a row must hold, column by column.
 struct TableFaults {
   private let table: Table
-  private(set) var rows: [Int: RejectedRow] = [:]
+  private var checks: [(column: Int, fault: (UnsafeRawBufferPointer) -> BadCell?)] = []
 
   private init(in table: Table) { self.table = table }
 
@@ -11,21 +29,11 @@ struct TableFaults {
   init(ofRoles list: FeatureList, in table: Table) throws(EventsError) {
     self.init(in: table)
     try checkLabels(list)
-    if let weight = list.weight {
-      check(try table.column(weight, as: "weight")) { cell in
-        if let value = cellNumber(cell), value >= 0, value <= PreparedTable.largestWeight { return nil }
-        return (.impossibleValue, "\(excerpt(cell)) is no weight", "weights are numbers in 0...1e30")
-      }
-    }
+    if let weight = list.weight { check(try table.column(weight, as: "weight"), weightFault) }
     for time in [list.time, list.labelKnown].compactMap({ $0 }) {
       checkTimes(try table.column(time.column, as: "time"), time.unit, mayBeEmpty: false)
     }
-    if let fold = list.fold {
-      check(try table.column(fold, as: "fold")) { cell in
-        if let number = cellNumber(cell), number >= 0, number < 255, number.rounded() == number { return nil }
-        return (.impossibleValue, "\(excerpt(cell)) is no fold number", "folds are numbered from 0 to 254")
-      }
-    }
+    if let fold = list.fold { check(try table.column(fold, as: "fold"), foldFault) }
   }
 
   /// Numbers and times that are none.
@@ -53,9 +61,7 @@ struct TableFaults {
     let areNumbers = list.label.positive == nil && texts * 2 < table.rows
     check(column) { cell in
       let number = cellNumber(cell)
-      if cell.isEmpty || number?.isNaN == true {
-        return (.missingLabel, "the label is \(cell.isEmpty ? "empty" : "\(excerpt(cell)), no number")", "fill it in or drop the row")
-      }
+      if let fault = labelFault(cell, number) { return fault }
       guard areNumbers, number == nil else { return nil }
       return (.malformedNumber, "the label \(excerpt(cell)) is no number, as most others are", "correct the row, or name another --label")
     }
@@ -73,15 +79,22 @@ struct TableFaults {
     }
   }
 
-  private mutating func check(
-    _ column: Int, _ fault: (UnsafeRawBufferPointer) -> (problem: RowProblem, detail: String, advice: String)?
-  ) {
-    var found: [(Int, RejectedRow)] = []
-    table.forEach(column) { row, cell in
-      guard let (problem, detail, advice) = fault(cell) else { return }
-      found.append((row, RejectedRow(range: 0..<0, problem: problem, field: table.names[column], detail: detail, advice: advice)))
+  private mutating func check(_ column: Int, _ fault: @escaping (UnsafeRawBufferPointer) -> BadCell?) { checks.append((column, fault)) }
+
+  /// Calls `body` with the first fault of each bad row, in the order of the table; `row` is the row of the piece.
+  func forEach(_ body: (_ piece: Table.Piece, _ row: Int, _ fault: RejectedRow) throws(EventsError) -> Void) throws(EventsError) {
+    for piece in table.pieces {
+      try piece.chunk.withCells { cells throws(EventsError) in
+        for row in 0..<piece.chunk.rows {
+          for (column, check) in checks {
+            guard let (problem, detail, advice) = check(cells[row, column]) else { continue }
+            try body(
+              piece, row, RejectedRow(range: 0..<0, problem: problem, field: table.names[column], detail: detail, advice: advice))
+            break
+          }
+        }
+      }
     }
-    for (row, fault) in found where rows[row] == nil { rows[row] = fault }
   }
 }
 
@@ -105,16 +118,16 @@ struct TableBadRows {
   /// Takes the bad rows out of the table, and of the parts that were given; false where there are none.
   @discardableResult
   func setAside(_ faults: TableFaults, _ table: inout Table, _ given: inout [UInt8]?) throws(EventsError) -> Bool {
-    guard !faults.rows.isEmpty else { return false }
     var keeps = [Bool](repeating: true, count: table.rows)
-    for (row, fault) in faults.rows.sorted(by: { $0.key < $1.key }) {
-      let (file, line) = table.place(row)
-      let text = table.text(row)
+    var isGood = true
+    try faults.forEach { piece, row, fault throws(EventsError) in
+      let text = table.text(piece, row)
       try text.span.bytes.withUnsafeBytes { text throws(EventsError) in
-        try rejection.take(file: file, line: line, fault, text: text)
+        try rejection.take(file: piece.file, line: piece.firstLine + piece.chunk.line(row), fault, text: text)
       }
-      keeps[row] = false
+      (keeps[piece.first + row], isGood) = (false, false)
     }
+    if isGood { return false }
     table.keep(where: keeps)
     given = given?.keeping(keeps)
     guard table.rows > 0 else {
@@ -127,14 +140,13 @@ struct TableBadRows {
 }
 
 extension Table {
-  /// The cells of a row between commas, quoted where they hold one.
-  func text(_ row: Int) -> [UInt8] {
-    guard let piece = pieces.last(where: { $0.first <= row }) else { return [] }
-    return piece.chunk.withCells { cells in
+  /// The cells of a piece's row between commas, quoted where they hold one.
+  func text(_ piece: Piece, _ row: Int) -> [UInt8] {
+    piece.chunk.withCells { cells in
       var text: [UInt8] = []
       for column in names.indices {
         if column > 0 { text.append(UInt8(ascii: ",")) }
-        let cell = cells[row - piece.first, column]
+        let cell = cells[row, column]
         if cell.contains(where: { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == DelimitedReader.newline }) {
           text.append(UInt8(ascii: "\""))
           for byte in cell { text += byte == UInt8(ascii: "\"") ? [byte, byte] : [byte] }

@@ -25,10 +25,7 @@ struct TableLabels {
     var firstText: Int?
     try table.forEach(column) { row, cell throws(EventsError) in
       let number = cellNumber(cell)
-      if cell.isEmpty || number?.isNaN == true {
-        throw table.failure(
-          row, column, "the label is \(cell.isEmpty ? "empty" : "\(excerpt(cell)), no number")", "fill it in or drop the row")
-      }
+      if let fault = labelFault(cell, number) { throw table.failure(row, column, fault.detail, fault.advice) }
       if number == nil {
         texts += 1
         if firstText == nil { firstText = row }

@@ -166,10 +166,8 @@ extension TableEvidence {
   /// A label that came to be known behind the cut tells of the time of the test.
   private func labelsAfterHeldOut(_ times: [Int64], _ known: [Int64]) -> TableLeak? {
     guard split.kind == .given || split.kind == .time else { return nil }
-    var first = Int64.max
-    for row in parts.indices where !isTraining(row) && (!split.drawsValidation || parts[row] == TablePart.test.rawValue) {
-      first = min(first, times[row])
-    }
+    // Where whole sessions are held out, rows of theirs lie before the cut.
+    let first = split.cuts?.first ?? firstHeldOut(times)
     let late = parts.indices.count { isTraining($0) && known[$0] >= first }
     guard late > 0 else { return nil }
     return TableLeak(
@@ -177,11 +175,16 @@ extension TableEvidence {
       advice: "leave these rows out, as --split time does", isFatal: true)
   }
 
-  private func trainingAfterHeldOut(_ times: [Int64]) -> TableLeak? {
+  private func firstHeldOut(_ times: [Int64]) -> Int64 {
     var first = Int64.max
     for row in parts.indices where !isTraining(row) && (!split.drawsValidation || parts[row] == TablePart.test.rawValue) {
       first = min(first, times[row])
     }
+    return first
+  }
+
+  private func trainingAfterHeldOut(_ times: [Int64]) -> TableLeak? {
+    let first = firstHeldOut(times)
     let late = parts.indices.count { isTraining($0) && times[$0] >= first }
     guard late > 0 else { return nil }
     return TableLeak(

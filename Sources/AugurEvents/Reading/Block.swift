@@ -121,7 +121,18 @@ final class Block {
     (text, newlines, openRow, isQuoted, lostRows, isCutOff, chunk) = (0..<0, 0, nil, false, nil, false, EventChunk())
   }
 
-  /// The line of a place in the text.
+  /// The line of every row, in one pass.
+  func rowLines() -> [Int] {
+    var (line, seen) = (firstLine, text.lowerBound)
+    return table.rowStarts.prefix(table.rows).map { start in
+      let start = max(seen, Int(start))
+      line += bytes(seen..<start).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
+      seen = start
+      return line
+    }
+  }
+
+  /// The line of a place in the text; reads all before it.
   func line(of place: Int) -> Int {
     firstLine + bytes(text.lowerBound..<place).reduce(0) { $0 + ($1 == DelimitedReader.newline ? 1 : 0) }
   }

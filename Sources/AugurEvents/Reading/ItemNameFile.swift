@@ -71,6 +71,7 @@ private struct NameTaker {
       throw EventsError(file: "--name-delimiter", problem: "is empty or holds a newline", advice: "give the text between the fields")
     }
     try forEachLine(of: file.path) { line, number throws(EventsError) in
+      if line.allSatisfy(RowIndexer.isBlank) { return }
       guard let end = line.firstRange(of: delimiter) else {
         throw failure(number, nil, "no \(excerpt(delimiter)) in \(excerpt(line))", "give the text between the fields with --name-delimiter")
       }
@@ -105,10 +106,12 @@ private struct NameTaker {
     }
   }
 
-  private mutating func take(_ id: UnsafeRawBufferPointer, _ name: UnsafeRawBufferPointer, _ line: Int) throws(EventsError) {
-    guard !id.isEmpty, id.count <= Vocabulary.longestID else { throw failure(line, "item", "\(excerpt(id)) is no id", "correct the line") }
-    guard seen.index(adding: id).isNew else { throw failure(line, "item", "\(excerpt(id)) has a name already", "keep one line an item") }
-    let text = try decoded(name, line)
+  private mutating func take(
+    _ id: UnsafeRawBufferPointer, _ name: UnsafeRawBufferPointer, _ line: @autoclosure () -> Int
+  ) throws(EventsError) {
+    guard !id.isEmpty, id.count <= Vocabulary.longestID else { throw failure(line(), "item", "\(excerpt(id)) is no id", "correct the line") }
+    guard seen.index(adding: id).isNew else { throw failure(line(), "item", "\(excerpt(id)) has a name already", "keep one line an item") }
+    let text = try decoded(name, line())
     text.span.bytes.withUnsafeBytes { text in
       for item in ids?.items(of: id) ?? items.index(of: id).map({ [$0] }) ?? [] {
         names.set(text, item: Int(item))
@@ -118,20 +121,20 @@ private struct NameTaker {
   }
 
   /// The name as UTF-8.
-  private func decoded(_ name: UnsafeRawBufferPointer, _ line: Int) throws(EventsError) -> [UInt8] {
+  private func decoded(_ name: UnsafeRawBufferPointer, _ line: @autoclosure () -> Int) throws(EventsError) -> [UInt8] {
     guard !name.isEmpty, name.count <= Vocabulary.longestID / 2 else {
-      throw failure(line, "name", name.isEmpty ? "is empty" : "is \(name.count) bytes long", "correct the line")
+      throw failure(line(), "name", name.isEmpty ? "is empty" : "is \(name.count) bytes long", "correct the line")
     }
     guard file.encoding == .latin1 else {
       guard String(validating: name, as: UTF8.self) != nil else {
-        throw failure(line, "name", "\(excerpt(name)) is not UTF-8", "say what it is, as in --name-encoding latin1")
+        throw failure(line(), "name", "\(excerpt(name)) is not UTF-8", "say what it is, as in --name-encoding latin1")
       }
       return Array(name)
     }
     var text: [UInt8] = []
     for byte in name {
       guard byte < 0x80 || byte >= 0xa0 else {
-        throw failure(line, "name", "\(excerpt(name)) has a byte that no letter of Latin-1 has", "convert the file, for example with iconv")
+        throw failure(line(), "name", "\(excerpt(name)) has a byte that no letter of Latin-1 has", "convert the file, for example with iconv")
       }
       // Latin-1 has the first 256 scalars of Unicode.
       if byte < 0x80 { text.append(byte) } else { text += [0xc0 | byte >> 6, 0x80 | byte & 0x3f] }
@@ -141,21 +144,6 @@ private struct NameTaker {
 
   private func failure(_ line: Int, _ field: String?, _ problem: String, _ advice: String) -> EventsError {
     EventsError(file: file.path, line: line, field: field, problem: problem, advice: advice)
-  }
-}
-
-/// Calls `body` with each line that is not blank and its number, line ends aside.
-private func forEachLine(of path: String, _ body: (UnsafeRawBufferPointer, Int) throws(EventsError) -> Void) throws(EventsError) {
-  let file: MappedFile
-  do throws(SafetensorsError) { file = try MappedFile(path: path) } catch { throw EventsError(error) }
-  var (start, number) = (0, 1)
-  while start < file.bytes.count {
-    let newline = file.bytes[start...].firstIndex(of: DelimitedReader.newline) ?? file.bytes.count
-    var end = newline
-    while end > start, file.bytes[end - 1] == UInt8(ascii: "\r") { end -= 1 }
-    let line = UnsafeRawBufferPointer(rebasing: file.bytes[start..<end])
-    if !line.allSatisfy(RowIndexer.isBlank) { try body(line, number) }
-    (start, number) = (newline + 1, number + 1)
   }
 }
 

@@ -34,9 +34,12 @@ struct LocalClock: Sendable, Equatable {
   /// Epoch seconds of the first instant of a day, counted from 1970: midnight, or where clocks skip it the moment in which they do.
   mutating func start(ofDay day: Int64) -> Int64 {
     let second = day * 86_400
+    let guess = second - stretch.offset
+    if stretch.contains(guess - Self.doubt), stretch.contains(guess + Self.doubt) { return guess }
     let around = stretches(around: second)
-    let midnight = around.map { (at: second - $0.offset, stretch: $0) }.first { $0.stretch.contains($0.at) }?.at
-    return midnight ?? around.first { second - $0.offset < $0.from }?.from ?? second - stretch.offset
+    let midnight = around.map { (at: second - $0.offset, stretch: $0) }.first { $0.stretch.contains($0.at) }
+    if let midnight { stretch = midnight.stretch }
+    return midnight?.at ?? around.first { second - $0.offset < $0.from }?.from ?? second - stretch.offset
   }
 
   /// In order of time, those that a local time can lie in.

@@ -99,7 +99,7 @@ private final class SyntheticWriter {
       try drawBlocks { self.log.write($0.text.bytes) }
     } else {
       let spill = try SyntheticSpill(world, beside: path)
-      try drawBlocks(formatted: false) { spill.add($0.rows) }
+      try drawBlocks(into: spill) { spill.add($0.rows) }
       try spill.finish()
       try SyntheticBuckets(spill, to: log, world.catalogue).writeAll()
     }
@@ -115,20 +115,19 @@ private final class SyntheticWriter {
     return truth
   }
 
-  private func drawBlocks(
-    formatted: Bool = true, _ take: (SyntheticBlock) -> Void
-  ) throws(SafetensorsError) {
+  /// - Parameter spill: takes the rows before they are text; nil where they are written in the order in which they are drawn.
+  private func drawBlocks(into spill: SyntheticSpill? = nil, _ take: (SyntheticBlock) -> Void) throws(SafetensorsError) {
     let world = world
     let slots = (0..<min(16, 2 * world.blocks)).map { _ in SyntheticBlock(world) }
     try inOrder(world.blocks, slots: slots) { block, slot in
       slot.draw(block)
-      if formatted { slot.format() }
+      if spill == nil { slot.format() }
     } consume: { slot in
       take(slot)
       self.users.write(slot.userLines)
       self.labels.write(slot.labelLines)
       self.truth.absorb(slot.tally)
-    } failure: { self.log.failure ?? self.users.failure ?? self.labels.failure }
+    } failure: { spill?.failure ?? self.log.failure ?? self.users.failure ?? self.labels.failure }
   }
 
   private func writeItems() {
