@@ -32,12 +32,11 @@ const char *ck_opencl_convolution(void) {
 
 #else
 #include "../Common/scalar.h"
-
-CK_INLINE ck_int CK(window_least)(ck_int a, ck_int b) { return a < b ? a : b; }
+#include "../Common/tile.h"
 
 static void CK(ck_windows_forward)(float *y, const float *x, const int32_t *place, ck_int begin, ck_int end, ck_int N, ck_int D) {
   for (ck_int t = begin; t < end; t++) {
-    const ck_int there = CK(window_least)(place[t] + 1, N);
+    const ck_int there = least(place[t] + 1, N);
     memset(y + t * N * D, 0, (size_t)((N - there) * D) * sizeof(float));
     memcpy(y + (t * N + N - there) * D, x + (t - there + 1) * D, (size_t)(there * D) * sizeof(float));
   }
@@ -48,7 +47,7 @@ static void CK(ck_windows_backward)(float *dx, const float *dy, const int32_t *l
   for (ck_int t = begin; t < end; t++) {
     float *to = dx + t * D;
     memset(to, 0, (size_t)D * sizeof(float));
-    for (ck_int i = 0; i < CK(window_least)(left[t] + 1, N); i++) {
+    for (ck_int i = 0; i < least(left[t] + 1, N); i++) {
       const float *from = dy + ((t + i) * N + N - 1 - i) * D;
       CK_ROW for (ck_int d = 0; d < D; d++) to[d] += from[d];
     }
@@ -62,7 +61,7 @@ static void CK(ck_window_sums_forward)(float *y, const float *x, const float *g,
     for (ck_int m = 0; m < M; m++) {
       float *to = y + (t * M + m) * D;
       memset(to, 0, (size_t)D * sizeof(float));
-      for (ck_int i = 0; i < CK(window_least)(place[t] + 1, N); i++) {
+      for (ck_int i = 0; i < least(place[t] + 1, N); i++) {
         const float *from = x + (t - i) * D, weight = g[m * N + N - 1 - i];
         CK_ROW for (ck_int d = 0; d < D; d++) to[d] += weight * from[d];
       }
@@ -77,11 +76,11 @@ static void CK(ck_window_sums_backward)(float *dx, float *dg, const float *dy, c
     float *to = dx + t * D;
     memset(to, 0, (size_t)D * sizeof(float));
     for (ck_int m = 0; m < M; m++) {
-      for (ck_int i = 0; i < CK(window_least)(left[t] + 1, N); i++) {
+      for (ck_int i = 0; i < least(left[t] + 1, N); i++) {
         const float *from = dy + ((t + i) * M + m) * D, weight = g[m * N + N - 1 - i];
         CK_ROW for (ck_int d = 0; d < D; d++) to[d] += weight * from[d];
       }
-      for (ck_int i = 0; i < CK(window_least)(place[t] + 1, N); i++) {
+      for (ck_int i = 0; i < least(place[t] + 1, N); i++) {
         const float *from = x + (t - i) * D, *grad = dy + (t * M + m) * D;
         float sum = 0;
         CK_ROW for (ck_int d = 0; d < D; d++) sum += grad[d] * from[d];
@@ -94,7 +93,7 @@ static void CK(ck_window_sums_backward)(float *dx, float *dg, const float *dy, c
 static void CK(ck_window_max_forward)(float *y, int32_t *best, const float *x, const int32_t *place, ck_int begin, ck_int end, ck_int N,
                                       ck_int D) {
   for (ck_int t = begin; t < end; t++) {
-    const ck_int there = CK(window_least)(place[t] + 1, N);
+    const ck_int there = least(place[t] + 1, N);
     for (ck_int d = 0; d < D; d++) {
       ck_int top = t - there + 1;  // the first of equals
       for (ck_int r = top + 1; r <= t; r++) top = x[r * D + d] > x[top * D + d] || x[r * D + d] != x[r * D + d] ? r : top;
@@ -109,7 +108,7 @@ static void CK(ck_window_max_backward)(float *dx, const float *dy, const int32_t
   for (ck_int t = begin; t < end; t++) {
     float *to = dx + t * D;
     memset(to, 0, (size_t)D * sizeof(float));
-    for (ck_int i = 0; i < CK(window_least)(left[t] + 1, N); i++) {
+    for (ck_int i = 0; i < least(left[t] + 1, N); i++) {
       const float *from = dy + (t + i) * D;
       const int32_t *row = best + (t + i) * D;
       CK_ROW for (ck_int d = 0; d < D; d++) to[d] += row[d] == (int32_t)t ? from[d] : 0.0f;

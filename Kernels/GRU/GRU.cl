@@ -1,12 +1,11 @@
 // Gated recurrent units over jagged sequences. A work-group steps through one sequence, a work-item through every
-// SELECT_ITEMS-th unit; the state is in local memory: 2 * D floats forward, 5 * D backward.
+// SELECT_ITEMS-th unit; the state is in local memory, 2 * D floats: 32 KiB at the widest. The backward reads what its neighbours wrote
+// to du from global memory.
 #ifndef SELECT_ITEMS
 #define SELECT_ITEMS 64
 #endif
 #define GRU_KERNEL __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1)))
 #define FOR_UNIT(d) for (int d = get_local_id(0); d < D; d += SELECT_ITEMS)
-
-float gru_sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 
 // h[T,D], gates[T,4D] = z, r, n, a from x[T,3D] = x W + b, u[D,3D], c[3D]
 GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global const float *x, __global const float *u,
@@ -26,7 +25,7 @@ GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global c
         own_r = fma(s, u[p * 3 * D + D + d], own_r);
         a = fma(s, u[p * 3 * D + 2 * D + d], a);
       }
-      const float z = gru_sigmoid(in[d] + own_z), reset = gru_sigmoid(in[D + d] + own_r);
+      const float z = SIGMOID(in[d] + own_z), reset = SIGMOID(in[D + d] + own_r);
       const float candidate = tanh(in[2 * D + d] + reset * a);
       g[d] = z;
       g[D + d] = reset;
@@ -48,7 +47,7 @@ GRU_KERNEL void gru_backward(__global float *dx, __global float *du, __global fl
                              __global const float *h, __global const float *gates, __global const float *u,
                              __global const int *offsets, int D, __local float *state) {
   const int start = offsets[get_group_id(0)], end = offsets[get_group_id(0) + 1];
-  __local float *direct = state + D, *own = direct + D;
+  __local float *direct = state + D;
   FOR_UNIT(d) state[d] = 0;
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int t = end - 1; t >= start; t--) {
@@ -59,17 +58,17 @@ GRU_KERNEL void gru_backward(__global float *dx, __global float *du, __global fl
       const float last = t > start ? h[(size_t)(t - 1) * D + d] : 0.0f;
       const float dn = dy * (1.0f - z) * (1.0f - candidate * candidate), dz = dy * (last - candidate) * z * (1.0f - z);
       const float dr = dn * g[3 * D + d] * reset * (1.0f - reset);
-      in[d] = out[d] = own[d] = dz;
-      in[D + d] = out[D + d] = own[D + d] = dr;
+      in[d] = out[d] = dz;
+      in[D + d] = out[D + d] = dr;
       in[2 * D + d] = dn;
-      out[2 * D + d] = own[2 * D + d] = dn * reset;
+      out[2 * D + d] = dn * reset;
       before[(size_t)t * D + d] = last;
       direct[d] = dy * z;
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     FOR_UNIT(d) {
       float sum = direct[d];
-      for (int q = 0; q < 3 * D; q++) sum = fma(own[q], u[d * 3 * D + q], sum);
+      for (int q = 0; q < 3 * D; q++) sum = fma(out[q], u[d * 3 * D + q], sum);
       state[d] = sum;
     }
     barrier(CLK_LOCAL_MEM_FENCE);

@@ -4,10 +4,11 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-/// Options of a program for heads of width K, rounded up: the tiles are arrays of that size.
+/// Options of a program for heads of width K, rounded up: the tiles are arrays of that size. Wide heads take half the keys at a time: two
+/// tiles of them would be 64 KiB, and GPUs give 48. A row's sums go key by key, so its bits are the same.
 func headOptions(width K: Int, _ precision: DataType) -> String {
   let width = [16, 32, 64, 128, 256].first { $0 >= K } ?? 256
-  return "-D WIDTH=\(width)" + (precision == .bfloat16 ? " -D BFLOAT16" : "")
+  return "-D WIDTH=\(width)" + (width > 128 ? " -D KEYS=16" : "") + (precision == .bfloat16 ? " -D BFLOAT16" : "")
 }
 
 private func module(width K: Int, _ precision: DataType) -> KernelModule {

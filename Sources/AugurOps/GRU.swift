@@ -49,7 +49,7 @@ public func gru(_ x: Tensor, _ rows: Jagged, weight u: Tensor, bias c: Tensor) -
       case .openCL(let queue):
         queue.launch(
           module, "gru_backward", queue.tuning.selectGrid(B), dx.argument, du.argument, before.argument, dh.argument, h.argument,
-          gates.argument, u.argument, rows.offsets.argument, .int(D), .local(bytes: 20 * D))
+          gates.argument, u.argument, rows.offsets.argument, .int(D), .local(bytes: 8 * D))
       }
       x.slot?.collect(dx)
       if let slot = u.slot { addProduct(into: slot.parameterGradient(), before, du) }
