@@ -1,4 +1,4 @@
-// BERT4Rec: attention in both directions, trained to fill in masked events. Sun et al. 2019, arXiv 1904.06690.
+// BERT4Rec: attention in both directions, trained to fill in masked events by softmax over the catalogue. Sun et al. 2019, arXiv 1904.06690.
 public import AugurLayers
 import AugurOps
 public import AugurTensors
@@ -15,7 +15,6 @@ public final class BERT4Rec: SequenceModel {
         .integer("feed-forward", 4, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
         .real("mask-share", 0.2, in: 0.001...0.999, "share of the events of a history that a step masks"),
         .real("last-share", 0.1, in: 0...1, "share of the histories of which a step masks the last event alone"),
-        .choice("loss", "ce", of: ["ce"], "softmax over the catalogue, at the masked events"),
       ]
   ) { h, itemCount throws(ModelError) in
     try BERT4Rec(h, itemCount: itemCount)
@@ -25,6 +24,7 @@ public final class BERT4Rec: SequenceModel {
   public let outputTable: Parameter
   public let longestHistory: Int
   public let positionAlignment = PositionAlignment.right
+  public let fillsMasks = true
   private let store: ParameterStore
   private let itemCount: Int
   private let positions: Parameter

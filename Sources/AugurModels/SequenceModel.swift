@@ -57,6 +57,8 @@ public protocol SequenceModel: AnyObject {
   var scoringTable: Tensor { get }
   /// Scores depend on when events happened, not on their order alone.
   var readsTimes: Bool { get }
+  /// Trained to fill in masked events of whole histories instead of to go on: row V of the input table is the mask.
+  var fillsMasks: Bool { get }
   /// Histories as the model reads them to score what comes next; `times` are seconds beside them, for models that read times.
   func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput
   /// Rows of the longest history the model reads.
@@ -72,6 +74,7 @@ extension SequenceModel {
   public var scoringTable: Tensor { isCosine ? unitRows(outputTable.value) : outputTable.value }
 
   public var readsTimes: Bool { false }
+  public var fillsMasks: Bool { false }
 
   public func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput {
     SequenceInput(
@@ -170,6 +173,9 @@ func outputTableKnob(_ standard: String) -> Hyperparameter {
 
 extension Hyperparameters {
   var precision: DataType { choice("dtype") == "bfloat16" ? .bfloat16 : .float32 }
+
+  /// The loss compares with drawn negatives, not with the whole catalogue.
+  public var drawsNegatives: Bool { knows("loss") && choice("loss") != "ce" }
 
   var isCosine: Bool { knows("similarity") && choice("similarity") == "cosine" }
 

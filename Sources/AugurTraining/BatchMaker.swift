@@ -37,9 +37,8 @@ struct BatchMaker: Sendable {
   let device: Device
   let knobs: Hyperparameters
   let seed: UInt64
-
-  /// Trained to fill in masked events instead of to go on.
-  private var isMasked: Bool { knobs.knows("mask-share") }
+  /// Of the model.
+  let fillsMasks: Bool
 
   /// Both halves, on the calling thread.
   func make(_ sequences: SequenceBatch, step: Int) -> TrainingBatch {
@@ -51,7 +50,7 @@ struct BatchMaker: Sendable {
 
   /// Draws the negatives of `step` and groups equal ids. Neither the pool nor an arena is touched, so it can run beside a step.
   func complete(_ host: inout HostBatch, step: Int) {
-    if isMasked {
+    if fillsMasks {
       var masker = EventMasker(knobs, mask: Int32(truncatingIfNeeded: itemCount), seed: derivedSeed(seed, step, 5))
       masker.mask(&host.sequences)
       host.chosen.copy(masker.rows)
@@ -60,10 +59,10 @@ struct BatchMaker: Sendable {
     host.inputs.copy(host.sequences.inputs)
     host.positions.copy(host.sequences.positions)
     host.targets.copy(host.sequences.targets)
-    host.inputs.group(rowCount: isMasked ? itemCount + 1 : itemCount)
+    host.inputs.group(rowCount: fillsMasks ? itemCount + 1 : itemCount)
     host.positions.group(rowCount: knobs.integer("length"))
     host.targets.group(rowCount: itemCount)
-    guard knobs.choice("loss") != "ce" else { return }
+    guard knobs.drawsNegatives else { return }
     drawNegatives(&host, step)
     host.negatives.group(rowCount: itemCount)
   }
@@ -74,7 +73,7 @@ struct BatchMaker: Sendable {
     let rows = Jagged(offsets: host.sequences.offsets.map { $0 }, device: device)
     let times = host.sequences.times
     var negatives: Negatives?
-    if knobs.choice("loss") != "ce" {
+    if knobs.drawsNegatives {
       let sharing: Negatives.Sharing =
         switch knobs.choice("sharing") {
         case "batch": .batch
@@ -87,7 +86,7 @@ struct BatchMaker: Sendable {
       input: SequenceInput(
         rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device),
         times: times.isEmpty ? nil : Tensor(times, shape: [times.count], device: device)),
-      chosen: isMasked ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives)
+      chosen: fillsMasks ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives)
   }
 
   /// Uniform over the catalogue. Lists of a single row avoid the row's own sequence (SASRec); shared lists are plain draws, and the loss

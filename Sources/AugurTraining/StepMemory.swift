@@ -14,11 +14,13 @@ func checkStepMemory(
 ) throws(ModelError) {
   guard sequences > 0 else { return }
   let rows = min(64, max(1, tokens / sequences), model.longestHistory)
+  // A whole history has one row more than it has inputs.
+  let inputs = model.fillsMasks ? max(1, rows - 1) : rows
   func bytes(_ histories: Int) -> Int {
     var probe = SequenceBatch()
     probe.users = (0..<histories).map(Int32.init)
-    probe.offsets = (0...histories).map { Int32($0 * rows) }
-    probe.inputs = Array(repeating: 0, count: histories * rows)
+    probe.offsets = (0...histories).map { Int32($0 * inputs) }
+    probe.inputs = Array(repeating: 0, count: histories * inputs)
     (probe.targets, probe.positions) = (probe.inputs, probe.inputs)
     if model.readsTimes { probe.times = probe.inputs }
     return Arena.of(maker.device).peakBytes {

@@ -19,7 +19,7 @@ public struct TrainStepBench {
     model = try ModelEntry.named("sasrec").makeModel(
       knobs, itemCount: itemCount, device: device, seed: 1, copies: Optimizer.copies)
     optimizer = Optimizer(model.parameters, knobs)
-    maker = BatchMaker(itemCount: itemCount, device: device, knobs: knobs, seed: 1)
+    maker = BatchMaker(itemCount: itemCount, device: device, knobs: knobs, seed: 1, fillsMasks: model.fillsMasks)
     (self.batch, self.itemCount) = (batch, itemCount)
     try checkStepMemory(model, knobs, maker, tokens: batch * model.longestHistory, sequences: batch)
   }

@@ -56,7 +56,7 @@ public enum TrainingPlan {
     var rules = BatchRules(
       size: h.integer("batch"), length: length, tokens: tokens, alignment: model.positionAlignment,
       window: HistoryWindow(rawValue: h.choice("window")) ?? .newest, shuffle: UserShuffle(rawValue: h.choice("shuffle")) ?? .users)
-    rules.hasTimes = model.readsTimes
+    (rules.hasTimes, rules.isWhole) = (model.readsTimes, model.fillsMasks)
     return rules
   }
 

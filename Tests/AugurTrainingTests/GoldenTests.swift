@@ -54,7 +54,7 @@ func assignFixedValues(_ parameter: Parameter) {
     let offsets = lengths.reduce(into: [Int32(0)]) { $0.append($0.last! + Int32($1)) }
     let rows = Jagged(offsets: offsets, device: device)
     // BERT4Rec fills in masked rows; the others go on after every row.
-    let masked: [Int32]? = knobs.knows("mask-share") ? [2, 6, 9, 11] : nil
+    let masked: [Int32]? = model.fillsMasks ? [2, 6, 9, 11] : nil
     var (items, targets) = (ids(12, 1), ids(12, 2))
     if let masked {
       for row in masked { items[Int(row)] = Int32(V) }
@@ -74,7 +74,7 @@ func assignFixedValues(_ parameter: Parameter) {
       let states = model.states(input, Pass(training: tape, seed: 1))
       let loss = nextItemLoss(
         chosen.map { chosenRows(states, $0) } ?? states, model.outputTable,
-        targets: Lookup(targets, rowCount: V, device: device), negatives: knobs.choice("loss") == "ce" ? nil : negatives, knobs)
+        targets: Lookup(targets, rowCount: V, device: device), negatives: knobs.drawsNegatives ? negatives : nil, knobs)
       tape.backward(from: loss)
       optimizer.update(step: step, learningRate: 0.01)
       return Double(loss.floats()[0])

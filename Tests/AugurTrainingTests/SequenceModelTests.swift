@@ -39,12 +39,27 @@ import Testing
     #expect(try masked(lastShare: "1").rows == [4, 8, 10])
   }
 
-  private func trainer(_ data: Dataset, _ output: String) throws -> Trainer {
-    var (knobs, plan) = (Hyperparameters(try ModelEntry.named("hstu").hyperparameters), Hyperparameters(TrainingPlan.knobs))
-    for (name, value) in ["dim": "8", "length": "10", "negatives": "8", "time-bias": "yes"] { try knobs.set(name, value) }
-    for (name, value) in ["epochs": "2", "batch": "32"] { try plan.set(name, value) }
+  /// A masked history has a row for every event, the last one too: batches closed by tokens count it.
+  @Test func masksAreCountedAsRows() throws {
+    let scratch = try Scratch()
+    let data = try scratch.dataset()
+    let trainer = try trainer(data, scratch.path + "/run", model: "bert4rec", ["dim": "8", "length": "10"], ["batch-tokens": "40"])
+    let counts = trainer.batches.batchTokens(epoch: 0)
+    #expect(counts.count > 5 && counts.max()! <= min(40, trainer.batches.largestBatch.tokens))
+    for (index, count) in counts.enumerated() { #expect(trainer.nextBatch(epoch: 0, index: index).tokens == count) }
+    #expect(counts.reduce(0, +) > trainer.batches.transitionsPerEpoch)
+  }
+
+  private func trainer(
+    _ data: Dataset, _ output: String, model: String = "hstu",
+    _ settings: [String: String] = ["dim": "8", "length": "10", "negatives": "8", "time-bias": "yes"],
+    _ planned: [String: String] = ["epochs": "2", "batch": "32"]
+  ) throws -> Trainer {
+    var (knobs, plan) = (Hyperparameters(try ModelEntry.named(model).hyperparameters), Hyperparameters(TrainingPlan.knobs))
+    for (name, value) in settings { try knobs.set(name, value) }
+    for (name, value) in planned { try plan.set(name, value) }
     return try Trainer(
-      ModelDescription(model: "hstu", hyperparameters: knobs.all, itemCount: data.itemCount, data: data.fingerprint), plan: plan, data: data,
+      ModelDescription(model: model, hyperparameters: knobs.all, itemCount: data.itemCount, data: data.fingerprint), plan: plan, data: data,
       device: .cpu, seed: 5, folder: RunFolder(output), resume: false)
   }
 

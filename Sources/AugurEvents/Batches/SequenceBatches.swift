@@ -19,6 +19,9 @@ public struct BatchRules: Sendable {
   public var shuffle: UserShuffle
   /// Batches carry the times of their inputs. Precondition of the batches: the data set has times.
   public var hasTimes = false
+  /// The last event of a history is a row too: models that fill in masked events read histories whole. Counts of rows follow it; batches
+  /// stay inputs and targets.
+  public var isWhole = false
 
   public init(
     size: Int, length: Int, tokens: Int = 0, alignment: PositionAlignment = .right, window: HistoryWindow = .newest,
@@ -65,7 +68,7 @@ public final class SequenceBatches: Sendable {
     let trained = Array(users)
     let events = isByBlocks ? trained.reduce(0) { $0 + Int(counts[Int($1)]) } : 0
     source = EpochOrder.Source(
-      users: trained, rows: rules.tokens == 0 ? [] : counts.map { min($0 - 1, Int32(rules.length)) },
+      users: trained, rows: rules.tokens == 0 ? [] : counts.map { min(rules.isWhole ? $0 : $0 - 1, Int32(rules.length)) },
       blocks: isByBlocks ? blocks ?? BlockSizes(users: trained.count, events: events) : nil, tokens: rules.tokens, seed: seed)
   }
 
@@ -85,8 +88,8 @@ public final class SequenceBatches: Sendable {
     }
   }
 
-  /// Transitions (T summed over an epoch's batches).
-  public var transitionsPerEpoch: Int { source.users.reduce(0) { $0 + rowCount($1) } }
+  /// Transitions: inputs with a target, summed over an epoch's batches.
+  public var transitionsPerEpoch: Int { source.users.reduce(0) { $0 + inputCount($1) } }
 
   /// T of every batch of an epoch.
   public func batchTokens(epoch: Int) -> [Int] {
@@ -114,7 +117,8 @@ public final class SequenceBatches: Sendable {
       let most = most((0...rules.length).reversed(), users: rules.size, tokens: .max)
       return (most.tokens, most.users)
     }
-    return (min(rules.tokens, transitionsPerEpoch), most(0...rules.length, users: .max, tokens: rules.tokens).users)
+    let rows = source.users.reduce(0) { $0 + rowCount($1) }
+    return (min(rules.tokens, rows), most(0...rules.length, users: .max, tokens: rules.tokens).users)
   }
 
   /// The batch at a place of the training run. Precondition: as `fill`.
@@ -133,7 +137,7 @@ public final class SequenceBatches: Sendable {
     var keys: [UInt64] = []
     keys.reserveCapacity(members.count)
     for (place, user) in members.enumerated() {
-      keys.append(UInt64(rules.length - rowCount(user)) << 32 | UInt64(truncatingIfNeeded: place))
+      keys.append(UInt64(rules.length - inputCount(user)) << 32 | UInt64(truncatingIfNeeded: place))
     }
     keys.sort()
     batch.clear()
@@ -147,7 +151,8 @@ public final class SequenceBatches: Sendable {
     }
   }
 
-  private func rowCount(_ user: Int32) -> Int { min(Int(counts[Int(user)]) - 1, rules.length) }
+  private func inputCount(_ user: Int32) -> Int { min(Int(counts[Int(user)]) - 1, rules.length) }
+  private func rowCount(_ user: Int32) -> Int { min(Int(counts[Int(user)]) - (rules.isWhole ? 0 : 1), rules.length) }
 
   private func range(of index: Int, _ order: EpochOrder) -> Range<Int> {
     guard rules.tokens > 0 else { return index * rules.size..<min(source.users.count, (index + 1) * rules.size) }
