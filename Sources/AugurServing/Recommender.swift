@@ -20,21 +20,12 @@ public final class Recommender {
   private let device: Device
   private let compact: CompactTable?
 
-  /// Reads a model file. Throws where it is damaged or names a model that does not exist. For `manyRequests` it spends a pass over the
-  /// item table and a quarter of its memory on faster answers.
-  public convenience init(_ file: SafetensorsFile, device: Device, manyRequests: Bool = false) throws(ModelError) {
-    let description = try ModelDescription(of: file)
-    let model = try description.makeModel(device: device, seed: 0).0
-    try model.load(from: file)
+  /// For `manyRequests` it spends a pass over the item table and a quarter of its memory on faster answers. Throws where the model reads
+  /// times.
+  public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) throws(ModelError) {
     guard !model.readsTimes else {
-      throw .badCombination("\(file.path): the model reads the times of events, which answers are not given yet; train with time-bias=no")
+      throw .badCombination("the model reads the times of events, which answers are not given yet; train with time-bias=no")
     }
-    self.init(model, itemCount: description.itemCount, device: device, manyRequests: manyRequests)
-  }
-
-  /// Precondition: the model reads no times.
-  public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) {
-    precondition(!model.readsTimes, "recommender: expected a model that reads no times")
     (self.model, self.itemCount, self.device, table) = (model, itemCount, device, model.scoringTable)
     compact = manyRequests ? CompactTable(table) : nil
   }

@@ -1,6 +1,6 @@
 // A run on disk: run.json (what was asked), last.safetensors (to go on), best.safetensors (the model), history.json (curves).
 public import AugurEvents
-import AugurModels
+public import AugurModels
 public import AugurTensors
 import Foundation
 
@@ -78,6 +78,27 @@ public struct RunFolder: Sendable {
   /// The best model so far.
   public func openModel() throws(TrainingError) -> SafetensorsFile {
     try open(modelPath, advice: "train until the first evaluation, or again with another --output")
+  }
+
+  /// The best model of the run that `settings` started, on its data set. Throws where the file is another run's: its item indices would
+  /// not be those of `data`.
+  public func loadModel(_ settings: RunSettings, for data: Dataset, device: Device) throws -> any SequenceModel {
+    let file = try openModel()
+    let found = try ModelDescription(of: file)
+    let items = [found.itemCount, settings.itemCount, data.itemCount]
+    guard found.model == settings.model, found.data == settings.data, data.fingerprint == settings.data, Set(items).count == 1,
+      found.hyperparameters.allSatisfy({ settings.hyperparameters[$0.key] == $0.value })
+    else {
+      throw ModelError.damagedFile(
+        path: file.path, problem: "belongs to another run: a \(found.model) of \(found.data), and run.json names a \(settings.model) of "
+          + "\(settings.data); put the run's own file back, or train again with another --output")
+    }
+    let (model, _) = try found.makeModel(device: device, seed: 0)
+    guard !model.readsTimes || data.description.hasTimestamps else {
+      throw ModelError.damagedFile(path: file.path, problem: "belongs to another run: it reads times, and \(data.path) has none")
+    }
+    try model.load(from: file)
+    return model
   }
 
   private func open(_ path: String, advice: String) throws(TrainingError) -> SafetensorsFile {

@@ -26,7 +26,7 @@ struct Evaluate: ParsableCommand {
     let settings = try folder.readSettings()
     if isTableModel(settings.model) { return try runTable(folder, settings) }
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
-    let model = try loadModel(folder, device: try place.open())
+    let model = try folder.loadModel(settings, for: dataset, device: try place.open())
     let seen = TrainingPlan.seenItems(settings.hyperparameters)
     let systems = try evaluateSystems(settings.model, model, dataset, split, seen: seen, batch: batch)
     let division = SequenceSplit(dataset)
@@ -49,14 +49,6 @@ struct Evaluate: ParsableCommand {
       print(name.padding(toLength: 12, withPad: " ", startingAt: 0) + values.joined(separator: "  "))
     }
   }
-}
-
-/// The best model of a run.
-func loadModel(_ folder: RunFolder, device: Device) throws -> any SequenceModel {
-  let file = try folder.openModel()
-  let (model, _) = try ModelDescription(of: file).makeModel(device: device, seed: 0)
-  try model.load(from: file)
-  return model
 }
 
 /// The model, then popularity, last-item Markov and item-kNN, on the same users.

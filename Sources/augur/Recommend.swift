@@ -25,8 +25,8 @@ struct Recommend: ParsableCommand {
     let settings = try folder.readSettings()
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let items = try known(dataset)
-    let file = try folder.openModel()
-    let recommender = try Recommender(file, device: device)
+    let model = try folder.loadModel(settings, for: dataset, device: device)
+    let recommender = try Recommender(model, itemCount: dataset.itemCount, device: device)
     for (rank, suggestion) in recommender.suggestions(after: items, top: top).enumerated() {
       let (id, name) = (dataset.itemID(suggestion.item), dataset.itemName(suggestion.item))
       if json {

@@ -3,6 +3,7 @@ import ArgumentParser
 import AugurCompute
 import AugurEvents
 import AugurMetrics
+import AugurModels
 import AugurServing
 import AugurTensors
 import AugurTraining
@@ -28,7 +29,8 @@ struct ReportCommand: ParsableCommand {
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let device = try place.open()
     let seen = TrainingPlan.seenItems(settings.hyperparameters)
-    let systems = try evaluateSystems(settings.model, try loadModel(folder, device: device), dataset, .test, seen: seen)
+    let model = try folder.loadModel(settings, for: dataset, device: device)
+    let systems = try evaluateSystems(settings.model, model, dataset, .test, seen: seen)
     let best = try truth.map(readTruth)?.best ?? [:]
     let history = folder.readHistory()
     var sections: [Report.Section] = [
@@ -50,7 +52,11 @@ struct ReportCommand: ParsableCommand {
             heading: "Validation NDCG@10", note: "full ranking, seen items \(seen.rawValue)", xLabel: "epoch", yLabel: "NDCG@10",
             series: [Report.LineChart.Series("NDCG@10", points: history.compactMap { r in r.metric.map { (Double(r.epoch), $0) } })])))
     }
-    sections.append(contentsOf: try examples(dataset, folder, device))
+    // Answers of models that read times are not given yet.
+    if !model.readsTimes {
+      let recommender = try Recommender(model, itemCount: dataset.itemCount, device: device)
+      sections.append(contentsOf: examples(dataset, recommender))
+    }
     let main = systems[0].report
     let cards = ["HR@10", "NDCG@10"].map { name in
       Report.Card(
@@ -73,8 +79,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// The last events and the suggestions of a few users, by readable names.
-  private func examples(_ dataset: Dataset, _ folder: RunFolder, _ device: Device) throws -> [Report.Section] {
-    let recommender = try Recommender(try folder.openModel(), device: device)
+  private func examples(_ dataset: Dataset, _ recommender: Recommender) -> [Report.Section] {
     func label(_ item: Int) -> String { dataset.itemName(item) ?? dataset.itemID(item) }
     return SequenceSplit(dataset).evaluatedUsers(.test).prefix(3).map { user in
       let history = Array(dataset.history(user))

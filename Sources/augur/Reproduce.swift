@@ -42,24 +42,25 @@ struct Reproduce: ParsableCommand {
       input: input, output: folder + "/data",
       options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs, split: recipe.split))
     let dataset = try Dataset(path: folder + "/data")
+    let rows = try recipe.test.map { try PrefixTargets(path: root + "/" + $0, of: dataset) }
     let trainer = try train(recipe, dataset, folder + "/run")
-    let model = try loadModel(RunFolder(folder + "/run"), device: try place.open())
-    let result = try test(recipe, model, dataset, root: root, seen: TrainingPlan.seenItems(trainer.knobs.all))
+    let run = RunFolder(folder + "/run")
+    let model = try run.loadModel(try run.readSettings(), for: dataset, device: try place.open())
+    let result = test(recipe, model, dataset, rows: rows, seen: TrainingPlan.seenItems(trainer.knobs.all))
     let sha = try ([recipe.file] + (recipe.test.map { [$0] } ?? [])).map { try sha256(ofFile: root + "/" + $0) }.joined(separator: " ")
     show(recipe, result, trainer, sha: sha, seconds: (clock.now - start) / .seconds(1))
   }
 
   /// The metrics on the test part, or on the recipe's own rows, and the protocol in words.
   private func test(
-    _ recipe: Recipe, _ model: any SequenceModel, _ dataset: Dataset, root: String, seen: SeenItems
-  ) throws -> (report: RankingReport, words: String) {
+    _ recipe: Recipe, _ model: any SequenceModel, _ dataset: Dataset, rows: PrefixTargets?, seen: SeenItems
+  ) -> (report: RankingReport, words: String) {
     let split = SequenceSplit(dataset)
-    guard let file = recipe.test else {
+    guard let rows, let file = recipe.test else {
       let users = split.evaluatedUsers(.test)
       let report = RankingReport(positions: rankPositions(of: model, on: split, .test, users: users, seen: seen), cutoffs: [5, 10, 20])
       return (report, protocolText(.test, users: report.userCount, split: split, seen: seen))
     }
-    let rows = try PrefixTargets(path: root + "/" + file, of: dataset)
     let positions = rankPositions(of: model, itemCount: dataset.itemCount, rows, seen: seen)
     return (
       RankingReport(positions: positions, cutoffs: [5, 10, 20]),

@@ -27,7 +27,8 @@ struct VerifyBits: ParsableCommand {
     let folder = RunFolder(runFolder)
     let settings = try folder.readSettings()
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
-    let recommender = try Recommender(try folder.openModel(), device: .cpu, manyRequests: true)
+    let model = try folder.loadModel(settings, for: dataset, device: .cpu)
+    let recommender = try Recommender(model, itemCount: dataset.itemCount, device: .cpu, manyRequests: true)
     let histories = (0..<min(dataset.userCount, 1 << 17)).map { Array(dataset.history($0)) }.filter { !$0.isEmpty }
     guard !histories.isEmpty else { throw UserMistake("\(dataset.path): expected a user with an event") }
     let threads = ThreadPool.shared.threads

@@ -15,13 +15,12 @@ import Testing
     let ids = rows.prefixes.map { $0.map { data.itemID(Int($0)) } }
     #expect(ids == [["a", "b"], ["c", "c"], ["b"]])
     #expect(rows.targets.map { data.itemID(Int($0)) } == ["c", "a", "b"])
-    #expect(try PrefixTargets(path: folder.write("none.txt", ""), of: data).targets.isEmpty)
   }
 
   @Test(arguments: [
     ("a b\tc\na b c\n", 2, "no prefix and target"), ("\tc\n", 1, "0 items before the tab"), ("a\t\n", 1, "0 after"),
     ("a\tb c\n", 1, "2 after"), ("a\tb\tc\n", 1, "no prefix and target"), ("a\tb\n\n", 2, "no prefix and target"),
-    ("a zebra\tb\n", 1, "zebra"),
+    ("a zebra\tb\n", 1, "zebra"), ("", 1, "is empty"),
   ])
   func badRowsAreNamed(_ text: String, _ line: Int, _ word: String) throws {
     let (data, path) = (try dataset(), folder.write("rows.txt", text))

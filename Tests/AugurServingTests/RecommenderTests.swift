@@ -32,7 +32,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
   @Test(arguments: keeping)
   func aKeptStateGivesTheBitsOfTheWholeHistory(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings.merging(["positions": "left"], uniquingKeysWith: { $1 }))
-    let recommender = Recommender(model, itemCount: V, device: .cpu)
+    let recommender = try Recommender(model, itemCount: V, device: .cpu)
     let state = try recommender.makeState()
     let items = history(L + 5, 7)
     for (i, item) in items.enumerated() {
@@ -42,15 +42,20 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
 
   @Test func aModelThatCountsFromTheNewestEventCannotKeepAState() throws {
     for name in ["sasrec", "bert4rec", "gru4rec", "caser"] {
-      let recommender = Recommender(try makeModel(name, [:]), itemCount: V, device: .cpu)
+      let recommender = try Recommender(try makeModel(name, [:]), itemCount: V, device: .cpu)
       #expect(throws: ModelError.self) { try recommender.makeState() }
     }
+  }
+
+  @Test func aModelThatReadsTimesIsRefused() throws {
+    let model = try makeModel("hstu", ["time-bias": "yes"])
+    #expect(throws: ModelError.self) { try Recommender(model, itemCount: V, device: .cpu) }
   }
 
   @Test(arguments: models)
   func anAnswerDoesNotDependOnItsBatch(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings)
-    let recommender = Recommender(model, itemCount: V, device: .cpu)
+    let recommender = try Recommender(model, itemCount: V, device: .cpu)
     let threads = ThreadPool.shared.threads
     defer { ThreadPool.shared.threads = threads }
     let all = (0..<200).map { history(1 + $0 * 37 % 90, UInt64($0)) }

@@ -187,6 +187,24 @@ mistake "no data" "absent" "$augur" reproduce ml-1m/gsasrec --data-root "$dir/ab
 cp -r "$dir/run" "$dir/cut"
 head -c 1000 "$dir/run/best.safetensors" >"$dir/cut/best.safetensors"
 mistake "truncated model" "best.safetensors" "$augur" evaluate --run "$dir/cut"
+# The model file of another run: fewer items, another model.
+awk 'BEGIN { for (u = 0; u < 40; u++) for (i = 0; i < 6; i++) print u, "i" (u * 7 + i * 3) % 20 }' >"$dir/few.txt"
+check "fewer items" "$augur" prepare --format pairs --input "$dir/few.txt" --output "$dir/few"
+small="--set epochs=1 --set dim=16 --set length=20 --set negatives=16"
+check "train on them" "$augur" train --data "$dir/few" --model esasrec --output "$dir/few-run" $small
+cp "$dir/few-run/best.safetensors" "$dir/cut/best.safetensors"
+foreign="best.safetensors: belongs to another run"
+mistake "a foreign model, evaluate" "$foreign" "$augur" evaluate --run "$dir/cut"
+mistake "a foreign model, recommend" "$foreign" "$augur" recommend --run "$dir/cut" --user 1
+mistake "a foreign model, report" "$foreign" "$augur" report --run "$dir/cut" --output "$dir/none.html"
+check "no report half-written" test ! -e "$dir/none.html"
+mistake "a foreign model, verify" "$foreign" "$augur" verify bits --run "$dir/cut" --batches 1
+check "train with times" "$augur" train --data "$dir/data" --model hstu --set time-bias=yes --output "$dir/times-run" $small
+cp "$dir/times-run/best.safetensors" "$dir/cut/best.safetensors"
+mistake "another model" "$foreign" "$augur" recommend --run "$dir/cut" --user 1
+check "report of a model that reads times" "$augur" report --run "$dir/times-run" --output "$dir/times.html"
+check "without suggestions" sh -c "grep -q HR@10 $dir/times.html && ! grep -q 'next: ' $dir/times.html"
+mistake "suggestions by times" "time-bias=no" "$augur" recommend --run "$dir/times-run" --user 1
 mistake "disk full" "space" sh -c "ulimit -f 20; exec $train --output $dir/full"
 mistake "disk full while writing a log" "synth.csv" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --output $dir/synth.csv"
 

@@ -6,7 +6,8 @@ public struct PrefixTargets: Sendable {
   public private(set) var prefixes: [[Int32]] = []
   public private(set) var targets: [Int32] = []
 
-  /// Reads a file of rows. Throws on a row without both parts and on an item that the data set does not have.
+  /// Reads a file of rows. Throws on a row without both parts, on an item that the data set does not have,
+  /// and where there is no row.
   public init(path: String, of dataset: Dataset) throws(EventsError) {
     let file: MappedFile
     do throws(SafetensorsError) { file = try MappedFile(path: path) } catch { throw EventsError(error) }
@@ -30,6 +31,10 @@ public struct PrefixTargets: Sendable {
       prefixes.append(prefix)
       targets.append(target[0])
       (start, line) = (end + 1, line + 1)
+    }
+    guard !targets.isEmpty else {
+      throw EventsError(
+        file: path, line: 1, problem: "the file is empty", advice: "write the items of a prefix, a tab and the item that came next")
     }
   }
 
