@@ -19,28 +19,21 @@ ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, 
   q += q0;
   k += k0;
   v += v0;
-  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
-  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
-  const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];
-  const int stop = !live ? 0 : causal ? t + 1 : offsets[sequence + 1], first = offsets[sequence_of(offsets, B, row0)];
-  const int end = causal ? last + 1 : offsets[sequence_of(offsets, B, last) + 1];
+  const head_place at = head_place_of(offsets, T, B);
+  const int h = at.h, t = at.t, stop = !at.live ? 0 : causal ? t + 1 : at.end, end = causal ? at.last + 1 : at.behind;
   const ulong base = ((ulong)t * H + h) << 16;
   const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
   hvec query[PARTS], sum[PARTS];
-  FOR_PARTS(c) {
-    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    sum[c] = (hvec)(0.0f);
-  }
+  head_read(query, q + (size_t)t * ldq + h * K, K);
+  head_clear(sum);
   float maximum = -INFINITY, normaliser = 0;
-  for (int tile = first; tile < end; tile += KEYS) {
+  for (int tile = at.first; tile < end; tile += KEYS) {
     const int tile_end = min(tile + KEYS, end);
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
-      hvec product = (hvec)(0.0f);
-      FOR_PARTS(c) product = fma(query[c], keys[(j - tile) * PARTS + c], product);
-      const float score = scale * head_sum(product);
+    for (int j = max(at.start, tile); j < min(stop, tile_end); j++) {
+      const float score = scale * head_dot(query, keys + (j - tile) * PARTS);
       if (score > maximum) {
         const float shrink = exp(maximum - score);
         normaliser *= shrink;
@@ -49,13 +42,14 @@ ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, 
       }
       float p = exp(score - maximum);
       normaliser += p;
-      if (rate > 0) p *= keep_scale(key, base, j - start, threshold, rate);
-      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(p)), values[(j - tile) * PARTS + c], sum[c]);
+      if (rate > 0) p *= keep_scale(key, base, j - at.start, threshold, rate);
+      head_add(sum, p, values + (j - tile) * PARTS);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (!live) return;
-  FOR_PARTS(c) head_store(sum[c] / normaliser, o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  if (!at.live) return;
+  FOR_PARTS(c) sum[c] /= normaliser;
+  head_write(sum, 1, o + (size_t)t * ldo + h * K, K);
   lse[(size_t)t * H + h] = maximum + log(normaliser);
 }
 
@@ -72,40 +66,31 @@ ATTENTION_KERNEL void attention_backward_queries(__global float *dq, __global fl
   k += k0;
   v += v0;
   dq += q0;
-  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
-  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
-  const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];
-  const int stop = !live ? 0 : causal ? t + 1 : offsets[sequence + 1], first = offsets[sequence_of(offsets, B, row0)];
-  const int end = causal ? last + 1 : offsets[sequence_of(offsets, B, last) + 1];
+  const head_place at = head_place_of(offsets, T, B);
+  const int h = at.h, t = at.t, stop = !at.live ? 0 : causal ? t + 1 : at.end, end = causal ? at.last + 1 : at.behind;
   const ulong base = ((ulong)t * H + h) << 16;
   const uint key = random_key(seed, (uint)(base >> 32)), threshold = random_threshold(rate);
   hvec query[PARTS], gradient[PARTS], sum[PARTS], product = (hvec)(0.0f);
-  FOR_PARTS(c) {
-    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    gradient[c] = head_factor(go + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    product = fma(gradient[c], head_load(o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR), product);
-    sum[c] = (hvec)(0.0f);
-  }
+  head_read(query, q + (size_t)t * ldq + h * K, K);
+  head_read(gradient, go + (size_t)t * ldo + h * K, K);
+  head_clear(sum);
+  FOR_PARTS(c) product = fma(gradient[c], head_load(o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR), product);
   const float row_delta = head_sum(product), row_lse = lse[(size_t)t * H + h];
-  for (int tile = first; tile < end; tile += KEYS) {
+  for (int tile = at.first; tile < end; tile += KEYS) {
     const int tile_end = min(tile + KEYS, end);
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
-      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
-      FOR_PARTS(c) {
-        score = fma(query[c], keys[(j - tile) * PARTS + c], score);
-        dp = fma(gradient[c], values[(j - tile) * PARTS + c], dp);
-      }
-      const float keep = rate > 0 ? keep_scale(key, base, j - start, threshold, rate) : 1.0f;
-      const float ds = exp(scale * head_sum(score) - row_lse) * (keep * head_sum(dp) - row_delta);
-      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(ds)), keys[(j - tile) * PARTS + c], sum[c]);
+    for (int j = max(at.start, tile); j < min(stop, tile_end); j++) {
+      const float score = head_dot(query, keys + (j - tile) * PARTS), dp = head_dot(gradient, values + (j - tile) * PARTS);
+      const float keep = rate > 0 ? keep_scale(key, base, j - at.start, threshold, rate) : 1.0f;
+      const float ds = exp(scale * score - row_lse) * (keep * dp - row_delta);
+      head_add(sum, ds, keys + (j - tile) * PARTS);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (!live) return;
-  FOR_PARTS(c) head_store(scale * sum[c], dq + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  if (!at.live) return;
+  head_write(sum, scale, dq + (size_t)t * ldq + h * K, K);
   delta[(size_t)t * H + h] = row_delta;
 }
 
@@ -123,20 +108,16 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
   v += v0;
   dk += k0;
   dv += v0;
-  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
-  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T;
-  const int sequence = sequence_of(offsets, B, t), start = offsets[sequence];
-  const int stop = live ? offsets[sequence + 1] : 0, end = offsets[sequence_of(offsets, B, last) + 1];
+  const head_place at = head_place_of(offsets, T, B);
+  const int h = at.h, t = at.t, stop = at.live ? at.end : 0;
   const uint threshold = random_threshold(rate);
   hvec key[PARTS], value[PARTS], sum_k[PARTS], sum_v[PARTS];
-  FOR_PARTS(c) {
-    key[c] = head_factor(k + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    value[c] = head_factor(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    sum_k[c] = sum_v[c] = (hvec)(0.0f);
-  }
-  const int first = causal ? row0 : offsets[sequence_of(offsets, B, row0)];
-  for (int tile = first; tile < end; tile += KEYS) {
-    const int tile_end = min(tile + KEYS, end);
+  head_read(key, k + (size_t)t * ldk + h * K, K);
+  head_read(value, v + (size_t)t * ldv + h * K, K);
+  head_clear(sum_k);
+  head_clear(sum_v);
+  for (int tile = causal ? at.row0 : at.first; tile < at.behind; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, at.behind);
     stage(queries, q + h * K, tile, tile_end, ldq, K);
     stage(gradients, go + h * K, tile, tile_end, ldo, K);
     for (int i = tile + (int)get_local_id(0); i < tile_end; i += QUERIES) {
@@ -144,29 +125,20 @@ ATTENTION_KERNEL void attention_backward_keys(__global float *dk, __global float
       tile_delta[i - tile] = delta[(size_t)i * H + h];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int i = max(causal ? t : start, tile); i < min(stop, tile_end); i++) {
-      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
-      FOR_PARTS(c) {
-        score = fma(key[c], queries[(i - tile) * PARTS + c], score);
-        dp = fma(value[c], gradients[(i - tile) * PARTS + c], dp);
-      }
+    for (int i = max(causal ? t : at.start, tile); i < min(stop, tile_end); i++) {
+      const float score = head_dot(key, queries + (i - tile) * PARTS), dp = head_dot(value, gradients + (i - tile) * PARTS);
       float keep = 1;
       if (rate > 0) {
         const ulong base = ((ulong)i * H + h) << 16;
-        keep = keep_scale(random_key(seed, (uint)(base >> 32)), base, t - start, threshold, rate);
+        keep = keep_scale(random_key(seed, (uint)(base >> 32)), base, t - at.start, threshold, rate);
       }
-      const float p = exp(scale * head_sum(score) - tile_lse[i - tile]);
-      const float ds = p * (keep * head_sum(dp) - tile_delta[i - tile]);
-      FOR_PARTS(c) {
-        sum_v[c] = fma((hvec)(FACTOR(p * keep)), gradients[(i - tile) * PARTS + c], sum_v[c]);
-        sum_k[c] = fma((hvec)(FACTOR(ds)), queries[(i - tile) * PARTS + c], sum_k[c]);
-      }
+      const float p = exp(scale * score - tile_lse[i - tile]), ds = p * (keep * dp - tile_delta[i - tile]);
+      head_add(sum_v, p * keep, gradients + (i - tile) * PARTS);
+      head_add(sum_k, ds, queries + (i - tile) * PARTS);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (!live) return;
-  FOR_PARTS(c) {
-    head_store(scale * sum_k[c], dk + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    head_store(sum_v[c], dv + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-  }
+  if (!at.live) return;
+  head_write(sum_k, scale, dk + (size_t)t * ldk + h * K, K);
+  head_write(sum_v, 1, dv + (size_t)t * ldv + h * K, K);
 }

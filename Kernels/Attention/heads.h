@@ -63,6 +63,47 @@ int sequence_of(__global const int *offsets, int B, int t) {
   return low;
 }
 
+// One row of a head over its PARTS: read as factors of products, written times scale.
+void head_read(hvec *x, __global const float *row, int K) {
+  FOR_PARTS(c) x[c] = head_factor(row + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+}
+void head_write(const hvec *x, float scale, __global float *row, int K) {
+  FOR_PARTS(c) head_store(scale * x[c], row + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+}
+void head_clear(hvec *x) {
+  FOR_PARTS(c) x[c] = (hvec)(0.0f);
+}
+// x . row, and sum += factor * row, of a row in local memory
+float head_dot(const hvec *x, __local const hvec *row) {
+  hvec product = (hvec)(0.0f);
+  FOR_PARTS(c) product = fma(x[c], row[c], product);
+  return head_sum(product);
+}
+void head_add(hvec *sum, float factor, __local const hvec *row) {
+  FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(factor)), row[c], sum[c]);
+}
+
+// Where a work-item stands: row t of the batch (the last one where it is not live), which is of the sequence start ..< end; its
+// work-group has the rows row0 ... last of head h, of sequences that span first ..< behind.
+typedef struct {
+  int h, t, live, start, end, row0, last, first, behind;
+} head_place;
+
+head_place head_place_of(__global const int *offsets, int T, int B) {
+  head_place at;
+  at.h = get_group_id(1);
+  at.t = min((int)get_global_id(0), T - 1);
+  at.live = (int)get_global_id(0) < T;
+  at.row0 = get_group_id(0) * QUERIES;
+  at.last = min(T, at.row0 + QUERIES) - 1;
+  const int sequence = sequence_of(offsets, B, at.t);
+  at.start = offsets[sequence];
+  at.end = offsets[sequence + 1];
+  at.first = offsets[sequence_of(offsets, B, at.row0)];
+  at.behind = offsets[sequence_of(offsets, B, at.last) + 1];
+  return at;
+}
+
 // Rows first ..< end of one head of source into tile[row][part]
 void stage(__local hvec *tile, __global const float *source, int first, int end, int ld, int K) {
   for (int e = get_local_id(0); e < (end - first) * PARTS; e += QUERIES) {

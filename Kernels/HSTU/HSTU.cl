@@ -27,13 +27,9 @@ float cell_bias(__global const float *position, __global const float *time, __gl
   return bias;
 }
 
-float hstu_sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
-
-// dL/dx of a cell whose P gets dp.
-float hstu_cell(float x, float dp, float share) {
-  const float y = hstu_sigmoid(x);
-  return share * dp * y * (1.0f + x * (1.0f - y));
-}
+#define SILU 3
+// dL/dx of a cell whose P = share * SiLU(x) gets dp.
+float hstu_cell(float x, float dp, float share) { return share * dp * activation_slope(x, SILU); }
 
 // o[T, H*K]
 ATTENTION_KERNEL void hstu_forward(__global float *o, __global const float *q, __global const float *k, __global const float *v,
@@ -44,31 +40,25 @@ ATTENTION_KERNEL void hstu_forward(__global float *o, __global const float *q, _
   q += q0;
   k += k0;
   v += v0;
-  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
-  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T, b = sequence_of(offsets, B, t);
-  const int start = offsets[b], end = offsets[b + 1], stop = live ? t + 1 : 0, first = offsets[sequence_of(offsets, B, row0)];
+  const head_place at = head_place_of(offsets, T, B);
+  const int h = at.h, t = at.t, stop = at.live ? t + 1 : 0;
   const float share = 1.0f / n;
   hvec query[PARTS], sum[PARTS];
-  FOR_PARTS(c) {
-    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    sum[c] = (hvec)(0.0f);
-  }
-  for (int tile = first; tile <= last; tile += KEYS) {
-    const int tile_end = min(tile + KEYS, last + 1);
+  head_read(query, q + (size_t)t * ldq + h * K, K);
+  head_clear(sum);
+  for (int tile = at.first; tile <= at.last; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, at.last + 1);
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
-      hvec product = (hvec)(0.0f);
-      FOR_PARTS(c) product = fma(query[c], keys[(j - tile) * PARTS + c], product);
-      const float x = scale * head_sum(product) + cell_bias(position, time, times, starts, t, j, end, n);
-      const float p = share * x * hstu_sigmoid(x);
-      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(p)), values[(j - tile) * PARTS + c], sum[c]);
+    for (int j = max(at.start, tile); j < min(stop, tile_end); j++) {
+      const float score = head_dot(query, keys + (j - tile) * PARTS);
+      const float x = scale * score + cell_bias(position, time, times, starts, t, j, at.end, n);
+      head_add(sum, share * activation(x, SILU), values + (j - tile) * PARTS);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (!live) return;
-  FOR_PARTS(c) head_store(sum[c], o + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  if (at.live) head_write(sum, 1, o + (size_t)t * ldo + h * K, K);
 }
 
 // dq, and where time is given dtime[T * H, 129], zeroed by the caller: what each row adds to each bucket.
@@ -82,35 +72,26 @@ ATTENTION_KERNEL void hstu_backward_queries(__global float *dq, __global float *
   k += k0;
   v += v0;
   dq += q0;
-  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
-  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T, b = sequence_of(offsets, B, t);
-  const int start = offsets[b], end = offsets[b + 1], stop = live ? t + 1 : 0, first = offsets[sequence_of(offsets, B, row0)];
+  const head_place at = head_place_of(offsets, T, B);
+  const int h = at.h, t = at.t, stop = at.live ? t + 1 : 0;
   hvec query[PARTS], gradient[PARTS], sum[PARTS];
-  FOR_PARTS(c) {
-    query[c] = head_factor(q + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    gradient[c] = head_factor(go + (size_t)t * ldo + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    sum[c] = (hvec)(0.0f);
-  }
-  for (int tile = first; tile <= last; tile += KEYS) {
-    const int tile_end = min(tile + KEYS, last + 1);
+  head_read(query, q + (size_t)t * ldq + h * K, K);
+  head_read(gradient, go + (size_t)t * ldo + h * K, K);
+  head_clear(sum);
+  for (int tile = at.first; tile <= at.last; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, at.last + 1);
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int j = max(start, tile); j < min(stop, tile_end); j++) {
-      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
-      FOR_PARTS(c) {
-        score = fma(query[c], keys[(j - tile) * PARTS + c], score);
-        dp = fma(gradient[c], values[(j - tile) * PARTS + c], dp);
-      }
-      const float x = scale * head_sum(score) + cell_bias(position, time, times, starts, t, j, end, n);
-      const float dx = hstu_cell(x, head_sum(dp), 1.0f / n);
-      FOR_PARTS(c) sum[c] = fma((hvec)(FACTOR(dx)), keys[(j - tile) * PARTS + c], sum[c]);
-      if (time) dtime[((size_t)t * H + h) * BUCKETS + time_bucket(times[min(t + 1, end - 1)], times[j], starts)] += dx;
+    for (int j = max(at.start, tile); j < min(stop, tile_end); j++) {
+      const float score = head_dot(query, keys + (j - tile) * PARTS), dp = head_dot(gradient, values + (j - tile) * PARTS);
+      const float x = scale * score + cell_bias(position, time, times, starts, t, j, at.end, n), dx = hstu_cell(x, dp, 1.0f / n);
+      head_add(sum, dx, keys + (j - tile) * PARTS);
+      if (time) dtime[((size_t)t * H + h) * BUCKETS + time_bucket(times[min(t + 1, at.end - 1)], times[j], starts)] += dx;
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (!live) return;
-  FOR_PARTS(c) head_store(scale * sum[c], dq + (size_t)t * ldq + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
+  if (at.live) head_write(sum, scale, dq + (size_t)t * ldq + h * K, K);
 }
 
 // dv = sum over the queries i >= t of P go_i, dk = scale dx q_i
@@ -125,41 +106,30 @@ ATTENTION_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv,
   v += v0;
   dk += k0;
   dv += v0;
-  const int h = get_group_id(1), row0 = get_group_id(0) * QUERIES, last = min(T, row0 + QUERIES) - 1;
-  const int t = min((int)get_global_id(0), T - 1), live = (int)get_global_id(0) < T, b = sequence_of(offsets, B, t);
-  const int stop = live ? offsets[b + 1] : 0, end = offsets[sequence_of(offsets, B, last) + 1];
+  const head_place at = head_place_of(offsets, T, B);
+  const int h = at.h, t = at.t, stop = at.live ? at.end : 0;
   const float share = 1.0f / n;
   hvec key[PARTS], value[PARTS], sum_k[PARTS], sum_v[PARTS];
-  FOR_PARTS(c) {
-    key[c] = head_factor(k + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    value[c] = head_factor(v + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    sum_k[c] = sum_v[c] = (hvec)(0.0f);
-  }
-  for (int tile = row0; tile < end; tile += KEYS) {
-    const int tile_end = min(tile + KEYS, end);
+  head_read(key, k + (size_t)t * ldk + h * K, K);
+  head_read(value, v + (size_t)t * ldv + h * K, K);
+  head_clear(sum_k);
+  head_clear(sum_v);
+  for (int tile = at.row0; tile < at.behind; tile += KEYS) {
+    const int tile_end = min(tile + KEYS, at.behind);
     stage(queries, q + h * K, tile, tile_end, ldq, K);
     stage(gradients, go + h * K, tile, tile_end, ldo, K);
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int i = max(t, tile); i < min(stop, tile_end); i++) {
-      hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
-      FOR_PARTS(c) {
-        score = fma(key[c], queries[(i - tile) * PARTS + c], score);
-        dp = fma(value[c], gradients[(i - tile) * PARTS + c], dp);
-      }
-      const float x = scale * head_sum(score) + cell_bias(position, time, times, starts, i, t, stop, n);
-      const float p = share * x * hstu_sigmoid(x), dx = hstu_cell(x, head_sum(dp), share);
-      FOR_PARTS(c) {
-        sum_v[c] = fma((hvec)(FACTOR(p)), gradients[(i - tile) * PARTS + c], sum_v[c]);
-        sum_k[c] = fma((hvec)(FACTOR(dx)), queries[(i - tile) * PARTS + c], sum_k[c]);
-      }
+      const float score = head_dot(key, queries + (i - tile) * PARTS), dp = head_dot(value, gradients + (i - tile) * PARTS);
+      const float x = scale * score + cell_bias(position, time, times, starts, i, t, stop, n);
+      head_add(sum_v, share * activation(x, SILU), gradients + (i - tile) * PARTS);
+      head_add(sum_k, hstu_cell(x, dp, share), queries + (i - tile) * PARTS);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (!live) return;
-  FOR_PARTS(c) {
-    head_store(scale * sum_k[c], dk + (size_t)t * ldk + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-    head_store(sum_v[c], dv + (size_t)t * ldv + h * K + c * HEAD_VECTOR, K - c * HEAD_VECTOR);
-  }
+  if (!at.live) return;
+  head_write(sum_k, scale, dk + (size_t)t * ldk + h * K, K);
+  head_write(sum_v, 1, dv + (size_t)t * ldv + h * K, K);
 }
 
 // dposition[c, n] = the sum of dx over the cells at a distance, in the rows c * chunk ..< (c + 1) * chunk of all heads. One work-item a

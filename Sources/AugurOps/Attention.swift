@@ -110,7 +110,7 @@ public func lastAttention(
 }
 
 /// Pairs of sequence and head that one thread takes at a time: while it computes one it asks memory for the next.
-private func attentionGrain(_ pairs: Int) -> Int { max(1, min(8, pairs / 32)) }
+func attentionGrain(_ pairs: Int) -> Int { max(1, min(8, pairs / 32)) }
 
 private func attend(
   _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?,

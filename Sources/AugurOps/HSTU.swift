@@ -53,8 +53,7 @@ public func hstuAttention(
   let (o, tape) = makeOutput([rows.rows, D], of: q, kv, bias.position, bias.time, device: device)
   switch device {
   case .cpu:
-    let pairs = rows.count * H
-    parallel(pairs, grain: max(1, min(8, pairs / 32)), scratch: call.scratch) { begin, end, scratch in
+    parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: call.scratch) { begin, end, scratch in
       call.withArguments { ck_hstu_forward(o.pointer, $0, begin, end, 0, scratch) }
     }
   case .openCL(let queue):

@@ -25,7 +25,7 @@ func referenceAttention(
 
 private let sizes: [([Int], Int, Int)] = [
   ([0, 1], 1, 1), ([0, 0, 3, 3, 10], 2, 5), ([0, 65, 66, 130], 1, 32), ([0, 64, 127], 2, 8), ([0], 1, 4), ([0, 200], 1, 50),
-  ([0, 33, 300], 2, 24),
+  ([0, 33, 300], 2, 24), ([0, 20, 45], 1, 200),
 ]
 
 let attentionCases = sizes.flatMap { offsets, H, K in
