@@ -124,6 +124,19 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
   }
 }
 
+@Suite struct WindowMaximumTests {
+  /// Central differences say nothing where values are equal: by definition the oldest of them has the gradient.
+  @Test(arguments: devices.indices)
+  func theOldestOfEqualsHasTheGradient(_ deviceIndex: Int) {
+    let (device, tape) = (devices[deviceIndex], Tape())
+    let x = Tensor([7, 7, 7, 7, 3, 5, 5] as [Float], shape: [7, 1], device: device).watched(by: tape)
+    let y = windowMaximum(x, RowPlaces(Jagged(offsets: [0, 4, 7], device: device)), length: 3)
+    tape.backward(from: y, gradient: Tensor([1, 2, 4, 8, 16, 32, 64] as [Float], shape: [7, 1], device: device))
+    #expect(y.floats() == [7, 7, 7, 7, 3, 5, 5])
+    #expect(x.gradient?.floats() == [7, 8, 0, 0, 16, 96, 0])
+  }
+}
+
 @Suite struct EmbeddingBagTests {
   private let V = 3001, D = 9, n = 40_000, B = 801
 
@@ -296,9 +309,9 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
     #expect(worst < 1e-6)
   }
 
-  @Test(arguments: devices.indices, [false, true])
-  func adagradFollowsThePaper(_ deviceIndex: Int, _ isByRow: Bool) {
-    let device = devices[deviceIndex]
+  @Test(arguments: devices.indices, [(false, 0), (true, 0), (false, 0.2), (true, 0.2)])
+  func adagradFollowsThePaper(_ deviceIndex: Int, _ kind: (isByRow: Bool, decay: Double)) {
+    let (device, isByRow, decay) = (devices[deviceIndex], kind.isByRow, kind.decay)
     for (V, D) in [(1, 1), (5, 3), (4, 37)] {
       let start = (0..<V * D).map { Float(fixedValue($0, 1)) }
       let w = Tensor(start, shape: [V, D], device: device)
@@ -310,9 +323,10 @@ private func objective(_ y: [Double], _ op: OpCase) -> Double {
         let gradient = (0..<V * D).map { touched.contains($0 / D) ? Float(fixedValue($0, t + 10)) : 0 }
         let g = Tensor(gradient, shape: [V, D], device: device)
         let rows = Tensor(touched.map { Int32($0) }, shape: [touched.count], device: device)
-        adagrad(w, g, squares: s, rows: t % 3 == 0 ? nil : rows, clip: 0.5, rate: 0.1, epsilon: 1e-8, decay: 0)
-        for row in touched {
-          reference[row].step(gradient[row * D..<(row + 1) * D].map { 0.5 * Double($0) }, rate: 0.1, epsilon: 1e-8, decay: 0)
+        adagrad(w, g, squares: s, rows: t % 3 == 0 ? nil : rows, clip: 0.5, rate: 0.1, epsilon: 1e-8, decay: Float(decay))
+        // Rows without a gradient decay too where all are asked for.
+        for row in t % 3 == 0 ? Array(0..<V) : touched {
+          reference[row].step(gradient[row * D..<(row + 1) * D].map { 0.5 * Double($0) }, rate: 0.1, epsilon: 1e-8, decay: decay)
         }
         #expect(g.floats().allSatisfy { $0 == 0 })
       }
