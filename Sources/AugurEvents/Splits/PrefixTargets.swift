@@ -1,21 +1,13 @@
 // Test rows that others have cut: a prefix of a session and the item that came next, `item item ...<TAB>item` a line.
-import AugurTensors
 
 /// Rows to predict, in the item indices of a data set.
 public struct PrefixTargets: Sendable {
   public private(set) var prefixes: [[Int32]] = []
   public private(set) var targets: [Int32] = []
 
-  /// Reads a file of rows. Throws on a row without both parts, on an item that the data set does not have,
-  /// and where there is no row.
+  /// Reads a file of rows. Throws on a row without both parts, on an item that the data set does not have, and where there is no row.
   public init(path: String, of dataset: Dataset) throws(EventsError) {
-    let file: MappedFile
-    do throws(SafetensorsError) { file = try MappedFile(path: path) } catch { throw EventsError(error) }
-    var (start, line) = (0, 1)
-    let bytes = file.bytes
-    while start < bytes.count {
-      let end = bytes[start...].firstIndex { $0 == DelimitedReader.newline } ?? bytes.count
-      let text = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+    try forEachLine(of: path) { text, line throws(EventsError) in
       let parts = text.split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
       guard parts.count == 2 else {
         throw EventsError(
@@ -30,7 +22,6 @@ public struct PrefixTargets: Sendable {
       }
       prefixes.append(prefix)
       targets.append(target[0])
-      (start, line) = (end + 1, line + 1)
     }
     guard !targets.isEmpty else {
       throw EventsError(
@@ -42,7 +33,7 @@ public struct PrefixTargets: Sendable {
     _ text: Slice<UnsafeRawBufferPointer>, _ dataset: Dataset, _ path: String, _ line: Int
   ) throws(EventsError) -> [Int32] {
     var items: [Int32] = []
-    for id in text.split(whereSeparator: { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) {
+    for id in text.split(separator: UInt8(ascii: " ")) {
       guard let index = dataset.itemIndex(ofRawID: String(decoding: id, as: UTF8.self)) else {
         throw EventsError(
           file: path, line: line, problem: "item \(excerpt(UnsafeRawBufferPointer(rebasing: id))) is not in the data set",
