@@ -7,12 +7,8 @@ public import AugurTensors
 public final class BERT4Rec: SequenceModel {
   static let entry = ModelEntry(
     name: "bert4rec", paper: "Sun et al. 2019, arXiv 1904.06690",
-    hyperparameters: stateKnobs(dim: 64, dropout: 0.1, length: 200)
+    hyperparameters: transformerKnobs(dim: 64, blocks: 2, heads: 2, dropout: 0.1, feedForward: 4, length: 200)
       + [
-        .integer("blocks", 2, in: 1...128, "blocks of attention"),
-        .integer("heads", 2, in: 1...64, "H, attention heads; divides dim into at most 256"),
-        .choice("inner-dropout", "yes", of: ["yes", "no"], "dropout inside attention and feed-forward too, not only on what they add"),
-        .integer("feed-forward", 4, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
         .real("mask-share", 0.2, in: 0.001...0.999, "share of the events of a history that a step masks"),
         .real("last-share", 0.1, in: 0...1, "share of the histories of which a step masks the last event alone"),
       ]
@@ -21,24 +17,23 @@ public final class BERT4Rec: SequenceModel {
   }
 
   public var parameters: [Parameter] { store.parameters }
-  public let outputTable: Parameter
-  public let longestHistory: Int
+  public var outputTable: Parameter { events.items }
+  public var longestHistory: Int { events.longest }
   public let positionAlignment = PositionAlignment.right
   public let fillsMasks = true
   private let store: ParameterStore
   private let itemCount: Int
-  private let positions: Parameter
+  private let events: PlacedEvents
   private let blocks: [Block]
   private let head: Linear
-  private let dropoutRate: Float
 
   init(_ h: Hyperparameters, itemCount: Int) throws(ModelError) {
     try checkHeads(h)
     let (D, made) = (h.integer("dim"), ParameterStore(precision: h.precision))
-    (store, longestHistory, dropoutRate, self.itemCount) = (made, h.integer("length"), h.real("dropout"), itemCount)
-    outputTable = made.make("items", [itemCount + 1, D], .normal(deviation: 0.02), isTable: true)
-    positions = made.make("positions", [longestHistory, D], .normal(deviation: 0.02))
-    blocks = (0..<h.integer("blocks")).map { Block("blocks.\($0)", h, in: made) }
+    (store, self.itemCount) = (made, itemCount)
+    events = PlacedEvents(
+      h, rows: itemCount + 1, .normal(deviation: 0.02), positions: .normal(deviation: 0.02), isScaled: false, in: made)
+    blocks = [Block](h) { Block($0, h, in: made) }
     head = Linear("head", D, D, in: made)
   }
 
@@ -50,15 +45,14 @@ public final class BERT4Rec: SequenceModel {
     return SequenceInput(masked, itemCount: itemCount + 1, longest: longestHistory, positions: .right, device: device)
   }
 
+  public func scoringRows(after events: Int) -> Int { min(events + 1, longestHistory) }
+
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
-    var x = embedding(outputTable.value, input.items, positions: positions.value, places: input.places, tape: pass.tape)
-    x = dropout(x, pass.dropout(dropoutRate))
-    for i in blocks.indices { x = blocks[i](x, input, pass, isLast: i == blocks.count - 1) }
-    return head(x, activation: .gelu)
+    head(blocks(events(input, pass), input, pass), activation: .gelu)
   }
 
   /// h = LN(x + drop(MHA(x, x, x))); LN(h + drop(FFN(h))).
-  private final class Block {
+  private final class Block: SequenceBlock {
     let attention: SelfAttention
     let attentionNorm: LayerNorm
     let feedForward: FeedForward

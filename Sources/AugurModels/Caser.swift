@@ -47,10 +47,15 @@ public final class Caser: SequenceModel {
     }
     vertical = made.make("vertical.weight", [verticalCount, N], .xavierNormal)
     verticalOutput = Linear("vertical.output", verticalCount * D, D, in: made)
-    outputTable =
-      h.choice("output-table") == "separate"
-      ? made.make("output-items", [itemCount, D], .normal(deviation: 1 / Float(D)), isTable: true) : items
+    outputTable = makeOutputTable(h, items: items, .normal(deviation: 1 / Float(D)), in: made)
   }
+
+  /// The filters see the last N events alone: a state has the same bits without those before.
+  public func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput {
+    SequenceInput(histories, itemCount: itemCount, longest: scoringRows(after: .max), positions: positionAlignment, device: device)
+  }
+
+  public func scoringRows(after events: Int) -> Int { min(events, longestHistory, horizontal.count) }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
     let x = embedding(items.value, input.items, tape: pass.tape)

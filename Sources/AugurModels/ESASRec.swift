@@ -8,44 +8,34 @@ public final class ESASRec: SequenceModel {
   static let entry = ModelEntry(
     name: "esasrec", paper: "arXiv 2508.06450 (2025)",
     hyperparameters: transformerKnobs(dim: 64, blocks: 2, heads: 1, dropout: 0.1, feedForward: 4, length: 200)
-      + objectiveKnobs(loss: "sampled", negatives: 256, sharing: "sequence")
+      + [positionsKnob(.right)] + objectiveKnobs(loss: "sampled", negatives: 256, sharing: "sequence")
   ) { h, itemCount throws(ModelError) in
     try ESASRec(h, itemCount: itemCount)
   }
 
   public var parameters: [Parameter] { store.parameters }
-  public let outputTable: Parameter
-  public let longestHistory: Int
+  public var outputTable: Parameter { events.items }
+  public var longestHistory: Int { events.longest }
   public let isCosine: Bool
   public let positionAlignment: PositionAlignment
   private let store: ParameterStore
-  private let positions: Parameter
+  private let events: PlacedEvents
   private let blocks: [LiGRBlock]
-  private let dropoutRate: Float
 
   init(_ h: Hyperparameters, itemCount: Int) throws(ModelError) {
     try checkHeads(h)
-    let D = h.integer("dim")
-    store = ParameterStore(precision: h.precision)
-    longestHistory = h.integer("length")
-    isCosine = h.isCosine
-    positionAlignment = h.choice("positions") == "left" ? .left : .right
-    dropoutRate = h.real("dropout")
-    outputTable = store.make("items", [itemCount, D], .xavierNormal, isTable: true)
-    positions = store.make("positions", [longestHistory, D], .xavierNormal)
-    let blockStore = store
-    blocks = (0..<h.integer("blocks")).map { LiGRBlock("blocks.\($0)", h, in: blockStore) }
+    let made = ParameterStore(precision: h.precision)
+    (store, isCosine, positionAlignment) = (made, h.isCosine, h.positionAlignment)
+    events = PlacedEvents(h, rows: itemCount, .xavierNormal, positions: .xavierNormal, isScaled: false, in: made)
+    blocks = [LiGRBlock](h) { LiGRBlock($0, h, in: made) }
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
-    var x = embedding(outputTable.value, input.items, positions: positions.value, places: input.places, tape: pass.tape)
-    x = dropout(x, pass.dropout(dropoutRate))
-    for i in blocks.indices { x = blocks[i](x, input, pass, isLast: i == blocks.count - 1) }
-    return x
+    blocks(events(input, pass), input, pass)
   }
 
   /// x += sigmoid(x W1 + b1) * drop(MHA(LN x)); x += sigmoid(x W2 + b2) * drop(FFN(LN x)); FFN is SwiGLU.
-  private final class LiGRBlock {
+  private final class LiGRBlock: SequenceBlock {
     let attentionNorm: LayerNorm
     let attention: SelfAttention
     let attentionGate: Linear

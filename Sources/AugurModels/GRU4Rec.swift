@@ -31,8 +31,7 @@ public final class GRU4Rec: SequenceModel {
     isCosine = h.isCosine
     items = made.make("items", [itemCount, D], .xavierNormal, isTable: true)
     layers = (0..<h.integer("layers")).map { GRU("layers.\($0)", D, hidden: D, in: made) }
-    outputTable =
-      h.choice("output-table") == "separate" ? made.make("output-items", [itemCount, D], .xavierNormal, isTable: true) : items
+    outputTable = makeOutputTable(h, items: items, .xavierNormal, in: made)
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {

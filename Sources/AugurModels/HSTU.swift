@@ -7,52 +7,41 @@ public import AugurTensors
 public final class HSTU: SequenceModel {
   static let entry = ModelEntry(
     name: "hstu", paper: "Zhai et al. 2024, arXiv 2402.17152",
-    hyperparameters: sequenceKnobs(dim: 50, blocks: 2, heads: 1, dropout: 0.2, length: 200, positions: "left")
-      + [.choice("time-bias", "no", of: ["no", "yes"], "a bias of the scores for the time between events, for data with times")]
-      + objectiveKnobs(loss: "sampled", negatives: 128, sharing: "batch")
+    hyperparameters: sequenceKnobs(dim: 50, blocks: 2, heads: 1, dropout: 0.2, length: 200)
+      + [
+        positionsKnob(.left),
+        .choice("time-bias", "no", of: ["no", "yes"], "a bias of the scores for the time between events, for data with times"),
+      ] + objectiveKnobs(loss: "sampled", negatives: 128, sharing: "batch")
   ) { h, itemCount throws(ModelError) in
     try HSTU(h, itemCount: itemCount)
   }
 
   public var parameters: [Parameter] { store.parameters }
-  public let outputTable: Parameter
-  public let longestHistory: Int
+  public var outputTable: Parameter { events.items }
+  public var longestHistory: Int { events.longest }
   public let isCosine: Bool
   public let positionAlignment: PositionAlignment
   public let readsTimes: Bool
   private let store: ParameterStore
-  private let positions: Parameter
+  private let events: PlacedEvents
   private let blocks: [HSTUBlock]
-  private let dropoutRate: Float
-  private let embeddingScale: Float
 
   init(_ h: Hyperparameters, itemCount: Int) throws(ModelError) {
     try checkHeads(h)
-    let D = h.integer("dim")
-    store = ParameterStore(precision: h.precision)
-    longestHistory = h.integer("length")
-    isCosine = h.isCosine
+    let made = ParameterStore(precision: h.precision)
+    (store, isCosine, positionAlignment) = (made, h.isCosine, h.positionAlignment)
     readsTimes = h.choice("time-bias") == "yes"
-    positionAlignment = h.choice("positions") == "left" ? .left : .right
-    dropoutRate = h.real("dropout")
-    embeddingScale = Float(D).squareRoot()
-    outputTable = store.make("items", [itemCount, D], .normal(deviation: 0.02), isTable: true)
-    positions = store.make("positions", [longestHistory, D], .normal(deviation: 0.02))
-    let blockStore = store
-    blocks = (0..<h.integer("blocks")).map { HSTUBlock("blocks.\($0)", h, in: blockStore) }
+    events = PlacedEvents(h, rows: itemCount, .normal(deviation: 0.02), positions: .normal(deviation: 0.02), isScaled: true, in: made)
+    blocks = [HSTUBlock](h) { HSTUBlock($0, h, in: made) }
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
-    var x = embedding(
-      outputTable.value, input.items, scale: embeddingScale, positions: positions.value, places: input.places, tape: pass.tape)
-    x = dropout(x, pass.dropout(dropoutRate))
-    for i in blocks.indices { x = blocks[i](x, input, pass, isLast: i == blocks.count - 1) }
-    return x
+    blocks(events(input, pass), input, pass)
   }
 
   /// u, qkv = SiLU(LN(x) W); x + W_o drop(u * LN(A v)) + b_o, A = SiLU(q k^T + position + time) / n. Both norms are plain: no gain, no bias.
   /// n is the longest history, a constant of the model: a score may not depend on the batch.
-  private final class HSTUBlock {
+  private final class HSTUBlock: SequenceBlock {
     let gate: Linear
     let attention: PointwiseAttention
     let output: Linear

@@ -7,59 +7,48 @@ public import AugurTensors
 public final class SASRec: SequenceModel {
   static let entry = ModelEntry(
     name: "sasrec", paper: "Kang and McAuley 2018, arXiv 1808.09781",
-    hyperparameters: transformerKnobs(dim: 64, blocks: 2, heads: 1, dropout: 0.2, feedForward: 1, length: 50)
-      + [
-        .choice("variant", "paper", of: ["paper", "pre-norm"], "paper: the residual adds the normalised query; pre-norm: x"),
-        .choice("feed-forward-activation", "relu", of: ["relu", "gelu"], "activation of the feed-forward part"),
-      ] + objectiveKnobs(loss: "bce", negatives: 1, sharing: "row")
+    hyperparameters: transformerKnobs(dim: 64, blocks: 2, heads: 1, dropout: 0.2, feedForward: 1, length: 50) + ownKnobs
+      + objectiveKnobs(loss: "bce", negatives: 1, sharing: "row")
   ) { h, itemCount throws(ModelError) in
-    try SASRec(h, itemCount: itemCount, separateOutput: false)
+    try SASRec(h, itemCount: itemCount)
   }
+
+  /// Those of the architecture.
+  static let ownKnobs: [Hyperparameter] = [
+    positionsKnob(.right),
+    .choice("variant", "paper", of: ["paper", "pre-norm"], "paper: the residual adds the normalised query; pre-norm: x"),
+    .choice("feed-forward-activation", "relu", of: ["relu", "gelu"], "activation of the feed-forward part"),
+  ]
 
   public var parameters: [Parameter] { store.parameters }
   public let outputTable: Parameter
-  public let longestHistory: Int
+  public var longestHistory: Int { events.longest }
   public let isCosine: Bool
   public let positionAlignment: PositionAlignment
   private let store: ParameterStore
-  private let items: Parameter
-  private let positions: Parameter
+  private let events: PlacedEvents
   private let blocks: [Block]
   private let norm: LayerNorm
-  private let dropoutRate: Float
-  private let embeddingScale: Float
 
-  init(
-    _ h: Hyperparameters, itemCount: Int, separateOutput: Bool
-  ) throws(ModelError) {
+  init(_ h: Hyperparameters, itemCount: Int) throws(ModelError) {
     try checkHeads(h)
-    let D = h.integer("dim")
-    store = ParameterStore(precision: h.precision)
-    longestHistory = h.integer("length")
-    isCosine = h.isCosine
-    positionAlignment = h.choice("positions") == "left" ? .left : .right
-    dropoutRate = h.real("dropout")
-    embeddingScale = Float(D).squareRoot()
-    items = store.make("items", [itemCount, D], .normal(deviation: 1 / Float(D).squareRoot() * 0.3), isTable: true)
-    positions = store.make("positions", [longestHistory, D], .normal(deviation: 0.02))
-    let (blockStore, preNorm) = (store, h.choice("variant") == "pre-norm")
-    blocks = (0..<h.integer("blocks")).map { Block("blocks.\($0)", h, preNorm: preNorm, in: blockStore) }
-    norm = LayerNorm("norm", D, in: store)
-    outputTable = separateOutput
-      ? store.make("output-items", [itemCount, D], .normal(deviation: 0.02), isTable: true) : items
+    let (D, made) = (h.integer("dim"), ParameterStore(precision: h.precision))
+    (store, isCosine, positionAlignment) = (made, h.isCosine, h.positionAlignment)
+    events = PlacedEvents(
+      h, rows: itemCount, .normal(deviation: 1 / Float(D).squareRoot() * 0.3), positions: .normal(deviation: 0.02), isScaled: true,
+      in: made)
+    blocks = [Block](h) { Block($0, h, in: made) }
+    norm = LayerNorm("norm", D, in: made)
+    outputTable = makeOutputTable(h, items: events.items, .normal(deviation: 0.02), in: made)
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
-    var x = embedding(
-      items.value, input.items, scale: embeddingScale, positions: positions.value, places: input.places, tape: pass.tape)
-    x = dropout(x, pass.dropout(dropoutRate))
-    for i in blocks.indices { x = blocks[i](x, input, pass, isLast: i == blocks.count - 1) }
-    return norm(x)
+    norm(blocks(events(input, pass), input, pass))
   }
 
   /// paper:    q = LN(x); h = q + MHA(q, x, x); z = LN(h); z + FFN(z).
   /// pre-norm: h = x + MHA(LN(x)); h + FFN(LN(h)).
-  private final class Block {
+  private final class Block: SequenceBlock {
     let attentionNorm: LayerNorm
     let attention: SelfAttention
     let feedForwardNorm: LayerNorm
@@ -67,7 +56,7 @@ public final class SASRec: SequenceModel {
     let isPreNorm: Bool
     let rate: Float
 
-    init(_ name: String, _ h: Hyperparameters, preNorm: Bool, in store: ParameterStore) {
+    init(_ name: String, _ h: Hyperparameters, in store: ParameterStore) {
       let (D, rate) = (h.integer("dim"), h.real("dropout"))
       attentionNorm = LayerNorm("\(name).attention-norm", D, in: store)
       attention = SelfAttention("\(name).attention", D, heads: h.integer("heads"), dropout: h.innerDropout, in: store)
@@ -75,7 +64,7 @@ public final class SASRec: SequenceModel {
       feedForward = FeedForward(
         "\(name).feed-forward", D, hidden: D * h.integer("feed-forward"),
         activation: h.choice("feed-forward-activation") == "gelu" ? .gelu : .relu, dropout: h.innerDropout, in: store)
-      isPreNorm = preNorm
+      isPreNorm = h.choice("variant") == "pre-norm"
       self.rate = rate
     }
 

@@ -61,6 +61,8 @@ public protocol SequenceModel: AnyObject {
   var fillsMasks: Bool { get }
   /// Histories as the model reads them to score what comes next; `times` are seconds beside them, for models that read times.
   func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput
+  /// Rows of the scoring input of a history of so many events.
+  func scoringRows(after events: Int) -> Int
   /// Rows of the longest history the model reads.
   var longestHistory: Int { get }
   /// Where positions start. Only from the left can a user's state be kept: there an event keeps its position when others follow.
@@ -81,6 +83,8 @@ extension SequenceModel {
       histories, times: readsTimes ? times : nil, itemCount: itemCount, longest: longestHistory, positions: positionAlignment,
       device: device)
   }
+
+  public func scoringRows(after events: Int) -> Int { min(events, longestHistory) }
 
   /// `[B, D]`: the state after the last row of each history. Precondition: no history is empty.
   public func lastStates(_ input: SequenceInput) -> Tensor {
@@ -141,19 +145,25 @@ func objectiveKnobs(loss: String, negatives: Int, sharing: String) -> [Hyperpara
 
 /// Knobs of the transformer, the same for every next-item model; the defaults differ.
 func transformerKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, feedForward: Int, length: Int) -> [Hyperparameter] {
-  sequenceKnobs(dim: dim, blocks: blocks, heads: heads, dropout: dropout, length: length, positions: "right") + [
+  sequenceKnobs(dim: dim, blocks: blocks, heads: heads, dropout: dropout, length: length) + [
     .choice("inner-dropout", "yes", of: ["yes", "no"], "dropout inside attention and feed-forward too, not only on what they add"),
     .integer("feed-forward", feedForward, in: 1...16, "hidden width of the feed-forward part, in multiples of dim"),
   ]
 }
 
 /// Knobs of every model with attention.
-func sequenceKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, length: Int, positions: String) -> [Hyperparameter] {
+func sequenceKnobs(dim: Int, blocks: Int, heads: Int, dropout: Double, length: Int) -> [Hyperparameter] {
   stateKnobs(dim: dim, dropout: dropout, length: length) + [
     .integer("blocks", blocks, in: 1...128, "blocks of attention"),
     .integer("heads", heads, in: 1...64, "H, attention heads; divides dim into at most 256"),
-    .choice("positions", positions, of: ["right", "left"], "right: the newest event has the last position; left: the oldest kept has the first"),
   ]
+}
+
+/// Where positions start, for models that leave it open.
+func positionsKnob(_ standard: PositionAlignment) -> Hyperparameter {
+  .choice(
+    "positions", standard.rawValue, of: PositionAlignment.allCases.map(\.rawValue),
+    "right: the newest event has the last position; left: the oldest kept has the first")
 }
 
 /// Knobs of every next-item model.
@@ -162,7 +172,7 @@ func stateKnobs(dim: Int, dropout: Double, length: Int) -> [Hyperparameter] {
     .integer("dim", dim, in: 1...4096, "D, width of the model"),
     .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
     .integer("length", length, in: 1...8192, "L, longest history that is read"),
-    .choice("dtype", "float32", of: ["float32", "bfloat16"], "type of the factors of products; parameters and sums are float32"),
+    .choice("dtype", "float32", of: ["float32", "bfloat16"], "type of the factors of linear maps, attention and ce; all else is float32"),
   ]
 }
 
@@ -171,11 +181,19 @@ func outputTableKnob(_ standard: String) -> Hyperparameter {
   .choice("output-table", standard, of: ["separate", "shared"], "table that scores: its own, or that of the input")
 }
 
+/// The table that scores, by that knob; without it that of the input.
+func makeOutputTable(_ h: Hyperparameters, items: Parameter, _ values: Initializer, in store: ParameterStore) -> Parameter {
+  guard h.knows("output-table"), h.choice("output-table") == "separate" else { return items }
+  return store.make("output-items", items.shape, values, isTable: true)
+}
+
 extension Hyperparameters {
   var precision: DataType { choice("dtype") == "bfloat16" ? .bfloat16 : .float32 }
 
   /// The loss compares with drawn negatives, not with the whole catalogue.
   public var drawsNegatives: Bool { knows("loss") && choice("loss") != "ce" }
+
+  var positionAlignment: PositionAlignment { PositionAlignment(rawValue: choice("positions")) ?? .right }
 
   var isCosine: Bool { knows("similarity") && choice("similarity") == "cosine" }
 

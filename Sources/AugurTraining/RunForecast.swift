@@ -127,8 +127,7 @@ extension Trainer {
   private func evaluationParts() -> [Portion] {
     stride(from: 0, to: validationUsers.count, by: evaluationBatch).enumerated().map { index, first in
       let users = validationUsers[first..<min(validationUsers.count, first + evaluationBatch)]
-      let mask = model.fillsMasks ? 1 : 0
-      let tokens = users.reduce(0) { $0 + min((split.targetPlace($1, .validation) ?? 0) + mask, model.longestHistory) }
+      let tokens = users.reduce(0) { $0 + model.scoringRows(after: split.targetPlace($1, .validation) ?? 0) }
       return Portion(epoch: 0, index: index, tokens: tokens)
     }
   }
