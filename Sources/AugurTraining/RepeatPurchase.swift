@@ -1,4 +1,5 @@
 // Whether and when customers buy again: a row for each customer as of a day, from a log of purchases such as CDNOW.
+import AugurEvents
 public import AugurMetrics
 import AugurTensors
 import Foundation
@@ -64,16 +65,10 @@ struct PurchaseLog {
     for place in customers.indices { customers[place].sort { $0.day < $1.day } }
   }
 
-  /// Days since 1970 of a date as yyyymmdd (Hinnant's algorithm).
+  /// Days since 1970 of a date as yyyymmdd; nil when the calendar has no such day.
   static func day(_ text: Substring) -> Int? {
-    guard text.utf8.count == 8, let number = Int(text), number > 0 else { return nil }
-    let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100)
-    guard (1...12).contains(month), (1...31).contains(day) else { return nil }
-    let y = month <= 2 ? year - 1 : year
-    let era = y / 400
-    let ofEra = y - era * 400
-    let ofYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-    return era * 146_097 + ofEra * 365 + ofEra / 4 - ofEra / 100 + ofYear - 719_468
+    guard text.utf8.count == 8, text.utf8.allSatisfy({ $0 &- 0x30 < 10 }), let number = Int64(text) else { return nil }
+    return Timestamp.day(ofDigits: number).map { Int($0) }
   }
 
   /// Writes a row for each customer who bought by the end of `cut`: recency, frequency, value, and whether one came until `end`.

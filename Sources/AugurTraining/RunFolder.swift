@@ -30,7 +30,8 @@ public struct RunFolder: Sendable {
   /// What encoded the rows of a table, so that a run answers new rows without its data set.
   public var featuresPath: String { path + "/features.safetensors" }
   /// Whether there is a run to go on with: a checkpoint, or the models of a search.
-  public var holdsRun: Bool { [checkpointPath, path + "/members"].contains { FileManager.default.fileExists(atPath: $0) } }
+  public var holdsRun: Bool { holdsCheckpoint || FileManager.default.fileExists(atPath: path + "/members") }
+  var holdsCheckpoint: Bool { FileManager.default.fileExists(atPath: checkpointPath) }
   public var hasFeatures: Bool { FileManager.default.fileExists(atPath: featuresPath) }
   var settingsPath: String { path + "/run.json" }
   var historyPath: String { path + "/history.json" }

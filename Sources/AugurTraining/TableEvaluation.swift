@@ -85,13 +85,43 @@ public struct TableQuality: Sendable {
     }
     let calibrated = try BinaryExamples(probabilities: scores.map { calibrator.probability($0) }, labels: labels, weights: weights)
     // A flat piece of the map makes ties: what ranks takes the logits.
-    let ranking = binaryMetrics().filter { rankingMetrics.contains($0.name) }
-    let ranked = BinaryReport(examples, metrics: ranking, bootstrap: bootstrap)
-    let promised = BinaryReport(calibrated, bootstrap: bootstrap)
-    return (promised.results.map { ranked[$0.name] ?? $0 }, examples.shortcoming, AugurMetrics.reliability(calibrated))
+    let all = binaryMetrics()
+    func report(_ examples: BinaryExamples, areRanking: Bool) -> BinaryReport {
+      BinaryReport(examples, metrics: all.filter { rankingMetrics.contains($0.name) == areRanking }, bootstrap: bootstrap)
+    }
+    let (ranked, promised) = (report(examples, areRanking: true), report(calibrated, areRanking: false))
+    return (all.compactMap { ranked[$0.name] ?? promised[$0.name] }, examples.shortcoming, AugurMetrics.reliability(calibrated))
   }
 
   private static let rankingMetrics = [AUC().name, GroupAUC().name, AveragePrecision().name]
 
   public subscript(name: String) -> Double? { results.first { $0.name == name }?.value }
+}
+
+/// The validation rows, by which models are compared.
+struct TableJudge {
+  let labels: [Double]
+  let weights: [Double]
+  let isBinary: Bool
+
+  init(_ data: TableDataset) {
+    let rows = data.rows(.validation)
+    labels = rows.map { Double(data.labels[$0]) }
+    weights = rows.map { Double(data.weights?[$0] ?? 1) }
+    isBinary = data.description.task == .binary
+  }
+
+  /// Mean logloss of logits, or of squares.
+  func loss(_ outputs: [Double]) -> Double { weightedLoss(outputs, labels, weights, isBinary: isBinary) }
+
+  /// AUC of logits, or the RMSE of values; nil where it is not defined.
+  func metric(_ outputs: [Float]) -> Double? {
+    let outputs = outputs.map(Double.init)
+    do throws(MetricsError) {
+      guard isBinary else {
+        return RootMeanSquaredError().value(try ValueExamples(predictions: outputs, targets: labels, weights: weights))
+      }
+      return AUC().value(try BinaryExamples(logits: outputs, labels: labels, weights: weights))
+    } catch { return nil }
+  }
 }

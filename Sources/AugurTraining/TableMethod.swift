@@ -80,17 +80,16 @@ func checkTrainable(_ data: TableDataset) throws(TrainingError) {
   guard !rows.isEmpty else {
     throw .data(problem: "the table has no training row", advice: "prepare it with another --split or --split-ratio")
   }
-  var weights: (all: Double, positive: Double) = (0, 0)
+  var weights: (negative: Double, positive: Double) = (0, 0)
   for row in rows {
     let weight = Double(data.weights?[row] ?? 1)
-    weights.all += weight
-    if data.labels[row] == 1 { weights.positive += weight }
+    if data.labels[row] == 1 { weights.positive += weight } else { weights.negative += weight }
   }
-  guard weights.all > 0 else {
+  guard weights.negative + weights.positive > 0 else {
     throw .data(
       problem: "the weight of all \(rows.count) training rows is 0", advice: "give some of them weight, or leave out --weight")
   }
-  guard data.description.task == .binary, weights.positive == 0 || weights.positive == weights.all else { return }
+  guard data.description.task == .binary, weights.positive == 0 || weights.negative == 0 else { return }
   throw .data(
     problem: "all training rows with weight have label \(weights.positive == 0 ? 0 : 1)",
     advice: "give rows of both classes weight")
@@ -131,7 +130,7 @@ func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) th
       path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
   }
   if description.model == TreeTrainer.name {
-    return (TreePredictor(try TreeEnsemble(file, description.shape)), description.isBinary)
+    return (TreePredictor(try TreeEnsemble(file, description.shape, isList: features.fields.map(\.isMultiValued))), description.isBinary)
   }
   let (model, _) = try description.makeModel(device: device, seed: 0)
   try load(model.parameters, from: file)

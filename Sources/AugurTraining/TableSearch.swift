@@ -47,6 +47,7 @@ public final class TableSearch: TableRun {
   public let history: [EpochRecord] = []
   public private(set) var outcome: SearchOutcome?
   private let data: TableDataset
+  private let judge: TableJudge
   private let device: Device
   private let seed: UInt64
   private let folder: RunFolder
@@ -58,6 +59,7 @@ public final class TableSearch: TableRun {
         problem: "the table has no validation row to choose by", advice: "prepare it with another --split-ratio")
     }
     (knobs, self.data, self.device, self.seed, self.folder) = (plan, data, device, seed, folder)
+    judge = TableJudge(data)
   }
 
   public var words: String { "\(candidates.count) models, judged on \(data.rows(.validation).count) validation rows" }
@@ -90,11 +92,10 @@ public final class TableSearch: TableRun {
       outputs.append(own)
       report(.candidate(record))
     }
-    let judge = Judge(data)
     let weights = judge.blend(outputs, members: knobs.choice("blend") == "yes" ? knobs.integer("members") : 1)
     for place in records.indices { records[place].weight = weights[place] }
-    let (loss, auc) = judge.judge(Self.mixed(outputs, weights))
-    let outcome = SearchOutcome(records: records, loss: loss, auc: auc)
+    let mixed = Self.mixed(outputs, weights)
+    let outcome = SearchOutcome(records: records, loss: judge.loss(mixed.map(Double.init)), auc: judge.auc(mixed))
     try folder.write(outcome, to: folder.searchPath)
     self.outcome = outcome
     return .finished
@@ -112,7 +113,7 @@ public final class TableSearch: TableRun {
       }
       let path = "members/\(place)-\(candidate.model)"
       let own = RunFolder("\(folder.path)/\(path)")
-      let isThere = FileManager.default.fileExists(atPath: own.checkpointPath)
+      let isThere = own.holdsCheckpoint
       let run = try method.makeRun(model, plan, data, device: device, seed: seed, folder: own, resume: isThere)
       if !isThere {
         try own.create(
@@ -123,9 +124,9 @@ public final class TableSearch: TableRun {
       guard try run.run(shouldStop: shouldStop, report: { _ in }) != .interrupted else { return nil }
       let predictor = try makePredictor(own, data.features, device: device)
       let outputs = outputs(of: predictor.predictor, on: data, .validation)
-      let (loss, auc) = Judge(data).judge(outputs)
       let record = SearchRecord(
-        model: method.name, settings: candidate.settings, loss: loss, auc: auc, parameters: run.parameterCount, folder: path)
+        model: method.name, settings: candidate.settings, loss: judge.loss(outputs.map(Double.init)), auc: judge.auc(outputs),
+        parameters: run.parameterCount, folder: path)
       return (record, outputs)
     } catch let error as TrainingError { throw error } catch {
       throw .data(problem: "\(candidate.model): \(error)", advice: "train the models by name")
@@ -139,48 +140,29 @@ public final class TableSearch: TableRun {
     }
     return mixed.map { Float($0) }
   }
+}
 
-  /// The validation rows.
-  private struct Judge {
-    let labels: [Double]
-    let weights: [Double]
-    let isBinary: Bool
-    let data: TableDataset
+extension TableJudge {
+  fileprivate func auc(_ outputs: [Float]) -> Double? { isBinary ? metric(outputs) : nil }
 
-    init(_ data: TableDataset) {
-      let rows = data.rows(.validation)
-      self.data = data
-      labels = rows.map { Double(data.labels[$0]) }
-      weights = rows.map { Double(data.weights?[$0] ?? 1) }
-      isBinary = data.description.task == .binary
-    }
-
-    func judge(_ outputs: [Float]) -> (loss: Double, auc: Double?) {
-      let quality = TableQuality(outputs, data, .validation, isBinary: isBinary, intervals: false)
-      return (loss(outputs.map(Double.init)), isBinary ? quality["AUC"] : nil)
-    }
-
-    func loss(_ outputs: [Double]) -> Double { weightedLoss(outputs, labels, weights, isBinary: isBinary) }
-
-    /// Weights of a blend: the best one, then, with replacement, what lowers the loss of the mean most (Caruana et al. 2004).
-    func blend(_ outputs: [[Float]], members: Int) -> [Double] {
-      var (counts, sum, least) = (
-        [Int](repeating: 0, count: outputs.count), [Double](repeating: 0, count: labels.count), Double.infinity
-      )
-      for member in 1...members {
-        var best: (place: Int, loss: Double)?
-        for (place, own) in outputs.enumerated() {
-          let mean = sum.indices.map { (sum[$0] + Double(own[$0])) / Double(member) }
-          let loss = loss(mean)
-          if loss < best?.loss ?? least { best = (place, loss) }
-        }
-        guard let best else { break }
-        (counts[best.place], least) = (counts[best.place] + 1, best.loss)
-        for row in sum.indices { sum[row] += Double(outputs[best.place][row]) }
+  /// Weights of a blend: the best one, then, with replacement, what lowers the loss of the mean most (Caruana et al. 2004).
+  fileprivate func blend(_ outputs: [[Float]], members: Int) -> [Double] {
+    var (counts, sum, least) = (
+      [Int](repeating: 0, count: outputs.count), [Double](repeating: 0, count: labels.count), Double.infinity
+    )
+    for member in 1...members {
+      var best: (place: Int, loss: Double)?
+      for (place, own) in outputs.enumerated() {
+        let mean = sum.indices.map { (sum[$0] + Double(own[$0])) / Double(member) }
+        let loss = loss(mean)
+        if loss < best?.loss ?? least { best = (place, loss) }
       }
-      let drawn = max(1, counts.reduce(0, +))
-      return counts.map { Double($0) / Double(drawn) }
+      guard let best else { break }
+      (counts[best.place], least) = (counts[best.place] + 1, best.loss)
+      for row in sum.indices { sum[row] += Double(outputs[best.place][row]) }
     }
+    let drawn = max(1, counts.reduce(0, +))
+    return counts.map { Double($0) / Double(drawn) }
   }
 }
 

@@ -35,8 +35,11 @@ public final class TableTrainer: TableRun, TrainingLoop {
   private let data: TableDataset
   private let seed: UInt64
   private let maker: TableBatchMaker
+  private let judge: TableJudge
   private let description: TableModelDescription
   private let loss: Loss
+  /// Weight of rows of class 1; 1 where labels are values.
+  private let positiveWeight: Float
   /// Training rows in the order of the epoch under way.
   private var order: (epoch: Int, rows: [Int]) = (-1, [])
 
@@ -49,8 +52,10 @@ public final class TableTrainer: TableRun, TrainingLoop {
     let all = try Hyperparameters(modelKnobs, and: plan)
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
+    positiveWeight = description.isBinary ? all.real("positive-weight") : 1
     optimizer = Optimizer(model.parameters, all)
     maker = TableBatchMaker(data, device: device)
+    judge = TableJudge(data)
     loss = try Self.loss(all, isBinary: description.isBinary)
     try checkTrainable(data)
     if resume { try self.resume() }
@@ -92,7 +97,8 @@ public final class TableTrainer: TableRun, TrainingLoop {
     let clock = ContinuousClock()
     let rows = trainingRows(progress.batch)
     let size = knobs.integer("batch")
-    let total = rows.reduce(0) { $0 + rowWeight($1) }
+    // A part needs its share only where there are others.
+    let total = rows.count > size ? rows.reduce(0) { $0 + rowWeight($1) } : 0
     var (sum, waited, place) = (0.0, Duration.zero, 0)
     for first in stride(from: rows.startIndex, to: rows.endIndex, by: size) {
       let began = clock.now
@@ -128,15 +134,13 @@ public final class TableTrainer: TableRun, TrainingLoop {
   }
 
   private func rowWeight(_ row: Int) -> Double {
-    let isPositive = description.isBinary && data.labels[row] == 1
-    return Double(data.weights?[row] ?? 1) * (isPositive ? Double(knobs.real("positive-weight")) : 1)
+    Double(data.weights?[row] ?? 1) * (data.labels[row] == 1 ? Double(positiveWeight) : 1)
   }
 
   private func weights(of batch: TableBatch) -> RowWeights? {
-    let positive = knobs.real("positive-weight")
-    guard positive != 1, description.isBinary else { return batch.weights }
+    guard positiveWeight != 1 else { return batch.weights }
     return RowWeights(
-      labels: batch.labels.floats(), positive: positive, rows: batch.weights?.values.floats(), device: batch.labels.device)
+      labels: batch.labels.floats(), positive: positiveWeight, rows: batch.weights?.values.floats(), device: batch.labels.device)
   }
 
   /// Adds l2 V to the gradient of every table of vectors.
@@ -152,8 +156,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
 
   /// AUC of two classes, minus the RMSE of values.
   func validationMetric() -> Double? {
-    guard !data.rows(.validation).isEmpty else { return nil }
-    let quality = TableQuality(outputs(of: model, on: data, .validation), data, .validation, isBinary: description.isBinary, intervals: false)
-    return description.isBinary ? quality["AUC"] : quality["RMSE"].map { -$0 }
+    guard !data.rows(.validation).isEmpty, let metric = judge.metric(outputs(of: model, on: data, .validation)) else { return nil }
+    return description.isBinary ? metric : -metric
   }
 }

@@ -101,7 +101,7 @@ struct Reproduce: ParsableCommand {
       line["seconds"] = number(seconds, digits: 1)
       line["parameters"] = trainer.parameterCount
       line["epochs"] = trainer.history.count
-      line["seed"] = Int(seed)
+      line["seed"] = seed
       return printJSON(line)
     }
     print(protocolLine)

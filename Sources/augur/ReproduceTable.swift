@@ -47,6 +47,7 @@ extension Reproduce {
     let chosen: SearchOutcome?
     /// Beside the metrics of the rows: what needs more than labels, and baselines.
     let extras: [(name: String, value: Double)]
+    let isBinary: Bool
     let parameters: Int
     let epochs: Int
     let words: String
@@ -81,7 +82,8 @@ extension Reproduce {
     let raw = TableQuality(answers, table, .test, isBinary: model.isBinary, intervals: false)
     return FoldResult(
       quality: quality, rawLogloss: raw["logloss"], chosen: (trainer as? TableSearch)?.outcome,
-      extras: try extras(answers, table, outcomes), parameters: trainer.parameterCount, epochs: trainer.history.count, words: tableProtocol(table, .test))
+      extras: try extras(answers, table, outcomes), isBinary: model.isBinary, parameters: trainer.parameterCount,
+      epochs: trainer.history.count, words: tableProtocol(table, .test))
   }
 
   private func extras(_ answers: [Float], _ table: TableDataset, _ outcomes: RowOutcomes?) throws -> [(name: String, value: Double)] {
@@ -95,11 +97,12 @@ extension Reproduce {
   private func show(_ recipe: TableRecipe, _ model: String, _ runs: [FoldResult], sha: String, seconds: Double) {
     func values(_ metric: String) -> [Double] { runs.compactMap { $0.quality[metric] } }
     func mean(_ values: [Double]) -> Double { values.isEmpty ? .nan : values.reduce(0, +) / Double(values.count) }
+    let isBinary = runs[0].isBinary
     let published = recipe.published[model] ?? recipe.published["*"] ?? []
     let words = runs.count == 1 ? runs[0].words : "mean over the \(runs.count) fixed folds; the last: \(runs[runs.count - 1].words)"
     if json {
       var line: [String: Any] = [
-        "name": name, "protocol": words, "data_sha256": sha, "seconds": number(seconds, digits: 1), "seed": Int(seed),
+        "name": name, "protocol": words, "data_sha256": sha, "seconds": number(seconds, digits: 1), "seed": seed,
         "parameters": runs[0].parameters, "epochs": runs.map(\.epochs).reduce(0, +), "rows": runs.map(\.quality.rows).reduce(0, +),
       ]
       for result in runs[0].quality.results {
@@ -112,7 +115,7 @@ extension Reproduce {
       let raw = mean(runs.compactMap(\.rawLogloss))
       if raw.isFinite { line["logloss uncalibrated"] = number(raw) }
       let chosen = runs.compactMap(\.chosen).map { outcome in
-        Dictionary(uniqueKeysWithValues: outcome.records.filter { $0.weight > 0 }.map { ($0.words(isBinary: true), number($0.weight)) })
+        Dictionary(uniqueKeysWithValues: outcome.records.filter { $0.weight > 0 }.map { ($0.words(isBinary: isBinary), number($0.weight)) })
       }
       if !chosen.isEmpty { line["chosen"] = chosen }
       line["published"] = numbers
@@ -133,7 +136,7 @@ extension Reproduce {
     for (fold, run) in runs.enumerated() {
       guard let chosen = run.chosen else { continue }
       let parts = chosen.records.filter { $0.weight > 0 }.sorted { $0.weight > $1.weight }
-      print("fold \(fold): " + parts.map { "\(decimal($0.weight, places: 2)) \($0.words(isBinary: true))" }.joined(separator: "; "))
+      print("fold \(fold): " + parts.map { "\(decimal($0.weight, places: 2)) \($0.words(isBinary: run.isBinary))" }.joined(separator: "; "))
     }
     let raw = mean(runs.compactMap(\.rawLogloss))
     if raw.isFinite { print("logloss without the calibration on validation rows: \(decimal(raw, places: 4))") }

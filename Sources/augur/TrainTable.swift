@@ -141,7 +141,8 @@ func makeTableRun(
   let isThere = try openRun(folder, settings, output, resume: resume)
   let run = try method.makeRun(modelKnobs, plan, table, device: device, seed: seed, folder: folder, resume: isThere)
   if !isThere { try folder.create(settings) }
-  if !folder.hasFeatures { try folder.keepFeatures(of: table) }
+  // A folder without a checkpoint may hold the features of other rows.
+  if !isThere || !folder.hasFeatures { try folder.keepFeatures(of: table) }
   return run
 }
 

@@ -52,6 +52,9 @@ import Testing
   @Test func daysAreThoseOfTheCalendar() {
     let days = ["19700101": 0, "19691231": -1, "20000229": 11_016, "20000301": 11_017, "19980630": 10_407]
     for (text, day) in days { #expect(PurchaseLog.day(Substring(text)) == day, "\(text)") }
+    for text in ["19970230", "19990229", "19970931", "00000101", "+1997010", "-1997010", "1997013"] {
+      #expect(PurchaseLog.day(Substring(text)) == nil, "\(text)")
+    }
   }
 
   @Test func effectsAreShrunkenMeansOfWhatIsLeft() throws {

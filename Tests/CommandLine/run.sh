@@ -62,6 +62,9 @@ mistake "predict, disk full" "none.csv" sh -c "yes '3.5,n,b1,s2' | head -20000 |
 check "no answers half-written" test ! -e "$dir/none.csv"
 check "a row has the same answer among others" sh -c "$augur predict --run $dir/table-run --input $dir/ask-many.csv --output $dir/many.csv && sed -n 9000p $dir/many.csv | cut -d, -f5 >$dir/p1 && sed -n 2p $dir/answers.csv | sed 's/.*,//' >$dir/p2 && cmp $dir/p1 $dir/p2"
 check "trees of a table" "$augur" train --data "$dir/table" --model gbdt --output "$dir/trees" --epochs 20
+mkdir "$dir/begun" && echo "of other rows" >"$dir/begun/features.safetensors"
+check "trees where another run began" "$augur" train --data "$dir/table" --model gbdt --output "$dir/begun" --epochs 1
+check "their own features" cmp "$dir/trees/features.safetensors" "$dir/begun/features.safetensors"
 keys='"AUC":[.0-9]*,' check "evaluate trees" has "$augur" evaluate --run "$dir/trees" --json
 check "answers of trees" "$augur" predict --run "$dir/trees" --input "$dir/ask.csv" --output "$dir/answers2.csv"
 cp -r "$dir/trees" "$dir/moved" && sed 's/dataPath" : ".*"/dataPath" : "nowhere"/' "$dir/trees/run.json" >"$dir/moved/run.json"

@@ -98,6 +98,18 @@ public struct Features: Sendable {
     (self.columns, self.fields, numberNames, self.fitted) = (columns, fields, numbers, fitted)
   }
 
+  /// [numbers], where the number stands that is 1 for a missing one; nil where nothing tells.
+  package var missingIndicators: [Int?] {
+    var places = [Int?](repeating: nil, count: numberNames.count)
+    for entry in fitted {
+      switch entry.kind {
+      case .numeric(.quantileBuckets, _), .numeric(_, missing: .mean), .categorical, .time: continue
+      case .numeric(_, missing: .indicator): places[entry.number] = entry.number + 1
+      }
+    }
+    return places
+  }
+
   /// A row with room for every output.
   public func makeRow() -> EncodedRow {
     EncodedRow(

@@ -140,20 +140,13 @@ struct TableBadRows {
 }
 
 extension Table {
-  /// The cells of a piece's row between commas, quoted where they hold one.
+  /// The cells of a piece's row between commas, in quotes where they need them.
   func text(_ piece: Piece, _ row: Int) -> [UInt8] {
     piece.chunk.withCells { cells in
       var text: [UInt8] = []
       for column in names.indices {
         if column > 0 { text.append(UInt8(ascii: ",")) }
-        let cell = cells[row, column]
-        if cell.contains(where: { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == DelimitedReader.newline }) {
-          text.append(UInt8(ascii: "\""))
-          for byte in cell { text += byte == UInt8(ascii: "\"") ? [byte, byte] : [byte] }
-          text.append(UInt8(ascii: "\""))
-        } else {
-          text += cell
-        }
+        forEachByte(ofField: cells[row, column]) { text.append($0) }
       }
       return text
     }

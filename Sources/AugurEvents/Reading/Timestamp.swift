@@ -1,7 +1,7 @@
 // Times of a log as text: epoch counts, with or without a fraction, or ISO 8601; all become epoch milliseconds. `TimeColumn`
 // holds the unit of a column.
 
-enum Timestamp {
+package enum Timestamp {
   /// The year 2200 in seconds; anything later is taken for a mistake.
   static let latestSecond: Int64 = 7_258_118_400
 
@@ -62,7 +62,7 @@ enum Timestamp {
   }
 
   /// Days since 1970-01-01 of a number such as 19970101; nil when the calendar has no such day.
-  static func day(ofDigits value: Int64) -> Int64? {
+  package static func day(ofDigits value: Int64) -> Int64? {
     let (year, month, day) = (value / 10_000, value / 100 % 100, value % 100)
     guard year >= 1, isDay(year, month, day) else { return nil }
     return days(year, month, day)

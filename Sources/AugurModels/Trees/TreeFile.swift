@@ -28,7 +28,10 @@ extension TreeEnsemble {
   }
 
   /// Reads what `tensors` gave; refuses what could lead out of bounds for rows of `shape`.
-  public init(_ file: SafetensorsFile, _ shape: TableShape) throws(ModelError) {
+  ///
+  /// - Parameter isList: for each field, whether a row has a list of ids.
+  public init(_ file: SafetensorsFile, _ shape: TableShape, isList: [Bool]) throws(ModelError) {
+    precondition(isList.count == shape.fieldSizes.count, "TreeEnsemble: expected a flag a field, got \(isList.count)")
     do throws(SafetensorsError) {
       let base = try file.array("base", as: Float.self)
       features = []
@@ -36,7 +39,7 @@ extension TreeEnsemble {
       try readFeatures(file)
       try readTrees(file)
     } catch { throw .damagedFile(path: error.path, problem: error.problem) }
-    guard base.isFinite, features.allSatisfy({ $0.fits(shape) }), trees.allSatisfy({ $0.isSound(features) }) else {
+    guard base.isFinite, features.allSatisfy({ $0.fits(shape, isList) }), trees.allSatisfy({ $0.isSound(features) }) else {
       throw .damagedFile(path: file.path, problem: "its trees do not fit together")
     }
   }
@@ -116,17 +119,17 @@ extension FeatureBins {
   fileprivate var edges: [Float] { if case .number(_, let edges) = self { edges } else { [] } }
   fileprivate var categoryBins: [UInt8] { if case .category(_, let bins) = self { bins } else { [] } }
 
-  fileprivate func fits(_ shape: TableShape) -> Bool {
+  fileprivate func fits(_ shape: TableShape, _ isList: [Bool]) -> Bool {
     func isNumber(_ place: Int) -> Bool { (0..<shape.numberCount).contains(place) }
-    func isField(_ place: Int) -> Bool { shape.fieldSizes.indices.contains(place) }
+    func isField(_ place: Int, list: Bool) -> Bool { isList.indices.contains(place) && isList[place] == list }
     if case .number(_, let edges) = self {
       guard edges.count <= Self.largest - 2, zip(edges, edges.dropFirst()).allSatisfy({ $0 < $1 }), edges.allSatisfy(\.isFinite)
       else { return false }
     }
     switch (self, source) {
     case (.number, .number(let place, let missing)): return isNumber(place) && missing.map(isNumber) ?? true
-    case (.category(_, let bins), .field(let place)): return isField(place) && bins.count == shape.fieldSizes[place]
-    case (.number, .member(let place, _)), (.number, .length(let place)): return isField(place)
+    case (.category(_, let bins), .field(let place)): return isField(place, list: false) && bins.count == shape.fieldSizes[place]
+    case (.number, .member(let place, _)), (.number, .length(let place)): return isField(place, list: true)
     default: return false
     }
   }

@@ -3,32 +3,44 @@ import AugurCompute
 public import AugurEvents
 public import AugurModels
 
-/// Ids of a list that become inputs of their own, most frequent first.
+/// Ids of a list that become inputs of their own.
 private let listMembers = 32
 
 /// The inputs of trees for rows with these features, with bins by the rows `training` of `columns`.
 func makeFeatureBins(_ features: Features, _ columns: TableColumns, training: Range<Int>) -> [FeatureBins] {
   var inputs: [FeatureBins] = []
-  let names = features.numberNames
-  var indicators: Set<Int> = []
-  for (place, name) in names.enumerated() where !indicators.contains(place) {
-    let missing = names.indices.first { $0 > place && names[$0] == "\(name):missing" }
-    if let missing { indicators.insert(missing) }
+  let indicators = features.missingIndicators
+  for (place, missing) in indicators.enumerated() where !indicators.contains(place) {
     let source = FeatureBins.Source.number(place, missing: missing)
     inputs.append(.number(source, edges: edges(of: values(source, columns, training))))
   }
   for (place, field) in features.fields.enumerated() {
     guard field.isMultiValued else {
-      // Ids come by falling count, so the last ones are the rarest: they share bin 0.
-      let bins = (0..<field.size).map { UInt8(truncatingIfNeeded: $0 < FeatureBins.largest ? $0 : 0) }
+      // The rarest ids share bin 0.
+      var bins = [UInt8](repeating: 0, count: field.size)
+      let own = mostFrequentIDs(place, field.size, columns, training, limit: FeatureBins.largest)
+      for (bin, id) in own.enumerated() { bins[id] = UInt8(truncatingIfNeeded: bin) }
       inputs.append(.category(.field(place), bins: bins))
       continue
     }
     let length = FeatureBins.Source.length(place)
     inputs.append(.number(length, edges: edges(of: values(length, columns, training))))
-    for id in 0..<min(field.size, listMembers) { inputs.append(.number(.member(place, id: Int32(id)), edges: [0.5])) }
+    for id in mostFrequentIDs(place, field.size, columns, training, limit: listMembers) {
+      inputs.append(.number(.member(place, id: Int32(id)), edges: [0.5]))
+    }
   }
   return inputs
+}
+
+/// Id 0, which is no value of its own, and those behind it: all where they are at most `limit`, else the most frequent first.
+private func mostFrequentIDs(_ field: Int, _ size: Int, _ columns: TableColumns, _ training: Range<Int>, limit: Int) -> [Int] {
+  guard size > limit else { return Array(0..<size) }
+  var counts = [Int](repeating: 0, count: size)
+  let ids = columns.ids[field]
+  let places = columns.offsets[field].map { Int($0[training.lowerBound])..<Int($0[training.upperBound]) } ?? training
+  for place in places { counts[Int(ids[place])] += 1 }
+  let ranked = (1..<size).sorted { (counts[$0], $1) > (counts[$1], $0) }
+  return [0] + ranked.prefix(limit - 1)
 }
 
 /// The numbers of a source; NaN where they are missing.

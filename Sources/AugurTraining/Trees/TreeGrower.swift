@@ -50,6 +50,9 @@ struct TreeGrower {
   private var sets: [SIMD4<UInt64>] = []
   private var freeHistograms: [Histogram] = []
 
+  /// Additions that one thread does alone: fewer cost less than waking another.
+  static let leastShared = 30_000
+
   private final class Histogram {
     let sums: UnsafeMutablePointer<Derivatives>
     init(_ bins: Int) { sums = .allocate(capacity: max(1, bins)) }
@@ -145,6 +148,12 @@ struct TreeGrower {
       Leaf(
         node: Int(first) + 1, range: middle..<leaf.range.upperBound, depth: leaf.depth + 1, total: leaf.total &- split.left,
         histogram: nil))
+    guard leaves.count < limits.leaves, limits.depth == 0 || leaf.depth + 1 < limits.depth else {
+      // Nothing divides the two: they need no histogram.
+      leaves[place].histogram = nil
+      if let histogram = leaf.histogram { freeHistograms.append(histogram) }
+      return
+    }
     let (left, right) = (place, leaves.count - 1)
     // The smaller child is summed, the other one is what remains of the parent.
     if leaves[left].range.count <= leaves[right].range.count {
@@ -225,8 +234,7 @@ struct TreeGrower {
           found[side * count + task] = best(of: leaf, feature, histogram.sums + offset, bins: bins)
         }
       }
-      // Few additions cost less than waking a thread.
-      if range.count * count < 30_000 { for task in 0..<count { work(task) } } else { parallel(count) { work($0) } }
+      if range.count * count < Self.leastShared { for task in 0..<count { work(task) } } else { parallel(count) { work($0) } }
     }
     return found
   }
@@ -255,14 +263,20 @@ struct TreeGrower {
   // MARK: Splits
 
   private func best(of leaf: Leaf, _ feature: Int, _ sums: UnsafePointer<Derivatives>, bins: Int) -> Split? {
-    guard limits.depth == 0 || leaf.depth < limits.depth, leaf.range.count >= 2 else { return nil }
+    guard leaf.range.count >= 2 else { return nil }
     return features[feature].isCategory ? bestSet(leaf, feature, sums, bins: bins) : bestEdge(leaf, feature, sums, bins: bins)
   }
 
   /// G^2 / (H + l2)
   private func score(_ sum: Derivatives, _ l2: Double) -> Double {
     let (g, h) = (Double(sum.x) * unit.x, Double(sum.y) * unit.y)
-    return g * g / (h + l2 + 1e-12)
+    return h + l2 > 0 ? g * g / (h + l2) : 0
+  }
+
+  /// What a division adds to the score of its leaf; 0 where that is no more than rounding, whatever the unit of the label.
+  private func gain(_ left: Derivatives, _ right: Derivatives, _ l2: Double, parent: Double) -> Double {
+    let sum = score(left, l2) + score(right, l2)
+    return sum - parent > 1e-9 * sum ? sum - parent : 0
   }
 
   private func isLargeEnough(_ sum: Derivatives) -> Bool {
@@ -273,7 +287,7 @@ struct TreeGrower {
   private func bestEdge(_ leaf: Leaf, _ feature: Int, _ sums: UnsafePointer<Derivatives>, bins: Int) -> Split? {
     let (missing, parent) = (sums[0], score(leaf.total, limits.l2))
     var best: Split?
-    for missingLeft in missing == .zero ? [leaf.total.y > 0] : [false, true] {
+    for missingLeft in missing == .zero ? [false] : [false, true] {
       // Where no number is missing here, one that is later goes with zero of both.
       var left = missingLeft ? missing : .zero
       for bin in 1..<max(1, bins) {
@@ -281,8 +295,8 @@ struct TreeGrower {
         let right = leaf.total &- left
         guard isLargeEnough(left) else { continue }
         guard isLargeEnough(right) else { break }
-        let gain = score(left, limits.l2) + score(right, limits.l2) - parent
-        if gain > best?.gain ?? 1e-9 {
+        let gain = gain(left, right, limits.l2, parent: parent)
+        if gain > best?.gain ?? 0 {
           let isLeft = missing == .zero ? left.y >= right.y : missingLeft
           best = Split(gain: gain, feature: feature, threshold: Int32(bin), missingLeft: isLeft, left: left)
         }
@@ -310,9 +324,10 @@ struct TreeGrower {
         left &+= sums[bin]
         set[bin >> 6] |= 1 << UInt64(bin & 63)
         guard isLargeEnough(left) else { continue }
-        guard isLargeEnough(leaf.total &- left) else { break }
-        let gain = score(left, l2) + score(leaf.total &- left, l2) - parent
-        if gain > best?.gain ?? 1e-9 { best = Split(gain: gain, feature: feature, threshold: 0, set: set, left: left) }
+        let right = leaf.total &- left
+        guard isLargeEnough(right) else { break }
+        let gain = gain(left, right, l2, parent: parent)
+        if gain > best?.gain ?? 0 { best = Split(gain: gain, feature: feature, threshold: 0, set: set, left: left) }
       }
     }
     return best

@@ -76,7 +76,7 @@ public final class TreeTrainer: TableRun {
     (trainingOutputs, validationOutputs) = ([], [])
     if resume {
       let file = try folder.openCheckpoint()
-      trees = try TreeEnsemble(file, description.shape)
+      trees = try TreeEnsemble(file, description.shape, isList: data.features.fields.map(\.isMultiValued))
       guard trees.features == features, let progress = Progress(file.metadata), trees.trees.count == progress.epoch else {
         throw TrainingError.run(
           path: file.path, problem: "is no checkpoint of this run", advice: "delete the run folder and train again")
@@ -85,6 +85,7 @@ public final class TreeTrainer: TableRun {
       history = folder.readHistory(epochs: progress.epoch)
     }
     (trainingOutputs, validationOutputs) = (trees.outputs(training.bins), trees.outputs(validation.bins))
+    try checkFinite(meanLoss(trainingOutputs, training))
   }
 
   public var words: String {
@@ -95,13 +96,14 @@ public final class TreeTrainer: TableRun {
 
   /// The log-odds or the mean of the training rows.
   private static func base(_ labels: [Float], _ weights: [Float], isBinary: Bool) -> Float {
-    var (sum, all) = (0.0, 0.0)
+    var (sum, rest, all) = (0.0, 0.0, 0.0)
     for (label, weight) in zip(labels, weights) {
       sum += Double(weight) * Double(label)
+      rest += Double(weight) * (1 - Double(label))
       all += Double(weight)
     }
-    let mean = sum / all
-    return Float(isBinary ? log(mean / (1 - mean)) : mean)
+    // Not by the mean, which is 1 where one class weighs far less than the other.
+    return Float(isBinary ? log(sum / rest) : sum / all)
   }
 
   /// Grows trees until the plan is done, patience ends or `shouldStop` says so; then everything is saved for `--resume`.
@@ -121,6 +123,9 @@ public final class TreeTrainer: TableRun {
         Self.add(tree, to: &validationOutputs, validation.bins)
         metric = -meanLoss(validationOutputs, validation)
       }
+      let loss = meanLoss(trainingOutputs, training)
+      try checkFinite(loss)
+      try checkFinite(metric ?? 0)
       let isBest = (metric ?? .infinity) > progress.bestMetric || metric == nil
       if isBest {
         (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric ?? -.infinity, progress.epoch, 0)
@@ -128,11 +133,12 @@ public final class TreeTrainer: TableRun {
         progress.evaluationsWithoutGain += 1
       }
       let patience = knobs.integer("patience")
-      progress.isFinished = isLast || (patience > 0 && progress.evaluationsWithoutGain >= patience) || tree.nodes.count == 1
+      let isSpent = tree.nodes.count == 1 && !drawsSubsets
+      progress.isFinished = isLast || (patience > 0 && progress.evaluationsWithoutGain >= patience) || isSpent
       let seconds = (clock.now - start).seconds
       history.append(
         EpochRecord(
-          epoch: progress.epoch, loss: meanLoss(trainingOutputs, training), metric: metric, isBest: isBest, steps: 1,
+          epoch: progress.epoch, loss: loss, metric: metric, isBest: isBest, steps: 1,
           tokensPerSecond: Double(training.labels.count) / max(1e-9, seconds), waitShare: 0, seconds: seconds))
       if progress.epoch % 10 == 0 || progress.isFinished { report(.epoch(history[history.count - 1])) }
       if shouldStop(), !progress.isFinished {
@@ -142,6 +148,17 @@ public final class TreeTrainer: TableRun {
     }
     try save()
     return progress.epoch < knobs.integer("epochs") ? .stoppedEarly : .finished
+  }
+
+  /// Whether another tree may see what this one did not.
+  private var drawsSubsets: Bool { knobs.real("row-fraction") < 1 || knobs.real("feature-fraction") < 1 }
+
+  /// Throws where outputs or weights have left the numbers: no derivative can be taken there.
+  private func checkFinite(_ loss: Double) throws(TrainingError) {
+    guard !loss.isFinite else { return }
+    throw .data(
+      problem: "the loss after \(progress.epoch) trees is \(loss)",
+      advice: "scale labels and weights towards 1, or lower learning-rate or positive-weight")
   }
 
   private static func add(_ tree: DecisionTree, to outputs: inout [Float], _ rows: BinnedRows) {
@@ -201,8 +218,10 @@ public final class TreeTrainer: TableRun {
       }
     }
     for value in exact { largest = pointwiseMax(largest, SIMD2(value.x.magnitude, value.y)) }
-    // 31 bits a row: sums of 2^31 rows fit 64.
-    func unit(_ largest: Double) -> Double { largest > 0 ? scalbn(1, Int32(truncatingIfNeeded: largest.exponent) - 29) : 1 }
+    // 31 bits a row: sums of 2^31 rows fit 64. The inverse of a unit has to be a number.
+    func unit(_ largest: Double) -> Double {
+      largest > 0 ? scalbn(1, max(-1000, Int32(truncatingIfNeeded: largest.exponent) - 29)) : 1
+    }
     let units = SIMD2(unit(largest.x), unit(largest.y))
     let scale = 1 / units
     return (exact.map { Derivatives(($0 * scale).rounded(.toNearestOrEven)) }, units)
