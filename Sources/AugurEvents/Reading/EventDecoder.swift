@@ -53,6 +53,12 @@ final class EventDecoder {
     faults.removeAll(keepingCapacity: true)
     var chunk = EventChunk(decoder: number)
     let rows = block.table.rows
+    guard rows > 0 else {
+      // Not even a count is written to the storage that all empty arrays share.
+      chunk.words = Array(repeating: [], count: 1 + layout.attributes.count)
+      block.chunk = chunk
+      return
+    }
     decodeUsers(block, &chunk)
     var items = decodeIDs(block, column: 1, name: "item", &self.items)
     decodeTimes(block, &chunk)

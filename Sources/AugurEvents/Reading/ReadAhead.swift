@@ -102,12 +102,12 @@ private final class Ring: @unchecked Sendable {
 
   func take(into buffer: UnsafeMutableRawBufferPointer) throws(EventsError) -> Int {
     var count = 0
-    while count < buffer.count, let slot = try filledSlot() {
-      let part = min(counts[slot] - position, buffer.count - count)
+    while count < buffer.count, let (slot, size) = try filledSlot() {
+      let part = min(size - position, buffer.count - count)
       buffer[count...].copyBytes(from: buffers[slot][position..<position + part])
       count += part
       position += part
-      guard position == counts[slot] else { continue }
+      guard position == size else { continue }
       position = 0
       pthread_mutex_lock(lock)
       emptied += 1
@@ -118,11 +118,11 @@ private final class Ring: @unchecked Sendable {
   }
 
   /// Waits for bytes; nil at the end. What was read before damage is given first.
-  private func filledSlot() throws(EventsError) -> Int? {
+  private func filledSlot() throws(EventsError) -> (slot: Int, bytes: Int)? {
     pthread_mutex_lock(lock)
     defer { pthread_mutex_unlock(lock) }
     while filled == emptied, !isAtEnd, error == nil { pthread_cond_wait(changed, lock) }
-    if filled > emptied { return emptied % buffers.count }
+    if filled > emptied { return (emptied % buffers.count, counts[emptied % buffers.count]) }
     if let error { throw error }
     return nil
   }
