@@ -75,10 +75,12 @@ public struct Recipe: Sendable {
     ("length", "50"), ("blocks", "1"), ("heads", "1"), ("dim", "64"), ("sharing", "batch"), ("negatives", "2048"), ("dropout", "0.4"),
     ("schedule", "cosine"), ("epochs", "40"), ("patience", "0"), ("evaluate-every", "5"), ("validation-users", "6000"),
   ]
+  /// Vectors of one length, as NISER has them: rare items are not drowned by frequent ones.
   private static let sessionKnobs = [
     ("dim", "128"), ("blocks", "1"), ("heads", "2"), ("length", "20"), ("feed-forward", "2"), ("sharing", "batch"), ("negatives", "4096"),
-    ("dropout", "0.4"), ("batch", "256"), ("learning-rate", "0.003"), ("schedule", "cosine"), ("epochs", "10"), ("patience", "0"),
-    ("seen-items", "ranked"), ("validation-users", "4000"),
+    ("similarity", "cosine"), ("temperature", "0.07"), ("dropout", "0.3"), ("batch", "256"), ("learning-rate", "0.002"),
+    ("schedule", "cosine"), ("epochs", "8"), ("patience", "0"), ("evaluate-every", "2"), ("seen-items", "ranked"),
+    ("validation-users", "4000"),
   ]
 
   public static func named(_ name: String) -> Recipe? { all.first { $0.name == name } }
