@@ -5,7 +5,7 @@ import PackageDescription
 // One op is one stem: Kernels/X/X.c and X.cl, Sources/AugurOps/X.swift, Tests/OpCases/X.swift.
 let ops = [
   "Activation", "Attention", "BatchNorm", "Convolution", "Dropout", "Embedding", "EmbeddingBag", "GRU", "Gate", "HSTU",
-  "Interaction", "Loss", "Matmul", "Norm", "Optimizer", "SampledLoss", "SoftmaxLoss", "TopK",
+  "Interaction", "Loss", "Matmul", "Mixture", "Norm", "Optimizer", "SampledLoss", "SoftmaxLoss", "TopK",
 ]
 
 let swift: [SwiftSetting] = [

@@ -45,6 +45,7 @@ const char *ck_opencl_gru(void);
 const char *ck_opencl_hstu(void);
 const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
+const char *ck_opencl_mixture(void);
 const char *ck_opencl_norm(void);
 const char *ck_opencl_batch_norm(void);
 const char *ck_opencl_interaction(void);
@@ -174,6 +175,15 @@ void ck_product_backward(float *da, float *db, const float *dy, const float *a, 
 void ck_field_pairs_forward(float *y, float *sums, const float *e, ck_int begin, ck_int end, ck_int F, ck_int D);
 void ck_field_pairs_backward(float *de, const float *dy, const float *sums, const float *e, ck_int begin, ck_int end, ck_int F,
                              ck_int D);
+
+// --- Mixture: E experts, x and p of one of them, p of row r at p[r E] ------------------------------------------------------------
+void ck_mixture_shares(float *p, const float *g, ck_int begin, ck_int end, ck_int E);  // p[r] = softmax(g[r])
+// y[r,D] = p[r] x[r], added to y unless first
+void ck_mixture_forward(float *y, const float *x, const float *p, int first, ck_int begin, ck_int end, ck_int E, ck_int D);
+// dx[r] = p[r] dy[r], dp[r] = dy[r] . x[r]
+void ck_mixture_backward(float *dx, float *dp, const float *dy, const float *x, const float *p, ck_int begin, ck_int end, ck_int E,
+                         ck_int D);
+void ck_mixture_gates(float *dg, const float *dp, const float *p, ck_int begin, ck_int end, ck_int E);  // of all experts
 
 // --- Embedding ----------------------------------------------------------------------------------------------------------------
 // y[t,D] = scale * table[ids[t]] + positions[place[t]]; positions may be null. Ids outside 0..<rows are the caller's bug.

@@ -16,13 +16,13 @@ public enum ConcordanceIndex {
     return Order(examples, risks).share(examples, weights: examples.weights)
   }
 
-  /// Value and bootstrap interval over rows. Cost: O(draws · n log n).
+  /// Value and bootstrap interval over rows; no interval where `bootstrap` is nil. Cost: O(draws · n log n).
   public static func result(
-    _ examples: SurvivalExamples, risks: [Double], bootstrap: Bootstrap = Bootstrap()
+    _ examples: SurvivalExamples, risks: [Double], bootstrap: Bootstrap? = Bootstrap()
   ) throws(MetricsError) -> MetricValue {
     let value = try value(examples, risks: risks)
     let order = Order(examples, risks)
-    let interval = bootstrap.intervals(examples, [{ order.share($0, weights: $1) }])[0]
+    let interval = bootstrap?.intervals(examples, [{ order.share($0, weights: $1) }])[0]
     return MetricValue(name: name, value: value, interval: interval)
   }
 

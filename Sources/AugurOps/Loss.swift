@@ -80,44 +80,51 @@ public struct RowWeights: Sendable {
 ///
 /// - Parameters:
 ///   - x: the first output, any shape; or all C outputs of the loss side by side, `[T, C]`, where `x1` is nil.
-///   - x1: the second output apart; two are the most that may lie apart.
+///   - x1: the second output apart, `x2` the third.
 ///   - labels: as many as rows; `labels1` the second where the loss has two.
 ///   - weights: nil stands for 1 each.
 ///   - scale: of this loss among several: `add` them and go back from the sum.
 /// - Returns: `[1]`.
 public func meanLoss(
-  _ loss: Loss, _ x: Tensor, _ x1: Tensor? = nil, labels y: Tensor? = nil, _ y1: Tensor? = nil, weights: RowWeights? = nil,
+  _ loss: Loss, _ x: Tensor, _ x1: Tensor? = nil, _ x2: Tensor? = nil, labels y: Tensor? = nil, _ y1: Tensor? = nil, weights: RowWeights? = nil,
   scale: Float = 1
 ) -> Tensor {
   let form = loss.form
   let isApart = form.outputs == 1 || x1 != nil
   let T = isApart ? x.count : x.shape.rows
   precondition(
-    T > 0 && (isApart ? x1?.count ?? T == T && form.outputs == (x1 == nil ? 1 : 2) : x.count == T * form.outputs),
-    "meanLoss: expected \(form.outputs) outputs a row, got \(x.shape) and \(x1?.shape ?? [])")
+    T > 0
+      && (isApart
+        ? [x1, x2].allSatisfy { $0?.count ?? T == T } && form.outputs == (x1 == nil ? 1 : x2 == nil ? 2 : 3)
+        : x2 == nil && x.count == T * form.outputs),
+    "meanLoss: expected \(form.outputs) outputs a row, got \(x.shape), \(x1?.shape ?? []) and \(x2?.shape ?? [])")
   precondition(
     [y, y1].prefix(form.labels).allSatisfy { $0?.count == T } && weights?.values.count ?? T == T,
     "meanLoss: expected \(form.labels) times \(T) labels, got \(y?.shape ?? []) and \(y1?.shape ?? []), \(weights?.values.count ?? T) weights")
   let all = weights?.total ?? Float(T)
   let weight = all > 0 ? scale / all : 0
-  let (total, tape) = makeOutput([1], of: x, x1, y, y1, weights?.values, device: x.device)
+  let (total, tape) = makeOutput([1], of: x, x1, x2, y, y1, device: x.device)
   let losses = RowLosses(T, device: x.device)
-  let (dx, dx1) = (Tensor(x.shape, device: x.device), x1.map { Tensor($0.shape, device: $0.device) })
+  precondition(weights?.values.device ?? x.device == x.device, "meanLoss: expected weights on \(x.device)")
+  let (dx, dx1, dx2) = (
+    Tensor(x.shape, device: x.device), x1.map { Tensor($0.shape, device: $0.device) }, x2.map { Tensor($0.shape, device: $0.device) }
+  )
   let (stride, step) = isApart ? (1, 0) : (form.outputs, 1)
   switch x.device {
   case .cpu:
     var rows = ck_loss()
     (rows.kind, rows.loss, rows.stride, rows.p, rows.weight) = (Int32(form.kind), losses.values.pointer, stride, (form.p0, form.p1), weight)
-    let from = outputColumns(x, x1, isApart: isApart)
+    let from = outputColumns(x, x1, x2, isApart: isApart)
     rows.x = (UnsafePointer(from.0), UnsafePointer(from.1), UnsafePointer(from.2))
-    rows.dx = outputColumns(dx, dx1, isApart: isApart)
+    rows.dx = outputColumns(dx, dx1, dx2, isApart: isApart)
     (rows.y, rows.w) = ((UnsafePointer(y?.pointer), UnsafePointer(y1?.pointer)), UnsafePointer(weights?.values.pointer))
     parallel(T, grain: elementGrain) { begin, end in withUnsafePointer(to: rows) { ck_row_loss($0, begin, end) } }
   case .openCL(let queue):
     let (x1, dx1) = isApart ? (x1, dx1) : (x, dx)
+    let (x2, dx2) = isApart ? (x2, dx2) : (x, dx)
     queue.launch(
-      module, form.entry, queue.tuning.elementGrid(T), losses.values.argument, dx.argument, dx1.argument, dx1.argument, x.argument, x1.argument,
-      x1.argument, y.argument, y1.argument, (weights?.values).argument, .int(T), .int(stride), .int(step), .float(form.p0),
+      module, form.entry, queue.tuning.elementGrid(T), losses.values.argument, dx.argument, dx1.argument, dx2.argument, x.argument, x1.argument,
+      x2.argument, y.argument, y1.argument, (weights?.values).argument, .int(T), .int(stride), .int(step), .float(form.p0),
       .float(form.p1), .float(weight))
   }
   losses.sum(into: total, weight: weight)
@@ -125,6 +132,7 @@ public func meanLoss(
     tape.record(slot) { _ in
       x.slot?.collect(dx)
       if let dx1 { x1?.slot?.collect(dx1) }
+      if let dx2 { x2?.slot?.collect(dx2) }
     }
   }
   return total
@@ -153,11 +161,11 @@ private struct RowLosses {
   }
 }
 
-/// Where up to three outputs of row 0 lie: in two tensors, or side by side.
+/// Where up to three outputs of row 0 lie: in tensors of their own, or side by side.
 private func outputColumns(
-  _ x: Tensor, _ x1: Tensor?, isApart: Bool
+  _ x: Tensor, _ x1: Tensor?, _ x2: Tensor?, isApart: Bool
 ) -> (UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?, UnsafeMutablePointer<Float>?) {
-  isApart ? (x.pointer, x1?.pointer, nil) : (x.pointer, x.pointer + 1, x.pointer + 2)
+  isApart ? (x.pointer, x1?.pointer, x2?.pointer) : (x.pointer, x.pointer + 1, x.pointer + 2)
 }
 
 /// The mean of (x - y)^2 over all elements.

@@ -8,7 +8,8 @@ import AugurTensors
 /// What a step of a table model takes.
 struct TableBatch {
   let input: TableInput
-  let labels: Tensor
+  /// [B] each, in the order of the table's labels.
+  let labels: [Tensor]
   let weights: RowWeights?
 }
 
@@ -80,19 +81,24 @@ struct TableInputMaker {
 struct TableBatchMaker {
   private let data: TableDataset
   private let columns: TableColumns
+  private let labelCount: Int
   private let inputs: TableInputMaker
+  var device: Device { inputs.device }
 
   init(_ data: TableDataset, device: Device) {
     (self.data, columns, inputs) = (data, data.columns, TableInputMaker(data.features, device: device))
+    labelCount = data.description.labels.count
   }
 
   /// Precondition: at least one row.
   func make(_ rows: some Collection<Int>) -> TableBatch {
     let device = inputs.device
-    let labels = rows.map { data.labels[$0] }
+    let labels = (0..<labelCount).map { label in
+      let values = data.labels(label)
+      return Tensor(rows.map { values[$0] }, shape: [rows.count], device: device)
+    }
     let weights = data.weights.map { weights in RowWeights(rows.map { weights[$0] }, device: device) }
     return TableBatch(
-      input: inputs.make(rows, of: columns, isTraining: true), labels: Tensor(labels, shape: [rows.count], device: device),
-      weights: weights)
+      input: inputs.make(rows, of: columns, isTraining: true), labels: labels, weights: weights)
   }
 }

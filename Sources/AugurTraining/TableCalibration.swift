@@ -48,29 +48,44 @@ public struct TableCalibration: Codable, Sendable, Equatable {
 }
 
 extension RunFolder {
-  public var calibrationPath: String { path + "/calibration.json" }
+  private func calibrationPath(_ answer: Int) -> String { path + (answer == 0 ? "/calibration.json" : "/calibration-\(answer).json") }
 
-  /// The map of the run; nil where it has none.
-  public func readCalibration() throws(TrainingError) -> TableCalibration? {
-    guard let bytes = FileManager.default.contents(atPath: calibrationPath) else { return nil }
-    do { return try JSONDecoder().decode(TableCalibration.self, from: bytes) } catch {
-      throw .run(path: calibrationPath, problem: "is damaged", advice: "make it again with augur calibrate")
+  /// By answer, the map of the run; nil where it has none.
+  public func readCalibrations(_ model: TrainedTableModel) throws(TrainingError) -> [TableCalibration?] {
+    var maps: [TableCalibration?] = []
+    for place in model.answers.indices {
+      guard let bytes = FileManager.default.contents(atPath: calibrationPath(place)) else {
+        maps.append(nil)
+        continue
+      }
+      do { maps.append(try JSONDecoder().decode(TableCalibration.self, from: bytes)) } catch {
+        throw .run(path: calibrationPath(place), problem: "is damaged", advice: "make it again with augur calibrate")
+      }
     }
+    return maps
   }
 
-  /// Fits the map of the run on the validation rows and keeps it; removes an old one where there is nothing to fit.
+  /// Fits the maps of the run on the validation rows and keeps them; removes an old one where there is nothing to fit.
   ///
-  /// - Returns: nil where labels are values, or the validation rows are few or of one class.
+  /// - Returns: by answer; nil where it is no probability or its label is still open, or the validation rows are few or of one class.
   @discardableResult
-  public func calibrate(_ method: String, _ model: TrainedTableModel, on data: TableDataset) throws -> TableCalibration? {
+  public func calibrate(_ method: String, _ model: TrainedTableModel, on data: TableDataset) throws -> [TableCalibration?] {
     let rows = data.rows(.validation)
-    var made: TableCalibration?
-    if model.isBinary, !rows.isEmpty {
-      made = try TableCalibration(
-        method, logits: outputs(of: model.predictor, on: data, .validation), labels: rows.map { Double(data.labels[$0]) },
-        weights: data.weights.map { weights in rows.map { Double(weights[$0]) } })
+    let logits = rows.isEmpty ? [] : outputs(of: model.predictor, on: data, .validation)
+    return try model.answers.enumerated().map { place, answer in
+      var made: TableCalibration?
+      if answer.kind == .probability, !answer.isOpen, !rows.isEmpty {
+        let labels = data.labels(answer.label)
+        made = try TableCalibration(
+          method, logits: logits[place], labels: rows.map { Double(labels[$0]) },
+          weights: data.weights.map { weights in rows.map { Double(weights[$0]) } })
+      }
+      if let made {
+        try write(made, to: calibrationPath(place))
+      } else {
+        try? FileManager.default.removeItem(atPath: calibrationPath(place))
+      }
+      return made
     }
-    if let made { try write(made, to: calibrationPath) } else { try? FileManager.default.removeItem(atPath: calibrationPath) }
-    return made
   }
 }

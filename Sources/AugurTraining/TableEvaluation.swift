@@ -5,44 +5,41 @@ public import AugurMetrics
 public import AugurModels
 import AugurTensors
 
-/// A model that answers the rows of a table, each with a logit or a value.
+/// A model that answers the rows of a table, each with a logit, a value or a time, or with several.
 public protocol TablePredictor {
-  /// Answers of the rows in `range`, in their order; they do not depend on who else is in it.
-  func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [Float]
+  /// By answer, those of the rows in `range`, in their order; they do not depend on who else is in it.
+  func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]]
 }
 
 /// A network and the features that it reads.
 public struct NetworkPredictor: TablePredictor {
   private let model: any TableModel
   private let inputs: TableInputMaker?
+  private let objective: TableObjective
 
-  public init(_ model: any TableModel, _ features: Features) {
-    self.model = model
+  public init(_ model: any TableModel, _ features: Features, _ objective: TableObjective) {
+    (self.model, self.objective) = (model, objective)
     inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device) }
   }
 
-  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [Float] {
+  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {
     guard let inputs else { return [] }
-    var outputs: [Float] = []
-    outputs.reserveCapacity(range.count)
+    var outputs = [[Float]](repeating: [], count: objective.outputs)
+    for place in outputs.indices { outputs[place].reserveCapacity(range.count) }
     for start in stride(from: range.lowerBound, to: range.upperBound, by: evaluationRows) {
       let rows = start..<min(range.upperBound, start + evaluationRows)
-      outputs += model.outputs(inputs.make(rows, of: columns, isTraining: false), Pass()).floats()
+      let made = model.outputs(inputs.make(rows, of: columns, isTraining: false), Pass())
+      for (place, own) in made.enumerated() { outputs[place] += own.floats() }
     }
-    return outputs
+    return objective.answers(outputs)
   }
 }
 
 /// Rows that an evaluation takes at a time.
 let evaluationRows = 4096
 
-/// Logits or values of the rows of a part, in their order.
-public func outputs(of model: any TableModel, on data: TableDataset, _ part: TablePart) -> [Float] {
-  outputs(of: NetworkPredictor(model, data.features), on: data, part)
-}
-
-/// Logits or values of the rows of a part, in their order.
-public func outputs(of model: any TablePredictor, on data: TableDataset, _ part: TablePart) -> [Float] {
+/// By answer, logits, values or times of the rows of a part, in their order.
+public func outputs(of model: any TablePredictor, on data: TableDataset, _ part: TablePart) -> [[Float]] {
   model.outputs(data.columns, data.rows(part))
 }
 
@@ -59,18 +56,27 @@ public struct TableQuality: Sendable {
   ///   - calibrator: from logits to probabilities; metrics of the order of rows take the logits themselves.
   ///   - intervals: whether to draw intervals, a thousand times the work.
   public init(
-    _ outputs: [Float], _ data: TableDataset, _ part: TablePart, isBinary: Bool, calibrator: Calibrator? = nil, intervals: Bool
+    _ outputs: [Float], _ data: TableDataset, _ part: TablePart, _ answer: TableObjective.Answer, calibrator: Calibrator? = nil,
+    intervals: Bool
   ) {
     let range = data.rows(part)
     rows = range.count
-    let labels = range.map { Double(data.labels[$0]) }
+    let column = data.labels(answer.label)
+    let labels = range.map { Double(column[$0]) }
     let weights = data.weights.map { weights in range.map { Double(weights[$0]) } }
     let (scores, bootstrap) = (outputs.map(Double.init), intervals ? Bootstrap() : nil)
     do throws(MetricsError) {
-      if isBinary {
-        (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, calibrator, bootstrap)
-      } else {
-        results = ValueReport(try ValueExamples(predictions: scores, targets: labels, weights: weights), bootstrap: bootstrap).results
+      switch answer.kind {
+      case .probability: (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, calibrator, bootstrap)
+      case .value:
+        let metrics = valueMetrics + (answer.quantile.map { q in [QuantileLoss(q)].filter { own in !valueMetrics.contains { $0.name == own.name } } } ?? [])
+        results = ValueReport(
+          try ValueExamples(predictions: scores, targets: labels, weights: weights), metrics: metrics, bootstrap: bootstrap
+        ).results
+        (shortcoming, reliability) = (nil, [])
+      case .time:
+        let events = answer.event.map { data.labels($0) }
+        results = try Self.times(scores, labels, range.map { events?[$0] == 1 }, weights, bootstrap)
         (shortcoming, reliability) = (nil, [])
       }
     } catch { (results, shortcoming, reliability) = ([], "\(error)", []) }
@@ -93,6 +99,14 @@ public struct TableQuality: Sendable {
     return (all.compactMap { ranked[$0.name] ?? promised[$0.name] }, examples.shortcoming, AugurMetrics.reliability(calibrated))
   }
 
+  /// Later is less at risk.
+  private static func times(
+    _ scores: [Double], _ times: [Double], _ isObserved: [Bool], _ weights: [Double]?, _ bootstrap: Bootstrap?
+  ) throws(MetricsError) -> [MetricValue] {
+    let examples = try SurvivalExamples(times: times, isObserved: isObserved, weights: weights)
+    return [try ConcordanceIndex.result(examples, risks: scores.map { -$0 }, bootstrap: bootstrap)]
+  }
+
   private static let rankingMetrics = [AUC().name, GroupAUC().name, AveragePrecision().name]
 
   public subscript(name: String) -> Double? { results.first { $0.name == name }?.value }
@@ -100,28 +114,31 @@ public struct TableQuality: Sendable {
 
 /// The validation rows, by which models are compared.
 struct TableJudge {
+  let answer: TableObjective.Answer
   let labels: [Double]
   let weights: [Double]
-  let isBinary: Bool
+  var isBinary: Bool { answer.kind == .probability }
 
-  init(_ data: TableDataset) {
+  init(_ data: TableDataset, _ answer: TableObjective.Answer) {
     let rows = data.rows(.validation)
-    labels = rows.map { Double(data.labels[$0]) }
+    let values = data.labels(answer.label)
+    self.answer = answer
+    labels = rows.map { Double(values[$0]) }
     weights = rows.map { Double(data.weights?[$0] ?? 1) }
-    isBinary = data.description.task == .binary
   }
 
   /// Mean logloss of logits, or of squares.
   func loss(_ outputs: [Double]) -> Double { weightedLoss(outputs, labels, weights, isBinary: isBinary) }
 
-  /// AUC of logits, or the RMSE of values; nil where it is not defined.
+  /// AUC of logits, the RMSE of values; nil where it is not defined. Times are judged by their loss.
   func metric(_ outputs: [Float]) -> Double? {
     let outputs = outputs.map(Double.init)
     do throws(MetricsError) {
-      guard isBinary else {
-        return RootMeanSquaredError().value(try ValueExamples(predictions: outputs, targets: labels, weights: weights))
+      switch answer.kind {
+      case .probability: return AUC().value(try BinaryExamples(logits: outputs, labels: labels, weights: weights))
+      case .value: return RootMeanSquaredError().value(try ValueExamples(predictions: outputs, targets: labels, weights: weights))
+      case .time: return nil
       }
-      return AUC().value(try BinaryExamples(logits: outputs, labels: labels, weights: weights))
     } catch { return nil }
   }
 }

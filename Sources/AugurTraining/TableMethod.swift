@@ -53,9 +53,11 @@ public struct TableMethod: Sendable {
     resume: Bool
   ) throws -> any TableRun {
     let description = TableModelDescription(
-      model: name, hyperparameters: model.all, shape: TableShape(data), isBinary: data.description.task == .binary,
+      model: name, hyperparameters: model.all, shape: TableShape(data), objective: try TableObjective(self, plan, data),
       data: data.fingerprint)
-    if name == TableSearch.name { return try TableSearch(plan: plan, data: data, device: device, seed: seed, folder: folder) }
+    if name == TableSearch.name { 
+      return try TableSearch(description.objective, plan: plan, data: data, device: device, seed: seed, folder: folder)
+    }
     if name == TreeTrainer.name {
       return try TreeTrainer(description, plan: plan, data: data, seed: seed, folder: folder, resume: resume)
     }
@@ -99,29 +101,31 @@ func checkTrainable(_ data: TableDataset) throws(TrainingError) {
 public struct TrainedTableModel {
   public let predictor: any TablePredictor
   public let features: Features
-  /// Whether outputs are logits, not values.
-  public let isBinary: Bool
+  /// What it says about a row.
+  public let answers: [TableObjective.Answer]
+  /// Whether the first answer is a logit, not a value.
+  public var isBinary: Bool { answers[0].kind == .probability }
 
   /// - Parameter data: a data set that holds the features of runs that have none of their own.
   public init(_ folder: RunFolder, data: String, device: Device) throws {
     features = try Features(path: folder.hasFeatures ? folder.featuresPath : data)
     guard let search = try folder.readSearch() else {
-      (predictor, isBinary) = try makePredictor(folder, features, device: device)
+      (predictor, answers) = try makePredictor(folder, features, device: device)
       return
     }
-    var (members, isBinary): ([(any TablePredictor, Double)], Bool) = ([], false)
+    var (members, answers): ([(any TablePredictor, Double)], [TableObjective.Answer]) = ([], [])
     for record in search.records where record.weight > 0 {
       let member: any TablePredictor
-      (member, isBinary) = try makePredictor(RunFolder("\(folder.path)/\(record.folder)"), features, device: device)
+      (member, answers) = try makePredictor(RunFolder("\(folder.path)/\(record.folder)"), features, device: device)
       members.append((member, record.weight))
     }
-    (predictor, self.isBinary) = (BlendPredictor(members: members), isBinary)
+    (predictor, self.answers) = (BlendPredictor(members: members), answers)
   }
 }
 
-/// The best model of a run that is no search, and whether its outputs are logits.
+/// The best model of a run that is no search, and what it says about a row.
 func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) throws -> (
-  predictor: any TablePredictor, isBinary: Bool
+  predictor: any TablePredictor, answers: [TableObjective.Answer]
 ) {
   let file = try folder.openModel()
   let description = try TableModelDescription(of: file)
@@ -130,9 +134,9 @@ func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) th
       path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
   }
   if description.model == TreeTrainer.name {
-    return (TreePredictor(try TreeEnsemble(file, description.shape, isList: features.fields.map(\.isMultiValued))), description.isBinary)
+    return (TreePredictor(try TreeEnsemble(file, description.shape, isList: features.fields.map(\.isMultiValued))), description.objective.answers)
   }
   let (model, _) = try description.makeModel(device: device, seed: 0)
   try load(model.parameters, from: file)
-  return (NetworkPredictor(model, features), description.isBinary)
+  return (NetworkPredictor(model, features, description.objective), description.objective.answers)
 }

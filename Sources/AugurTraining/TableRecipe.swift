@@ -24,6 +24,8 @@ public struct TableRecipe: Sendable {
   /// By model; "*" for all others.
   public let published: [String: [(metric: String, value: Double)]]
   public let source: String
+  /// Of `augur reproduce all`.
+  public let models: [String]
   /// Makes the table of another file, and tells what came of its rows; nil where the file is the table.
   public var assemble: (@Sendable (_ file: String, _ output: String) throws -> RowOutcomes)?
 
@@ -41,7 +43,8 @@ public struct TableRecipe: Sendable {
         "logistic-regression": [("AUC", 0.9356), ("logloss", 0.3076)], "fm": [("AUC", 0.9671), ("logloss", 0.2065)],
         "deepfm": [("AUC", 0.9842), ("logloss", 0.1482)], "dcnv2": [("AUC", 0.9845), ("logloss", 0.1491)],
         "finalmlp": [("AUC", 0.9861), ("logloss", 0.1484)],
-      ], source: "reczoo/BARS, Frappe_x1 leaderboard; training negatives redrawn here"),
+      ], source: "reczoo/BARS, Frappe_x1 leaderboard; training negatives redrawn here",
+      models: ["deepfm", "dcnv2", "finalmlp"]),
     folds("online-shoppers", label: "label", categorical: ["OperatingSystems", "Browser", "Region", "TrafficType"], auc: 0.9320, logloss: 0.2261),
     folds("telco-churn", label: "label", categorical: [], auc: 0.8452, logloss: 0.4176),
     folds("insurance-fraud", label: "label", categorical: ["RepNumber", "Year"], auc: 0.8431, logloss: 0.1786),
@@ -53,11 +56,12 @@ public struct TableRecipe: Sendable {
           ("dim", "32"), ("batch", "1024"), ("learning-rate", "0.003"), ("schedule", "cosine"), ("epochs", "30"), ("patience", "0"),
           ("embedding-l2", "0.001"),
         ]
-      ], published: [:], source: "none: beside a mean with effects of users and items"),
+      ], published: [:], source: "none: beside a mean with effects of users and items",
+      models: ["fm"]),
     TableRecipe(
       name: "cdnow", file: "cdnow/CDNOW_master.txt", parts: .drawn("70:15:15"), label: "again", categorical: [], minimumCount: 1,
       standard: [("batch", "256"), ("patience", "5")], knobs: [:], published: [:],
-      source: "none: beside recency and frequency alone",
+      source: "none: beside recency and frequency alone", models: ["auto"],
       assemble: { try PurchaseLog(path: $0).assemble(cut: "19970930", end: "19980630", to: $1) }),
   ]
 
@@ -70,7 +74,7 @@ public struct TableRecipe: Sendable {
       name: name, file: "\(name)/data.csv", parts: .folds("\(name)/folds5.txt", count: 5), label: label, categorical: categorical,
       minimumCount: 2,
       standard: [("batch", "256"), ("patience", "5")], knobs: [:], published: ["*": [("AUC", auc), ("logloss", logloss)]],
-      source: "the better of untuned gradient boosting and logistic regression on these folds")
+      source: "the better of untuned gradient boosting and logistic regression on these folds", models: ["auto"])
   }
 
   /// The knobs of a method.

@@ -52,14 +52,16 @@ public final class TableSearch: TableRun {
   private let seed: UInt64
   private let folder: RunFolder
 
-  init(plan: Hyperparameters, data: TableDataset, device: Device, seed: UInt64, folder: RunFolder) throws {
+  init(
+    _ objective: TableObjective, plan: Hyperparameters, data: TableDataset, device: Device, seed: UInt64, folder: RunFolder
+  ) throws {
     try checkTrainable(data)
     guard !data.rows(.validation).isEmpty else {
       throw TrainingError.data(
         problem: "the table has no validation row to choose by", advice: "prepare it with another --split-ratio")
     }
     (knobs, self.data, self.device, self.seed, self.folder) = (plan, data, device, seed, folder)
-    judge = TableJudge(data)
+    judge = TableJudge(data, objective.answers[0])
   }
 
   public var words: String { "\(candidates.count) models, judged on \(data.rows(.validation).count) validation rows" }
@@ -123,7 +125,7 @@ public final class TableSearch: TableRun {
       }
       guard try run.run(shouldStop: shouldStop, report: { _ in }) != .interrupted else { return nil }
       let predictor = try makePredictor(own, data.features, device: device)
-      let outputs = outputs(of: predictor.predictor, on: data, .validation)
+      let outputs = outputs(of: predictor.predictor, on: data, .validation)[0]
       let record = SearchRecord(
         model: method.name, settings: candidate.settings, loss: judge.loss(outputs.map(Double.init)), auc: judge.auc(outputs),
         parameters: run.parameterCount, folder: path)
@@ -170,8 +172,8 @@ extension TableJudge {
 struct BlendPredictor: TablePredictor {
   let members: [(predictor: any TablePredictor, weight: Double)]
 
-  func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [Float] {
-    TableSearch.mixed(members.map { $0.predictor.outputs(columns, range) }, members.map(\.weight))
+  func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {
+    [TableSearch.mixed(members.map { $0.predictor.outputs(columns, range)[0] }, members.map(\.weight))]
   }
 }
 

@@ -13,11 +13,8 @@ extension TrainingPlan {
     .integer("batch", 4096, in: 1...1_048_576, "B, rows of one step"),
     .integer("accumulate", 1, in: 1...65_536, "batches whose gradients one step adds up, as if they were one"),
     .choice("optimizer", "adam", of: TrainingPlan.optimizers, TrainingPlan.optimizerWords),
-    .choice("loss", "auto", of: ["auto", "bce", "focal", "squared", "absolute", "huber"], "auto: bce for two classes, squared for values"),
-    .real("positive-weight", 1, in: 1e-6...1e6, "weight of rows of class 1"),
-    .real("label-smoothing", 0, in: 0...0.5, "of bce"),
     .real("embedding-l2", 0, in: 0...10, "penalty l2 / 2 |V|^2 on the vectors of features, in the gradient"),
-  ] + knobs.filter { !["epochs", "batch", "batch-tokens", "shuffle", "window", "optimizer", "validation-users", "patience", "beta2"].contains($0.name) }
+  ] + objectiveKnobs + knobs.filter { !["epochs", "batch", "batch-tokens", "shuffle", "window", "optimizer", "validation-users", "patience", "beta2"].contains($0.name) }
     + [
       .real("beta2", 0.999, in: 0...0.99999, "Adam, second moment"),
       .integer("patience", 3, in: 0...1_000_000, "evaluations without a better validation metric before stopping; 0: never stop"),
@@ -35,9 +32,8 @@ public final class TableTrainer: TableRun, TrainingLoop {
   private let data: TableDataset
   private let seed: UInt64
   private let maker: TableBatchMaker
-  private let judge: TableJudge
+  private let judges: [TableJudge]
   private let description: TableModelDescription
-  private let loss: Loss
   /// Weight of rows of class 1; 1 where labels are values.
   private let positiveWeight: Float
   /// Training rows in the order of the epoch under way.
@@ -55,26 +51,14 @@ public final class TableTrainer: TableRun, TrainingLoop {
     positiveWeight = description.isBinary ? all.real("positive-weight") : 1
     optimizer = Optimizer(model.parameters, all)
     maker = TableBatchMaker(data, device: device)
-    judge = TableJudge(data)
-    loss = try Self.loss(all, isBinary: description.isBinary)
+    judges = description.objective.answers.map { TableJudge(data, $0) }
+    try description.objective.check(all)
     try checkTrainable(data)
     if resume { try self.resume() }
   }
 
-  private static func loss(_ h: Hyperparameters, isBinary: Bool) throws(ModelError) -> Loss {
-    let name = h.choice("loss")
-    guard name == "auto" || isBinary == ["bce", "focal"].contains(name) else {
-      throw .badCombination("hyper-parameter 'loss': \(name) does not fit a label of \(isBinary ? "two classes" : "values")")
-    }
-    switch name {
-    case "focal": return .focal()
-    case "absolute": return .absolute
-    case "huber": return .huber()
-    default: return isBinary ? .binary(smoothing: h.real("label-smoothing")) : .squared
-    }
-  }
-
   var parameters: [Parameter] { model.parameters }
+  public var objective: TableObjective { description.objective }
   var modelMetadata: [String: String] { description.metadata }
   public var parameterCount: Int { model.parameters.reduce(0) { $0 + $1.learnedCount } }
   public var words: String { "\(parameterCount) parameters, \(batchesPerEpoch) steps an epoch" }
@@ -109,7 +93,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
       let share = part.count == rows.count || total == 0 ? 1 : Float(part.reduce(0) { $0 + rowWeight($1) } / total)
       let tape = Tape()
       let outputs = model.outputs(batch.input, Pass(training: tape, seed: derivedSeed(seed, progress.step, 4 + UInt64(place) << 8)))
-      let loss = meanLoss(loss, outputs, labels: batch.labels, weights: weights(of: batch), scale: share)
+      let loss = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: share)
       let value = Double(loss.floats()[0])
       guard value.isFinite else { throw nonFiniteLoss() }
       tape.backward(from: loss)
@@ -140,7 +124,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
   private func weights(of batch: TableBatch) -> RowWeights? {
     guard positiveWeight != 1 else { return batch.weights }
     return RowWeights(
-      labels: batch.labels.floats(), positive: positiveWeight, rows: batch.weights?.values.floats(), device: batch.labels.device)
+      labels: batch.labels[0].floats(), positive: positiveWeight, rows: batch.weights?.values.floats(), device: maker.device)
   }
 
   /// Adds l2 V to the gradient of every table of vectors.
@@ -154,9 +138,31 @@ public final class TableTrainer: TableRun, TrainingLoop {
     }
   }
 
-  /// AUC of two classes, minus the RMSE of values.
+  /// The mean over the answers of what judges them, more being better; or minus the loss.
   func validationMetric() -> Double? {
-    guard !data.rows(.validation).isEmpty, let metric = judge.metric(outputs(of: model, on: data, .validation)) else { return nil }
-    return description.isBinary ? metric : -metric
+    guard !data.rows(.validation).isEmpty else { return nil }
+    if description.objective.isJudgedByLoss(knobs) { return validationLoss().map { -$0 } }
+    let answers = outputs(of: NetworkPredictor(model, data.features, description.objective), on: data, .validation)
+    var sum = 0.0
+    for (judge, scores) in zip(judges, answers) {
+      guard let metric = judge.metric(scores) else { return nil }
+      sum += judge.answer.kind == .value ? -metric : metric
+    }
+    return sum / Double(judges.count)
+  }
+
+  /// The loss over the validation rows; nil without weight.
+  private func validationLoss() -> Double? {
+    let rows = data.rows(.validation)
+    var (sum, all) = (0.0, 0.0)
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: evaluationRows) {
+      let part = first..<min(rows.upperBound, first + evaluationRows)
+      let batch = maker.make(part)
+      let weight = part.reduce(0) { $0 + rowWeight($1) }
+      let outputs = model.outputs(batch.input, Pass())
+      let loss = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: 1)
+      (sum, all) = (sum + weight * Double(loss.floats()[0]), all + weight)
+    }
+    return all > 0 ? sum / all : nil
   }
 }

@@ -84,10 +84,13 @@ struct DeviceOptions: ParsableArguments {
 
 /// One JSON object on one line of standard output.
 func printJSON(_ object: [String: Any]) {
-  guard let bytes = try? JSONSerialization.data(withJSONObject: object, options: [.sortedKeys, .withoutEscapingSlashes])
-  else { return }
-  print(String(decoding: bytes, as: UTF8.self))
+  print(jsonText(object))
   fflush(nil)
+}
+
+func jsonText(_ object: [String: Any]) -> String {
+  let bytes = try? JSONSerialization.data(withJSONObject: object, options: [.sortedKeys, .withoutEscapingSlashes])
+  return String(decoding: bytes ?? Data(), as: UTF8.self)
 }
 
 /// A number of a JSON line: rounded to what was measured; no number where there is none.

@@ -11,8 +11,13 @@ enum PrepareFormat: String, CaseIterable, ExpressibleByArgument {
 }
 
 struct TableFormatOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Table: the column to predict; numbers, or two classes.", valueName: "column"))
-  var label: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Table: the column to predict; numbers, or two classes. Once for each target of a model with several, or for each column that a loss \
+      needs, in its order: survival the time and whether the event came, delayed whether and after which time.
+      """, valueName: "column"))
+  var label: [String] = []
   @Option(help: ArgumentHelp("Table: the label that counts as 1, where labels are texts.", valueName: "text"))
   var positive: String?
   @Option(
@@ -53,7 +58,7 @@ struct TableFormatOptions: ParsableArguments {
   /// The first option that was given, where the format is another.
   var given: String? {
     let options: [(String, Bool)] = [
-      ("label", label != nil), ("positive", positive != nil), ("features", features != nil), ("categorical", categorical != nil),
+      ("label", !label.isEmpty), ("positive", positive != nil), ("features", features != nil), ("categorical", categorical != nil),
       ("minimum-count", minimumCount != nil), ("weight", weight != nil), ("time", time != nil),
       ("label-known", labelKnown != nil), ("session", session != nil),
       ("folds", folds != nil), ("fold-column", foldColumn != nil), ("test-fold", testFold != nil),
@@ -63,8 +68,9 @@ struct TableFormatOptions: ParsableArguments {
   }
 
   func options() throws -> TableOptions {
-    if label == nil, features == nil { throw UserMistake("--label: name the column to predict, or give --features") }
-    var options = TableOptions(label: label)
+    if label.isEmpty, features == nil { throw UserMistake("--label: name the column to predict, or give --features") }
+    var options = TableOptions(label: label.first)
+    options.furtherLabels = Array(label.dropFirst())
     (options.positive, options.features, options.weight, options.time) = (positive, features, weight, time)
     (options.session, options.folds, options.foldColumn, options.testFold) = (session, folds, foldColumn, testFold)
     options.labelKnown = labelKnown
@@ -90,7 +96,7 @@ func runPrepareTable(inputs: [String], output: String, options: TableOptions, re
   let parts = zip(TablePart.allCases, made.parts).map { (part: $0.name, rows: $1) }
   if json {
     printJSON([
-      "rows": made.rows, "features": made.features, "task": made.task.rawValue, "label": made.label.column,
+      "rows": made.rows, "features": made.features, "task": made.task.rawValue, "label": made.label.column, "labels": made.labels.map(\.name),
       "parts": Dictionary(uniqueKeysWithValues: parts.map { ($0.part, $0.rows) }),
       "positives": Dictionary(uniqueKeysWithValues: zip(TablePart.allCases.map(\.name), made.positives)),
       "split": made.split.words, "rejected": report.rejected, "left_out": made.split.leftOut ?? 0, "warnings": made.warnings,

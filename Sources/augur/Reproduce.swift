@@ -10,17 +10,35 @@ import Foundation
 struct Reproduce: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Reproduces a published result: " + Recipe.all.map(\.name).joined(separator: ", ") + ", "
-      + TableRecipe.all.map { "\($0.name)/MODEL" }.joined(separator: ", ") + ".",
-    discussion: "MODEL is one of \(TableMethod.all.map(\.name).joined(separator: ", ")).")
-  @Argument(help: "Name of the result.") var name: String
+      + TableRecipe.all.map { "\($0.name)/MODEL" }.joined(separator: ", ") + "; or all of them.",
+    discussion: """
+      MODEL is one of \(TableMethod.all.map(\.name).joined(separator: ", ")).
+
+      all: every result once for each seed, into results.jsonl of --output as they come, and from it results.md and results.html; what is there \
+      already is not run again. Hours.
+      """)
+  @Argument(help: "Name of the result, or all.") var name: String
   @Option(help: "Folder with the data sets; $AUGUR_DATA by default.") var dataRoot: String?
   @Option(help: "Seed.") var seed: UInt64 = 1
+  @Option(help: "Of all: so many seeds, from --seed on.") var seeds = 1
+  @Option(help: "Of all: folder of the tables.") var output: String?
   @OptionGroup var place: DeviceOptions
   @Option(name: .customLong("set"), help: "key=value: another knob than the recipe's; may be repeated.") var settings: [String] = []
   @Option(help: "Keep the data set and the run here.") var keep: String?
   @Flag(help: "One JSON object; nothing else.") var json = false
 
   func run() throws {
+    guard (1...100).contains(seeds) else { throw UserMistake("--seeds: expected 1...100, got \(seeds)") }
+    if name == "all" { return try runAll() }
+    guard seeds == 1, output == nil else { throw UserMistake("\(output == nil ? "--seeds" : "--output"): is of augur reproduce all") }
+    let result = try reproduce(name, seed: seed)
+    if json { printJSON(result.line) } else { result.text.forEach { print($0) } }
+  }
+
+  /// A result as an object of JSON, and as lines to read.
+  typealias Result = (line: [String: Any], text: [String])
+
+  func reproduce(_ name: String, seed: UInt64) throws -> Result {
     let recipe = Recipe.named(name)
     let table = TableRecipe.named(name)
     guard let file = recipe?.file ?? table?.recipe.file else {
@@ -30,12 +48,11 @@ struct Reproduce: ParsableCommand {
     guard let root = dataRoot ?? ProcessInfo.processInfo.environment["AUGUR_DATA"] else {
       throw UserMistake("reproduce: expected --data-root or $AUGUR_DATA, the folder that holds \(file)")
     }
-    let clock = ContinuousClock()
-    let start = clock.now
+    let start = ContinuousClock.now
     let folder = keep ?? NSTemporaryDirectory() + "/augur-reproduce-\(ProcessInfo.processInfo.processIdentifier)"
     defer { if keep == nil { try? FileManager.default.removeItem(atPath: folder) } }
-    if let table { return try runTable(table.recipe, model: table.model, root: root, folder: folder) }
-    guard let recipe else { return }
+    if let table { return try runTable(table.recipe, name: name, model: table.model, seed: seed, root: root, folder: folder) }
+    guard let recipe else { preconditionFailure("reproduce: no recipe \(name)") }
     let input = root + "/" + recipe.file
     try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try prepareDataset(
@@ -43,12 +60,12 @@ struct Reproduce: ParsableCommand {
       options: PrepareOptions(format: LogFormat(rawValue: recipe.format) ?? .pairs, split: recipe.split))
     let dataset = try Dataset(path: folder + "/data")
     let rows = try recipe.test.map { try PrefixTargets(path: root + "/" + $0, of: dataset) }
-    let trainer = try train(recipe, dataset, folder + "/run")
+    let trainer = try train(recipe, dataset, seed: seed, folder + "/run")
     let run = RunFolder(folder + "/run")
     let model = try run.loadModel(try run.readSettings(), for: dataset, device: try place.open())
     let result = test(recipe, model, dataset, rows: rows, seen: TrainingPlan.seenItems(trainer.knobs.all))
     let sha = try ([recipe.file] + (recipe.test.map { [$0] } ?? [])).map { try sha256(ofFile: root + "/" + $0) }.joined(separator: " ")
-    show(recipe, result, trainer, sha: sha, seconds: (clock.now - start) / .seconds(1))
+    return words(recipe, result, trainer, seed: seed, sha: sha, seconds: (ContinuousClock.now - start) / .seconds(1))
   }
 
   /// The metrics on the test part, or on the recipe's own rows, and the protocol in words.
@@ -75,7 +92,7 @@ struct Reproduce: ParsableCommand {
     return own.map { ($0[0], $0[1]) }
   }
 
-  private func train(_ recipe: Recipe, _ dataset: Dataset, _ output: String) throws -> Trainer {
+  private func train(_ recipe: Recipe, _ dataset: Dataset, seed: UInt64, _ output: String) throws -> Trainer {
     var (knobs, plan) = (Hyperparameters(try ModelEntry.named(recipe.model).hyperparameters), Hyperparameters(TrainingPlan.knobs))
     for (name, value) in recipe.knobs + (try ownKnobs()) {
       if plan.knows(name) { try plan.set(name, value) } else { try knobs.set(name, value) }
@@ -86,29 +103,31 @@ struct Reproduce: ParsableCommand {
     return trainer
   }
 
-  private func show(
-    _ recipe: Recipe, _ result: (report: RankingReport, words: String), _ trainer: Trainer, sha: String, seconds: Double
-  ) {
+  private func words(
+    _ recipe: Recipe, _ result: (report: RankingReport, words: String), _ trainer: Trainer, seed: UInt64, sha: String, seconds: Double
+  ) -> Result {
     let (report, protocolLine) = result
-    if json {
-      var line = metricsJSON(report)
-      var published: [String: Any] = Dictionary(uniqueKeysWithValues: recipe.published.map { ($0.metric, $0.value) })
-      published["source"] = recipe.source
-      line["name"] = recipe.name
-      line["published"] = published
-      line["protocol"] = protocolLine
-      line["data_sha256"] = sha
-      line["seconds"] = number(seconds, digits: 1)
-      line["parameters"] = trainer.parameterCount
-      line["epochs"] = trainer.history.count
-      line["seed"] = seed
-      return printJSON(line)
-    }
-    print(protocolLine)
-    for (metric, value) in recipe.published {
+    var line = metricsJSON(report)
+    var published: [String: Any] = Dictionary(uniqueKeysWithValues: recipe.published.map { ($0.metric, $0.value) })
+    published["source"] = recipe.source
+    line["name"] = recipe.name
+    line["published"] = published
+    line["protocol"] = protocolLine
+    line["data_sha256"] = sha
+    line["seconds"] = number(seconds, digits: 1)
+    line["parameters"] = trainer.parameterCount
+    line["epochs"] = trainer.history.count
+    line["seed"] = seed
+    let compared = recipe.published.map { metric, value in
       let ours = report[metric]?.mean ?? .nan
-      print("\(metric)  ours \(decimal(ours, places: 4))  published \(decimal(value, places: 4))  difference \(decimal(ours - value, places: 4))")
+      return "\(metric)  ours \(decimal(ours, places: 4))  published \(decimal(value, places: 4))  difference \(decimal(ours - value, places: 4))"
     }
-    print("\(trainer.history.count) epochs, \(trainer.parameterCount) parameters, \(decimal(seconds, places: 0)) s; published: \(recipe.source); data sha256 \(sha)")
+    return (
+      line,
+      [protocolLine] + compared + [
+        "\(trainer.history.count) epochs, \(trainer.parameterCount) parameters, \(decimal(seconds, places: 0)) s; published: \(recipe.source); "
+          + "data sha256 \(sha)"
+      ]
+    )
   }
 }

@@ -54,25 +54,31 @@ extension SearchRecord {
 @discardableResult
 func calibrate(
   _ folder: RunFolder, _ method: String, _ table: TableDataset, _ device: Device, json: Bool, isQuiet: Bool = false
-) throws -> TableCalibration? {
+) throws -> [TableCalibration?] {
   let model = try TrainedTableModel(folder, data: table.path, device: device)
-  let made = try folder.calibrate(method, model, on: table)
-  guard !isQuiet, model.isBinary else { return made }
-  guard let made else {
-    writeError("augur: too few validation rows of both classes to check probabilities on\n")
-    return nil
+  let maps = try folder.calibrate(method, model, on: table)
+  for (answer, made) in zip(model.answers, maps) where !isQuiet && answer.kind == .probability {
+    let words = answer.words(in: model)
+    guard let made else {
+      writeError(
+        answer.isOpen
+          ? "augur: labels that may still come are no measure of probabilities: they are not calibrated\n"
+          : "augur: too few validation rows of both classes to check probabilities on\(words)\n")
+      continue
+    }
+    if json {
+      printJSON([
+        "calibration": made.method, "answer": answer.name, "rows": made.rows, "ratio": number(made.ratio ?? .nan),
+        "ratio_before": number(made.ratioBefore ?? .nan),
+      ])
+    } else {
+      print(
+        "calibration \(made.method)\(words) on \(made.rows) validation rows: promised over observed "
+          + "\(decimal(made.ratioBefore ?? .nan, places: 3)) before, \(decimal(made.ratio ?? .nan, places: 3)) with it")
+    }
+    if !made.isTrusted { writeError("augur: \(made.distrust(answer, of: model))\n") }
   }
-  if json {
-    printJSON([
-      "calibration": made.method, "rows": made.rows, "ratio": number(made.ratio ?? .nan), "ratio_before": number(made.ratioBefore ?? .nan),
-    ])
-  } else {
-    print(
-      "calibration \(made.method) on \(made.rows) validation rows: promised over observed "
-        + "\(decimal(made.ratioBefore ?? .nan, places: 3)) before, \(decimal(made.ratio ?? .nan, places: 3)) with it")
-  }
-  if !made.isTrusted { writeError("augur: \(made.distrust)\n") }
-  return made
+  return maps
 }
 
 struct Calibrate: ParsableCommand {
@@ -91,8 +97,11 @@ struct Calibrate: ParsableCommand {
     }
     let folder = RunFolder(runFolder)
     let table = try openTable(data, of: try readTableSettings(folder))
-    guard table.description.task == .binary else { throw UserMistake("\(runFolder): answers values; only probabilities are calibrated") }
-    try augur.calibrate(folder, method, table, try place.open(), json: json)
+    let device = try place.open()
+    guard try TrainedTableModel(folder, data: table.path, device: device).answers.contains(where: { $0.kind == .probability }) else {
+      throw UserMistake("\(runFolder): answers values; only probabilities are calibrated")
+    }
+    try augur.calibrate(folder, method, table, device, json: json)
   }
 }
 
@@ -123,9 +132,8 @@ func smallnessWarning(_ table: TableDataset) -> String? {
 
 extension TrainingLine {
   init(of table: TableDataset, _ method: TableMethod, _ knobs: Hyperparameters) {
-    let isBinary = table.description.task == .binary
-    let metric = isBinary ? method.validationLoss ?? "AUC" : method.validationLoss == nil ? "RMSE" : "MSE"
-    self.init(metric: metric, sign: metric == "AUC" ? 1 : -1, unit: "rows", knobs: knobs)
+    let (name, isMore) = method.judgement(table, knobs)
+    self.init(metric: name, sign: isMore ? 1 : -1, unit: "rows", knobs: knobs)
   }
 }
 
@@ -155,15 +163,23 @@ extension Evaluate {
       throw UserMistake("\(table.path): no \(part.name) row to evaluate on; prepare the table with another --split")
     }
     let model = try TrainedTableModel(folder, data: table.path, device: try place.open())
-    let calibration = try folder.readCalibration()
-    let quality = TableQuality(
-      outputs(of: model.predictor, on: table, part), table, part, isBinary: model.isBinary, calibrator: calibration?.calibrator,
-      intervals: true)
+    let (outputs, maps) = (outputs(of: model.predictor, on: table, part), try folder.readCalibrations(model))
+    if !json { print(tableProtocol(table, part)) }
+    for (place, answer) in model.answers.enumerated() {
+      let quality = TableQuality(outputs[place], table, part, answer, calibrator: maps[place]?.calibrator, intervals: true)
+      if !json, model.answers.count > 1 { print("\(answer.name), a \(answer.kind.rawValue)") }
+      show(quality, answer, maps[place], json ? ["model": settings.model, "protocol": tableProtocol(table, part)] : [:])
+    }
+  }
+
+  /// Prints what an answer is worth; as JSON with the entries of `line`.
+  private func show(
+    _ quality: TableQuality, _ answer: TableObjective.Answer, _ calibration: TableCalibration?, _ line: [String: Any]
+  ) {
     if json {
-      var line = metricsJSON(quality)
-      line["model"] = settings.model
-      line["protocol"] = tableProtocol(table, part)
-      if model.isBinary {
+      var line = line.merging(metricsJSON(quality)) { a, _ in a }
+      line["answer"] = answer.name
+      if answer.kind == .probability {
         line["calibrated_by"] = calibration?.method ?? "none"
         line["reliability"] = quality.reliability.map { bin in
           ["promised": number(bin.meanProbability), "observed": number(bin.meanLabel), "weight": number(bin.weight)]
@@ -171,8 +187,8 @@ extension Evaluate {
       }
       return printJSON(line)
     }
-    print(tableProtocol(table, part))
     if let calibration { print("probabilities: \(calibration.method), fitted on \(calibration.rows) validation rows") }
+    if answer.isOpen { print("labels are those seen so far: who still converts counts as one who did not") }
     if let shortcoming = quality.shortcoming { print("some metrics have no value: \(shortcoming)") }
     for result in quality.results {
       guard let value = result.value else { continue }

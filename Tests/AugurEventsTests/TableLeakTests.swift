@@ -117,7 +117,8 @@ import Testing
       let features = try Features(fitting: list, on: table, training: rows, threads: 2)
       return try findLeaks(
         TableEvidence(
-          table: table, features: features, labels: labels, parts: division.parts, groups: groups, split: division.split))
+          table: table, features: features, labels: labels, furtherLabels: [], parts: division.parts, groups: groups,
+          split: division.split))
     }
     #expect(try leaks(fittedOn: isTraining).filter(\.isFatal).isEmpty)
     for wrong in [isTraining.map { _ in true }, isTraining.map { !$0 }] {

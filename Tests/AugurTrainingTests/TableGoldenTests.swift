@@ -19,6 +19,8 @@ import Testing
     ("dcnv2 stacked", ["units": "6-5", "cross-layers": "2", "structure": "stacked"]),
     ("finalmlp", ["units": "6-5", "units2": "7", "gate-units": "8", "dropout2": "0", "heads": "1"]),
     ("finalmlp heads", ["units": "6-4", "units2": "6", "gate-units": "8", "dropout2": "0", "heads": "2"]),
+    ("mmoe", ["units": "6-5", "experts": "3", "experts-units": "5-4", "gate-units": "3"]),
+    ("ple", ["units": "6-5", "experts-units": "5-4", "gate-units": "3"]), ("esmm", ["units": "6-5"]),
   ] as [(String, [String: String])])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
     let entry = try TableModelEntry.named(String(name.prefix { $0 != " " }))
@@ -35,15 +37,21 @@ import Testing
   }
 
   private func train(_ entry: TableModelEntry, _ knobs: Hyperparameters, _ device: Device, isDense: Bool) throws -> [Double] {
+    let several = ["mmoe", "ple", "esmm"].contains(entry.name)
+    let objective = try TableObjective(
+      entry.loss, labels: (several ? ["click", "second"] : ["click"]).map { TableObjective.Label($0, isBinary: true) })
     let model = try entry.makeModel(
-      knobs, TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2), device: device, seed: 1)
+      knobs, TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2), outputs: objective.outputs, device: device, seed: 1)
     for parameter in model.parameters where parameter.isTrained { assignFixedValues(parameter) }
     let optimizer = Optimizer(model.parameters, knobs)
     let input = makeInput(device)
-    let labels = Tensor((0..<B).map { fixedValue($0, 31) > 0 ? Float(1) : 0 }, shape: [B], device: device)
+    let click = (0..<B).map { fixedValue($0, 31) > 0 ? Float(1) : 0 }
+    let second = (0..<B).map { fixedValue($0, 32) > -0.3 ? (entry.name == "esmm" ? click[$0] : 1) : 0 }
+    let labels = [click, second].map { Tensor($0, shape: [B], device: device) }
     return (1...4).map { step in
       let tape = Tape()
-      let loss = meanLoss(.binary(), model.outputs(input, Pass(training: tape, seed: 1)), labels: labels)
+      let outputs = model.outputs(input, Pass(training: tape, seed: 1))
+      let loss = objective.loss(outputs, Array(labels.prefix(several ? 2 : 1)), weights: nil, knobs, scale: 1)
       tape.backward(from: loss)
       optimizer.update(step: step, learningRate: 0.01)
       return Double(loss.floats()[0])

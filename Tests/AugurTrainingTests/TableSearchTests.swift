@@ -40,9 +40,9 @@ import Testing
     var mean = [Double](repeating: 0, count: data.rows(.test).count)
     for record in outcome.records where record.weight > 0 {
       let member = try makePredictor(RunFolder("\(scratch.path)/whole/\(record.folder)"), data.features, device: .cpu).predictor
-      for (row, x) in outputs(of: member, on: data, .test).enumerated() { mean[row] += record.weight * Double(x) }
+      for (row, x) in outputs(of: member, on: data, .test)[0].enumerated() { mean[row] += record.weight * Double(x) }
     }
-    #expect(zip(outputs(of: model.predictor, on: data, .test), mean).allSatisfy { abs(Double($0) - $1) < 1e-5 })
+    #expect(zip(outputs(of: model.predictor, on: data, .test)[0], mean).allSatisfy { abs(Double($0) - $1) < 1e-5 })
 
     var left = 40
     let part = try search(data, scratch.path + "/part")

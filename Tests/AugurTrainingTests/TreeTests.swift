@@ -173,7 +173,7 @@ import Testing
     let trainer = try run(data, scratch.path + "/run", ["epochs": "200", "leaves": "15"])
     _ = try trainer.run()
     let model = try TrainedTableModel(RunFolder(scratch.path + "/run"), data: data.path, device: .cpu)
-    let quality = TableQuality(outputs(of: model.predictor, on: data, .test), data, .test, isBinary: true, intervals: false)
+    let quality = TableQuality(outputs(of: model.predictor, on: data, .test)[0], data, .test, model.answers[0], intervals: false)
     #expect(try #require(quality["AUC"]) > 0.9)
     // Losses of training fall tree by tree; the best trees by validation are kept.
     #expect(zip(trainer.history, trainer.history.dropFirst()).allSatisfy { $0.loss > $1.loss })
@@ -185,7 +185,7 @@ import Testing
     let data = try scratch.table(isBinary: false)
     _ = try run(data, scratch.path + "/run", ["epochs": "300"]).run()
     let model = try TrainedTableModel(RunFolder(scratch.path + "/run"), data: data.path, device: .cpu)
-    let quality = TableQuality(outputs(of: model.predictor, on: data, .test), data, .test, isBinary: false, intervals: false)
+    let quality = TableQuality(outputs(of: model.predictor, on: data, .test)[0], data, .test, model.answers[0], intervals: false)
     #expect(try #require(quality["RMSE"]) < 1.6)  // the mean alone: 3.8
   }
 

@@ -270,11 +270,51 @@ def table_outputs(w, model, ids, x, numbers):
     return linear(w, "output.0", a, 1) + linear(w, "output.1", b, 1, bias=False) + fused
 
 
+def mixture(w, name, x, experts):
+    gates = torch.softmax(linear(w, name + ".output", F.relu(linear(w, name + ".hidden.0", x, 3)), len(experts)), 1)
+    return sum(gates[:, i : i + 1] * expert for i, expert in enumerate(experts))
+
+
+def tower(w, name, x, units):
+    return linear(w, name + ".output", mlp(w, name + ".hidden", x, units, False), 1)
+
+
+def several_outputs(w, model, ids, x):
+    """Two targets at once: the outputs of both."""
+    x = (w("features", sum(SIZES) + NUMBERS, WIDTH)[ids] * x[..., None]).reshape(ROWS, -1)
+    if model == "esmm":
+        return [tower(w, name, x, [6, 5]) for name in ("click", "conversion")]
+    if model == "mmoe":
+        experts = [mlp(w, f"experts.{i}", x, [5, 4], False) for i in range(3)]
+        return [tower(w, f"towers.{k}", mixture(w, f"gates.{k}", x, experts), [6, 5]) for k in range(2)]
+    streams, shared = [x, x], x
+    for level in range(2):
+        name = f"levels.{level}"
+        common = [mlp(w, f"{name}.shared.{i}", shared, [5, 4], False) for i in range(2)]
+        own = [[mlp(w, f"{name}.target{k}.0", streams[k], [5, 4], False)] for k in range(2)]
+        streams = [mixture(w, f"{name}.gates.{k}", streams[k], own[k] + common) for k in range(2)]
+        if level == 0:
+            shared = mixture(w, f"{name}.gates.shared", shared, own[0] + own[1] + common)
+    return [tower(w, f"towers.{k}", streams[k], [6, 5]) for k in range(2)]
+
+
+def several_losses(w, model, ids, x, click):
+    second = torch.tensor([1.0 if fixed(i, 32) > -0.3 else 0.0 for i in range(ROWS)])
+    a, b = (y[:, 0] for y in several_outputs(w, model, ids, x))
+    if model == "esmm":
+        both = torch.sigmoid(a) * torch.sigmoid(b)
+        return F.binary_cross_entropy_with_logits(a, click) + F.binary_cross_entropy(both, click * second)
+    return F.binary_cross_entropy_with_logits(a, click) + F.binary_cross_entropy_with_logits(b, second)
+
+
 def table_losses(model):
     ids, x, numbers, labels = table_batch()
     w, optimizer, result = Weights(), None, []
     for _ in range(STEPS):
-        value = F.binary_cross_entropy_with_logits(table_outputs(w, model, ids, x, numbers)[:, 0], labels)
+        if model in ("mmoe", "ple", "esmm"):
+            value = several_losses(w, model, ids, x, labels)
+        else:
+            value = F.binary_cross_entropy_with_logits(table_outputs(w, model, ids, x, numbers)[:, 0], labels)
         optimizer = optimizer or torch.optim.Adam(w.tensors.values(), lr=0.01, betas=(0.9, 0.999), eps=1e-8)
         optimizer.zero_grad()
         value.backward()
@@ -309,7 +349,7 @@ def perceptron_run(name, is_flipped):
     return {f"{name} losses": losses, f"{name} AUC": aucs}
 
 
-TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads"]
+TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads", "mmoe", "ple", "esmm"]
 golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "esasrec cosine", "hstu", "hstu times", "bert4rec", "gru4rec", "caser"]}
 runs = perceptron_run("mlp run", False) | perceptron_run("mlp stopped", True)
 print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS} | runs, indent=1))

@@ -71,7 +71,7 @@ public func lossOfRows(
 ) -> Tensor {
   let given = labels.map { Tensor($0, shape: [$0.count], device: x[0].device) }
   return meanLoss(
-    loss, x[0], x.count > 1 ? x[1] : nil, labels: given.first, given.count > 1 ? given[1] : nil, weights: weights, scale: scale)
+    loss, x[0], x.count > 1 ? x[1] : nil, x.count > 2 ? x[2] : nil, labels: given.first, given.count > 1 ? given[1] : nil, weights: weights, scale: scale)
 }
 
 /// Labels of T rows, one list for each label.
@@ -81,9 +81,9 @@ public func columns(_ T: Int, _ labels: (Int) -> [Double]) -> [[Float]] {
 
 let lossCases: [OpCase] = lossesWithLabels.flatMap { loss, outputs, labels in
   [(1, false, false), (7, false, true), (1000, true, false), (1000, true, true), (5000, true, true)].flatMap { (T: Int, isWide: Bool, isWeighted: Bool) in
-    [true, false].filter { $0 || outputs == 2 }.map { isTogether in
+    [true, false].filter { $0 || outputs > 1 }.map { isTogether in
       let weights = isWeighted ? (0..<T).map { Float($0 % 4) } : [Float](repeating: 1, count: T)
-      let shapes: [Shape] = isTogether ? [[T, outputs]] : [[T], [T]]
+      let shapes: [Shape] = isTogether ? [[T, outputs]] : [Shape](repeating: [T], count: outputs)
       return OpCase(
         "Loss", "\(loss) \(T)\(isWeighted ? " weighted" : "")\(isTogether ? "" : " apart")",
         shapes.map { .init($0, scale: isWide ? 4 : 1) }, isLoss: true

@@ -37,7 +37,7 @@ public struct OpCase: Sendable {
 
   public static let all: [OpCase] =
     activationCases + attentionCases + batchNormCases + convolutionCases + dropoutCases + embeddingCases + embeddingBagCases + feedForwardCases + gateCases
-    + gruCases + hstuCases + interactionCases + lossCases + matmulCases + normCases + sampledLossCases + softmaxLossCases
+    + gruCases + hstuCases + interactionCases + lossCases + matmulCases + mixtureCases + normCases + sampledLossCases + softmaxLossCases
 }
 
 /// Fixed pseudo-random values, the same in every run: SplitMix64 of the index.

@@ -23,6 +23,8 @@ public struct RowTime: Sendable, Equatable {
 /// The label, the columns that divide rows, and the features in the order of their outputs.
 public struct FeatureList: Sendable, Equatable {
   public var label: LabelColumn
+  /// Other columns that are predicted too, or that a loss needs beside the label: whether a time is that of an event, a delay.
+  public var furtherLabels: [LabelColumn] = []
   public var weight: String?
   /// When the row happened: splits by time, and nothing later may be known.
   public var time: RowTime?
@@ -50,7 +52,7 @@ public struct FeatureList: Sendable, Equatable {
 
   /// Columns that are no features, by what they are.
   var roles: [(name: String, column: String)] {
-    [("label", label.column)]
+    ([label] + furtherLabels).map { ("label", $0.column) }
       + [
         ("weight", weight), ("time", time?.column), ("time of the label", labelKnown?.column), ("session", session), ("fold", fold),
       ].compactMap { role in
@@ -111,6 +113,7 @@ extension FeatureList: Codable {
   private enum Key: String, CodingKey, CaseIterable {
     case format, version, label, weight, time, session, fold, ignored, features
     case labelKnown = "label_known"
+    case furtherLabels = "further_labels"
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -118,6 +121,7 @@ extension FeatureList: Codable {
     try object.encode(Self.formatName, forKey: .format)
     try object.encode(Self.currentVersion, forKey: .version)
     try object.encode(label, forKey: .label)
+    if !furtherLabels.isEmpty { try object.encode(furtherLabels, forKey: .furtherLabels) }
     try object.encodeIfPresent(weight, forKey: .weight)
     try object.encodeIfPresent(time, forKey: .time)
     try object.encodeIfPresent(labelKnown, forKey: .labelKnown)
@@ -142,6 +146,7 @@ extension FeatureList: Codable {
       label: try object.value(.label, LabelColumn.self, "an object"),
       features: try object.value(.features, [Feature].self, "a list of features"),
       ignored: object.has(.ignored) ? try object.texts(.ignored) : [])
+    furtherLabels = object.has(.furtherLabels) ? try object.value(.furtherLabels, [LabelColumn].self, "a list of objects") : []
     weight = try object.optionalText(.weight)
     time = object.has(.time) ? try object.value(.time, RowTime.self, "an object") : nil
     labelKnown = object.has(.labelKnown) ? try object.value(.labelKnown, RowTime.self, "an object") : nil

@@ -6,6 +6,8 @@ import AugurTensors
 public struct TableOptions: Sendable {
   /// Column of the label; may be nil where a feature list names it.
   public var label: String?
+  /// Other columns that are predicted too, or that a loss needs.
+  public var furtherLabels: [String] = []
   /// The text of class 1 where labels are texts.
   public var positive: String?
   /// A `features.json`; nil infers the features.
@@ -78,6 +80,7 @@ public func prepareTable(
 struct PreparedTable {
   let table: Table
   let labels: TableLabels
+  let furtherLabels: [TableLabels]
   let division: TableDivision
   let features: Features
   let encoded: EncodedTable
@@ -99,7 +102,7 @@ struct PreparedTable {
     if options.features == nil { warnings += try features.dropWithoutValues(plan.table) }
     let leaks = try findLeaks(
       TableEvidence(
-        table: plan.table, features: features, labels: plan.labels, parts: plan.division.parts, groups: plan.groups,
+        table: plan.table, features: features, labels: plan.labels, furtherLabels: plan.furtherLabels, parts: plan.division.parts, groups: plan.groups,
         split: plan.division.split))
     if let leak = leaks.first(where: \.isFatal), !options.allowsLeaks {
       throw EventsError(
@@ -112,7 +115,7 @@ struct PreparedTable {
     var places = [Int](repeating: 0, count: order.count)
     for (place, row) in order.enumerated() { places[row] = place }
     encoded = try EncodedTable(plan.table, features, places: places, threads: threads)
-    (table, labels, division, folds) = (plan.table, plan.labels, plan.division, plan.groups.folds)
+    (table, labels, furtherLabels, division, folds) = (plan.table, plan.labels, plan.furtherLabels, plan.division, plan.groups.folds)
     (self.features, self.warnings) = (features, warnings)
     weights = try plan.list.weight.map { name throws(EventsError) in
       try Self.weights(plan.table, try plan.table.column(name, as: "weight"))
@@ -188,6 +191,7 @@ struct PreparedTable {
       }
       list = FeatureList(label: LabelColumn(table.names[try table.column(label, as: "label")]), features: [])
     }
+    try settleLabels(&list, table, options)
     func settle(_ role: String, _ option: String?, _ place: WritableKeyPath<FeatureList, String?>) throws(EventsError) {
       guard let option else { return }
       let name = table.names[try table.column(option, as: role)]
@@ -197,14 +201,9 @@ struct PreparedTable {
       }
       list[keyPath: place] = name
     }
-    if let label = options.label, table.names[try table.column(label, as: "label")] != list.label.column {
-      throw EventsError(
-        file: "--label", problem: "'\(label)', but the feature list says '\(list.label.column)'", advice: "give one of them")
-    }
     try settle("weight", options.weight, \.weight)
     try settle("session", options.session, \.session)
     try settle("fold-column", options.foldColumn, \.fold)
-    if let positive = options.positive { list.label.positive = positive }
     try settleTimes(&list, table, options)
     var taken: [String: String] = [:]
     for (role, column) in list.roles {
@@ -228,14 +227,32 @@ struct PreparedTable {
       }
       return RowTime(table.names[column], unit: unit)
     }
+    let labels = ([list.label] + list.furtherLabels).map(\.column)
     if let name = options.time {
       list.time = try time(name, "time")
     } else if options.features == nil {
       list.time = table.timeColumn(asked: options.timeUnit)
-      if list.time?.column == list.label.column { list.time = nil }
+      if let time = list.time, labels.contains(time.column) { list.time = nil }
     }
-    let usual = options.features == nil && table.names.contains(FeatureList.labelKnownName) && list.label.column != FeatureList.labelKnownName
+    let usual = options.features == nil && table.names.contains(FeatureList.labelKnownName) && !labels.contains(FeatureList.labelKnownName)
     if let name = options.labelKnown ?? (usual ? FeatureList.labelKnownName : nil) { list.labelKnown = try time(name, "label-known") }
+  }
+
+  private static func settleLabels(_ list: inout FeatureList, _ table: Table, _ options: TableOptions) throws(EventsError) {
+    if let positive = options.positive { list.label.positive = positive }
+    guard let label = options.label else { return }
+    var names: [String] = []
+    for name in [label] + options.furtherLabels { names.append(table.names[try table.column(name, as: "label")]) }
+    if let name = names.first(where: { name in names.count { $0 == name } > 1 }) {
+      throw EventsError(file: "--label", problem: "'\(name)' is given twice", advice: "name each column once")
+    }
+    if options.features == nil { list.furtherLabels = names[1...].map { LabelColumn($0) } }
+    let listed = ([list.label] + list.furtherLabels).map(\.column)
+    guard names == listed else {
+      throw EventsError(
+        file: "--label", problem: "'\(names.joined(separator: "', '"))', but the feature list says '\(listed.joined(separator: "', '"))'",
+        advice: "give one of them")
+    }
   }
 
   /// A class weight times this, and the sum over all rows, still are finite floats.
@@ -262,8 +279,10 @@ struct PreparedTable {
     }
     tensors.append(SafetensorsTensor("numbers", shape: [rows, width], values: encoded.numbers))
     let parts = TablePart.allCases.map { part in division.parts.count { $0 == part.rawValue } }
-    let stored = order.map { labels.values[$0] }
-    tensors.append(SafetensorsTensor("label", shape: [rows], values: stored))
+    for (place, labels) in ([labels] + furtherLabels).enumerated() {
+      tensors.append(
+        SafetensorsTensor(TableDescription.labelName(place), shape: [rows], values: order.map { labels.values[$0] }))
+    }
     tensors.append(SafetensorsTensor("part", shape: [rows], values: order.map { division.parts[$0] }))
     tensors.append(SafetensorsTensor("row", shape: [rows], values: order.map(Int64.init)))
     if let weights { tensors.append(SafetensorsTensor("weight", shape: [rows], values: order.map { weights[$0] })) }
@@ -275,20 +294,23 @@ struct PreparedTable {
       checksum = try SafetensorsFile(path: path, verify: .skipped).checksum ?? ""
     } catch { throw EventsError(error) }
     let learnt = try features.write(to: folder)
-    var positives: [Int] = []
-    if labels.task == .binary {
-      var start = 0
-      for count in parts {
-        positives.append(stored[start..<start + count].count { $0 == 1 })
-        start += count
-      }
+    let further = zip(features.list.furtherLabels, furtherLabels).map {
+      FurtherLabel(label: $0, task: $1.task, positives: positives($1, parts))
     }
     let description = TableDescription(
       format: TableDescription.formatName, version: TableDescription.currentVersion, rows: rows, parts: parts, task: labels.task,
-      positives: positives, label: features.list.label, split: division.split, features: features.list.features.count,
+      positives: positives(labels, parts), label: features.list.label, furtherLabels: further.isEmpty ? nil : further, split: division.split, features: features.list.features.count,
       hasWeights: weights != nil, hasFolds: folds != nil, warnings: Array(warnings.prefix(100)),
       fingerprint: TableDescription.fingerprint(rows: rows, columns: checksum, features: learnt, parts: parts))
     try description.write(to: folder)
     return description
+  }
+
+  /// Rows of class 1 by part; empty for values.
+  private func positives(_ labels: TableLabels, _ parts: [Int]) -> [Int] {
+    guard labels.task == .binary else { return [] }
+    return TablePart.allCases.map { part in
+      labels.values.indices.count { labels.values[$0] == 1 && division.parts[$0] == part.rawValue }
+    }
   }
 }

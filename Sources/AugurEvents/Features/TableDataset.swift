@@ -16,7 +16,7 @@ public final class TableDataset: Sendable {
   /// Empty for fields with one id a row.
   private nonisolated(unsafe) let fieldOffsets: [UnsafeBufferPointer<Int64>]
   private nonisolated(unsafe) let numberRows: UnsafeBufferPointer<Float>
-  private nonisolated(unsafe) let labelValues: UnsafeBufferPointer<Float>
+  private nonisolated(unsafe) let labelValues: [UnsafeBufferPointer<Float>]
   private nonisolated(unsafe) let rowNumbers: UnsafeBufferPointer<Int64>
   private nonisolated(unsafe) let weightValues: UnsafeBufferPointer<Float>?
   private nonisolated(unsafe) let foldNumbers: UnsafeBufferPointer<UInt8>?
@@ -48,7 +48,9 @@ public final class TableDataset: Sendable {
             ? try file.buffer("offsets/\(field.name)", as: Int64.self) : UnsafeBufferPointer(start: nil, count: 0))
       }
       numberRows = try file.buffer("numbers", as: Float.self)
-      labelValues = try file.buffer("label", as: Float.self)
+      var labels: [UnsafeBufferPointer<Float>] = []
+      for place in description.labels.indices { labels.append(try file.buffer(TableDescription.labelName(place), as: Float.self)) }
+      labelValues = labels
       rowNumbers = try file.buffer("row", as: Int64.self)
       weightValues = description.hasWeights ? try file.buffer("weight", as: Float.self) : nil
       foldNumbers = description.hasFolds ? try file.buffer("fold", as: UInt8.self) : nil
@@ -56,7 +58,7 @@ public final class TableDataset: Sendable {
     (fieldIDs, fieldOffsets) = (ids, offsets)
     let rows = description.rows
     guard rows > 0, description.parts.count == 3, description.parts.allSatisfy({ $0 >= 0 }), Self.sum(description.parts) == rows,
-      numberRows.count == rows * features.numberNames.count, labelValues.count == rows, rowNumbers.count == rows,
+      numberRows.count == rows * features.numberNames.count, labelValues.allSatisfy({ $0.count == rows }), rowNumbers.count == rows,
       weightValues.map({ $0.count == rows }) ?? true, foldNumbers.map({ $0.count == rows }) ?? true
     else { throw damaged("tensor sizes do not fit together") }
     for (place, field) in features.fields.enumerated() {
@@ -117,8 +119,10 @@ public final class TableDataset: Sendable {
   }
   /// [rows, N], row by row, N being `features.numberNames.count`.
   public var numbers: DatasetSlice<Float> { slice(numberRows) }
-  /// [rows], 0 or 1 for two classes.
-  public var labels: DatasetSlice<Float> { slice(labelValues) }
+  /// [rows], the first label: 0 or 1 for two classes.
+  public var labels: DatasetSlice<Float> { labels(0) }
+  /// [rows], the label at a place of `description.labels`.
+  public func labels(_ place: Int) -> DatasetSlice<Float> { slice(labelValues[place]) }
   /// [rows], nil where rows weigh alike.
   public var weights: DatasetSlice<Float>? { weightValues.map(slice) }
   /// [rows], nil without folds.

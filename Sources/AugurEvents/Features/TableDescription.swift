@@ -2,6 +2,14 @@
 import AugurTensors
 import FoundationEssentials
 
+/// A label beside the first.
+public struct FurtherLabel: Codable, Sendable, Equatable {
+  public let label: LabelColumn
+  public let task: TableTask
+  /// Rows of class 1 by part; empty for values.
+  public let positives: [Int]
+}
+
 /// The contents of `dataset.json` where a data set is a table.
 public struct TableDescription: Codable, Sendable, Equatable {
   public let format: String
@@ -13,6 +21,8 @@ public struct TableDescription: Codable, Sendable, Equatable {
   /// Rows of class 1 by part; empty for regression.
   public let positives: [Int]
   public let label: LabelColumn
+  /// Other columns that are predicted too, or that a loss needs; nil without them.
+  public let furtherLabels: [FurtherLabel]?
   public let split: TableSplit
   public let features: Int
   public let hasWeights: Bool
@@ -28,6 +38,14 @@ public struct TableDescription: Codable, Sendable, Equatable {
   static let featuresName = "features.safetensors"
   /// Files of a folder that holds a table.
   static let files = [DatasetDescription.fileName, columnsName, featuresName, FeatureList.fileName]
+
+  /// Name and task of every label, the first one first.
+  public var labels: [(name: String, task: TableTask)] {
+    [(label.column, task)] + (furtherLabels ?? []).map { ($0.label.column, $0.task) }
+  }
+
+  /// The tensor of a label.
+  static func labelName(_ place: Int) -> String { place == 0 ? "label" : "label/\(place)" }
 
   static func fingerprint(rows: Int, columns: String, features: String, parts: [Int]) -> String {
     "r\(rows)-\(columns)-\(features)-\(parts.map(String.init).joined(separator: "."))"

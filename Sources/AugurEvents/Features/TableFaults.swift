@@ -28,7 +28,7 @@ struct TableFaults {
   /// Labels, weights, times and folds that are none.
   init(ofRoles list: FeatureList, in table: Table) throws(EventsError) {
     self.init(in: table)
-    try checkLabels(list)
+    for label in [list.label] + list.furtherLabels { try check(label) }
     if let weight = list.weight { check(try table.column(weight, as: "weight"), weightFault) }
     for time in [list.time, list.labelKnown].compactMap({ $0 }) {
       checkTimes(try table.column(time.column, as: "time"), time.unit, mayBeEmpty: false)
@@ -54,11 +54,11 @@ struct TableFaults {
   }
 
   /// As `TableLabels` judges them: empty ones, and texts where most are numbers.
-  private mutating func checkLabels(_ list: FeatureList) throws(EventsError) {
-    let column = try table.column(list.label.column, as: "label")
+  private mutating func check(_ label: LabelColumn) throws(EventsError) {
+    let column = try table.column(label.column, as: "label")
     var texts = 0
     table.forEach(column) { _, cell in texts += cellNumber(cell) == nil ? 1 : 0 }
-    let areNumbers = list.label.positive == nil && texts * 2 < table.rows
+    let areNumbers = label.positive == nil && texts * 2 < table.rows
     check(column) { cell in
       let number = cellNumber(cell)
       if let fault = labelFault(cell, number) { return fault }

@@ -18,8 +18,9 @@ struct TableLabels {
   private static let usualPositives: Set = ["yes", "true", "y", "t"]
   private static let usualNegatives: Set = ["no", "false", "n", "f"]
 
-  /// Reads the label of every row; throws with the place of one that is missing or does not fit the others.
-  init(_ table: Table, _ column: Int, positive: String?) throws(EventsError) {
+  /// Reads the label of every row; throws with the place of one that is missing or does not fit the others, and where only one class
+  /// occurs unless it `mayBeConstant`.
+  init(_ table: Table, _ column: Int, positive: String?, mayBeConstant: Bool = false) throws(EventsError) {
     var (numbers, texts): ([Double], Int) = ([], 0)
     numbers.reserveCapacity(table.rows)
     var firstText: Int?
@@ -49,8 +50,8 @@ struct TableLabels {
     } else {
       self.positive = nil
       let least = numbers.min() ?? 0, largest = numbers.max() ?? 0
-      if numbers.allSatisfy({ $0 == least || $0 == largest }) {
-        (task, values) = (.binary, numbers.map { $0 == largest && largest > least ? 1 : 0 })
+      if least == largest ? least == 0 || least == 1 : numbers.allSatisfy({ $0 == least || $0 == largest }) {
+        (task, values) = (.binary, numbers.map { $0 == largest && (largest > least || largest == 1) ? 1 : 0 })
       } else {
         (task, values) = (.regression, numbers.map { Float($0) })
         if let row = values.firstIndex(where: { !$0.isFinite }) {
@@ -58,7 +59,8 @@ struct TableLabels {
         }
       }
     }
-    if task == .binary, !values.contains(1) || !values.contains(0) {
+    let isConstant = values.allSatisfy { $0 == values[0] }
+    if isConstant, !mayBeConstant {
       let what = self.positive.map {
         values.contains(1) ? "every label is \(excerpt($0.utf8))" : "no label is \(excerpt($0.utf8))"
       }
@@ -66,6 +68,16 @@ struct TableLabels {
         file: table.file, field: table.names[column], problem: "\(what ?? "the label has one class only"), nothing can be learnt",
         advice: "give rows of both classes, or name another --label")
     }
+  }
+
+  /// Those of the label column and of each further one.
+  static func all(_ table: Table, _ list: FeatureList) throws(EventsError) -> [TableLabels] {
+    var all: [TableLabels] = []
+    for label in [list.label] + list.furtherLabels {
+      let column = try table.column(label.column, as: "label")
+      all.append(try TableLabels(table, column, positive: label.positive, mayBeConstant: !all.isEmpty))
+    }
+    return all
   }
 
   private init(_ task: TableTask, _ values: [Float], _ positive: String?) {

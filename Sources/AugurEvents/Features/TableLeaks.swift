@@ -21,6 +21,7 @@ struct TableEvidence {
   let table: Table
   let features: Features
   let labels: TableLabels
+  let furtherLabels: [TableLabels]
   /// [R], raw values of `TablePart`.
   let parts: [UInt8]
   let groups: RowGroups
@@ -47,7 +48,14 @@ func findLeaks(_ evidence: TableEvidence) throws(EventsError) -> [TableLeak] {
 
 extension TableEvidence {
   fileprivate func targets() throws(EventsError) -> [TableLeak] {
-    let label = try table.column(features.list.label.column, as: "label")
+    var leaks: [TableLeak] = []
+    for (column, labels) in zip([features.list.label] + features.list.furtherLabels, [labels] + furtherLabels) {
+      leaks += try targets(try table.column(column.column, as: "label"), labels)
+    }
+    return leaks
+  }
+
+  private func targets(_ label: Int, _ labels: TableLabels) throws(EventsError) -> [TableLeak] {
     var leaks: [TableLeak] = []
     var seen: Set<String> = []
     for feature in features.list.features where seen.insert(feature.column).inserted {
@@ -55,9 +63,9 @@ extension TableEvidence {
       var problem: String?
       if column == label {
         problem = "is the label"
-      } else if isOneToOne(column) {
+      } else if isOneToOne(column, labels) {
         problem = "stands one to one with the label '\(table.names[label])' in the training rows"
-      } else if separates(column) {
+      } else if separates(column, labels) {
         problem = "separates the classes of '\(table.names[label])' without a mistake in the training rows"
       }
       guard let problem else { continue }
@@ -70,7 +78,7 @@ extension TableEvidence {
   }
 
   /// Whether value and label tell each other; not where most values, or most labels, occur once.
-  private func isOneToOne(_ column: Int) -> Bool {
+  private func isOneToOne(_ column: Int, _ labels: TableLabels) -> Bool {
     var (values, labelOf, valueOf): (Vocabulary, [UInt32], [UInt32: Int32]) = (Vocabulary(), [], [:])
     var (isBroken, rows) = (false, 0)
     table.forEach(column) { row, cell in
@@ -86,12 +94,12 @@ extension TableEvidence {
       }
     }
     guard !isBroken, values.count > 1 else { return false }
-    if labels.task == .binary { return hasBothClasses }
+    if labels.task == .binary { return hasBothClasses(labels) }
     // Labels that are all different are told by any number of a row; only the number itself is the label.
-    return values.count * 2 <= rows || isEqual(column)
+    return values.count * 2 <= rows || isEqual(column, labels)
   }
 
-  private func isEqual(_ column: Int) -> Bool {
+  private func isEqual(_ column: Int, _ labels: TableLabels) -> Bool {
     var isEqual = true
     table.forEach(column) { row, cell in
       if isEqual, isTraining(row) { isEqual = cellNumber(cell).map { Float($0) == labels.values[row] } ?? false }
@@ -99,15 +107,15 @@ extension TableEvidence {
     return isEqual
   }
 
-  private var hasBothClasses: Bool {
+  private func hasBothClasses(_ labels: TableLabels) -> Bool {
     var counts = [0, 0]
     for row in parts.indices where isTraining(row) { counts[labels.values[row] == 1 ? 1 : 0] += 1 }
     return min(counts[0], counts[1]) >= Self.fewestOfClass
   }
 
   /// Whether all numbers of one class are above all of the other.
-  private func separates(_ column: Int) -> Bool {
-    guard labels.task == .binary, hasBothClasses else { return false }
+  private func separates(_ column: Int, _ labels: TableLabels) -> Bool {
+    guard labels.task == .binary, hasBothClasses(labels) else { return false }
     var (least, largest) = ([Double.infinity, .infinity], [-Double.infinity, -.infinity])
     var isBroken = false
     table.forEach(column) { row, cell in

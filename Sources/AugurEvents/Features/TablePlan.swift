@@ -4,6 +4,7 @@ struct TablePlan {
   /// The rows that are in a part.
   private(set) var table: Table
   private(set) var labels: TableLabels
+  private(set) var furtherLabels: [TableLabels]
   private(set) var groups: RowGroups
   private(set) var division: TableDivision
   private(set) var list: FeatureList
@@ -15,13 +16,16 @@ struct TablePlan {
     _ table: Table, _ list: FeatureList, _ options: TableOptions, given: [UInt8]?, warnings earlier: [String]? = nil
   ) throws(EventsError) {
     (self.table, self.list) = (table, list)
-    labels = try TableLabels(table, try table.column(list.label.column, as: "label"), positive: list.label.positive)
+    let all = try TableLabels.all(table, list)
+    (labels, furtherLabels) = (all[0], Array(all[1...]))
     self.list.label.positive = labels.positive
+    for (place, further) in furtherLabels.enumerated() { self.list.furtherLabels[place].positive = further.positive }
     groups = try RowGroups(table, list, options, given: given)
     division = try TableDivision(options, groups, labels, file: table.file)
     if let kept = division.kept {
       self.table.keep(where: kept)
       labels = labels.keeping(kept)
+      furtherLabels = furtherLabels.map { $0.keeping(kept) }
       groups.keep(kept)
       division.dropLeftOut()
     }

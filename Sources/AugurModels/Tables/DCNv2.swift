@@ -10,8 +10,8 @@ public final class DCNv2: TableModel {
     hyperparameters: embeddingKnobs() + perceptronKnobs(units: "400-400-400", dropout: 0.2) + [
       .integer("cross-layers", 3, in: 1...32, "cross layers"),
       .choice("structure", "parallel", of: ["parallel", "stacked"], "the MLP beside the cross layers, or on top of them"),
-    ]
-  ) { h, shape throws(ModelError) in DCNv2(h, shape) }
+    ], outputs: manyOutputs
+  ) { h, shape, outputs throws(ModelError) in DCNv2(h, shape, outputs: outputs) }
 
   public var parameters: [Parameter] { store.parameters }
   private let store = ParameterStore()
@@ -19,23 +19,23 @@ public final class DCNv2: TableModel {
   private let cross: [Linear]
   private let deep: MLP
   /// Of the cross part where it stands beside the MLP.
-  private let crossOutput: Linear?
-  private let output: Linear
+  private let crossOutput: OutputHeads?
+  private let output: OutputHeads
 
-  init(_ h: Hyperparameters, _ shape: TableShape) {
+  init(_ h: Hyperparameters, _ shape: TableShape, outputs: Int) {
     embedding = FeatureEmbedding("features", shape, width: h.integer("dim"), deviation: embeddingDeviation, in: store)
     let (width, store) = (shape.featureCount * h.integer("dim"), store)
     cross = (0..<h.integer("cross-layers")).map { Linear("cross.\($0)", width, width, in: store) }
     deep = MLP(
       "deep", width, h.widths("units"), batchNorm: h.choice("batch-norm") == "yes", dropout: h.real("dropout"), in: store)
-    crossOutput = h.choice("structure") == "parallel" ? Linear("cross-output", width, 1, bias: false, in: store) : nil
-    output = Linear("output", deep.width, 1, in: store)
+    crossOutput = h.choice("structure") == "parallel" ? OutputHeads("cross-output", width, count: outputs, bias: false, in: store) : nil
+    output = OutputHeads("output", deep.width, count: outputs, in: store)
   }
 
-  public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor {
+  public func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor] {
     let x0 = embedding(input, pass)
     var x = x0
     for layer in cross { x = product(x0, layer(x), plus: x) }
-    return output(deep(crossOutput == nil ? x : x0, pass), residual: crossOutput?(x))
+    return output(deep(crossOutput == nil ? x : x0, pass), residuals: crossOutput?(x))
   }
 }

@@ -5,7 +5,7 @@ public import AugurTensors
 
 /// y = w0 + sum_i w_i x_i + sum over pairs i < j of e_i . e_j, e_i = x_i V[i].
 public final class FactorizationMachine: TableModel {
-  static let entry = TableModelEntry(name: "fm", paper: "Rendle 2010", hyperparameters: embeddingKnobs()) { h, shape throws(ModelError) in
+  static let entry = TableModelEntry(name: "fm", paper: "Rendle 2010", hyperparameters: embeddingKnobs()) { h, shape, _ throws(ModelError) in
     FactorizationMachine(h, shape)
   }
 
@@ -21,8 +21,8 @@ public final class FactorizationMachine: TableModel {
     fields = shape.featureCount
   }
 
-  public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor {
-    add(first(input, pass), fieldPairs(embedding(input, pass), fields: fields))
+  public func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor] {
+    [add(first(input, pass), fieldPairs(embedding(input, pass), fields: fields))]
   }
 }
 
@@ -31,7 +31,7 @@ public final class DeepFM: TableModel {
   static let entry = TableModelEntry(
     name: "deepfm", paper: "Guo et al. 2017, arXiv 1703.04247",
     hyperparameters: embeddingKnobs() + perceptronKnobs(units: "400-400-400", dropout: 0.2)
-  ) { h, shape throws(ModelError) in DeepFM(h, shape) }
+  ) { h, shape, _ throws(ModelError) in DeepFM(h, shape) }
 
   public var parameters: [Parameter] { store.parameters }
   private let store = ParameterStore()
@@ -51,8 +51,8 @@ public final class DeepFM: TableModel {
     output = Linear("output", deep.width, 1, in: store)
   }
 
-  public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor {
+  public func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor] {
     let e = embedding(input, pass)
-    return output(deep(e, pass), residual: add(first(input, pass), fieldPairs(e, fields: fields)))
+    return [output(deep(e, pass), residual: add(first(input, pass), fieldPairs(e, fields: fields)))]
   }
 }

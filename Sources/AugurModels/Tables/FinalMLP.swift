@@ -16,7 +16,7 @@ public final class FinalMLP: TableModel {
       .integer("gate-units", 800, in: 1...65_536, "hidden width of the gates"),
       .integer("heads", 10, in: 1...1024, "pieces of the streams that meet; a divisor of both widths"),
     ]
-  ) { h, shape throws(ModelError) in
+  ) { h, shape, _ throws(ModelError) in
     let (heads, widths) = (h.integer("heads"), [h.widths("units"), h.widths("units2")].map { $0.last ?? 1 })
     guard widths.allSatisfy({ $0 % heads == 0 }) else {
       throw .badCombination(
@@ -51,11 +51,11 @@ public final class FinalMLP: TableModel {
     ones = store.make("sum", [y, 1], .ones, isTrained: false)
   }
 
-  public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor {
+  public func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor] {
     let e = embedding(input, pass)
     let s = streams.indices.map { streams[$0](gates.isEmpty ? e : gates[$0](e, pass), pass) }
     let pairs = linear(product(linear(s[0], fusion.value), s[1]), ones.value)
-    return heads[0](s[0], residual: heads[1](s[1], residual: pairs))
+    return [heads[0](s[0], residual: heads[1](s[1], residual: pairs))]
   }
 
   /// 2 sigmoid(MLP(context)), the same for all rows.

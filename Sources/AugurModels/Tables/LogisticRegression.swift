@@ -4,7 +4,7 @@ public import AugurTensors
 
 /// y = w0 + sum_i w_i x_i.
 public final class LogisticRegression: TableModel {
-  static let entry = TableModelEntry(name: "logistic-regression", paper: "Cox 1958", hyperparameters: []) { _, shape throws(ModelError) in
+  static let entry = TableModelEntry(name: "logistic-regression", paper: "Cox 1958", hyperparameters: []) { _, shape, _ throws(ModelError) in
     LogisticRegression(shape)
   }
 
@@ -14,5 +14,5 @@ public final class LogisticRegression: TableModel {
 
   init(_ shape: TableShape) { first = FirstOrder("first", shape, in: store) }
 
-  public func outputs(_ input: TableInput, _ pass: Pass) -> Tensor { first(input, pass) }
+  public func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor] { [first(input, pass)] }
 }

@@ -1,4 +1,4 @@
-// What every model of labelled rows is: ids and numbers in, one logit or value a row out.
+// What every model of labelled rows is: ids and numbers in, a logit or a value a row out, or several.
 public import AugurLayers
 import AugurOps
 public import AugurTensors
@@ -41,8 +41,8 @@ public struct TableInput: Sendable {
 /// A model of labelled rows.
 public protocol TableModel: AnyObject {
   var parameters: [Parameter] { get }
-  /// `[B, 1]`: the logit of class 1, or the value.
-  func outputs(_ input: TableInput, _ pass: Pass) -> Tensor
+  /// K of `[B, 1]`, as many as the loss reads: a logit of class 1, a value, or what the loss makes of them.
+  func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor]
 }
 
 /// Plain numbers as an input of the pass, so that what is made of them is recorded.
@@ -91,11 +91,24 @@ public struct TableModelEntry: Sendable {
   public let name: String
   public let paper: String
   public let hyperparameters: [Hyperparameter]
-  let make: @Sendable (Hyperparameters, TableShape) throws(ModelError) -> any TableModel
+  /// K, outputs that it can have.
+  let outputs: ClosedRange<Int>
+  /// What `auto` of the knob `loss` stands for.
+  public let loss: String
+  let make: @Sendable (Hyperparameters, TableShape, _ outputs: Int) throws(ModelError) -> any TableModel
+
+  init(
+    name: String, paper: String, hyperparameters: [Hyperparameter], outputs: ClosedRange<Int> = 1...1, loss: String = "auto",
+    _ make: @escaping @Sendable (Hyperparameters, TableShape, _ outputs: Int) throws(ModelError) -> any TableModel
+  ) {
+    (self.name, self.paper, self.hyperparameters) = (name, paper, hyperparameters)
+    (self.outputs, self.loss, self.make) = (outputs, loss, make)
+  }
 
   /// Every model of labelled rows, one line each.
   public static let all: [TableModelEntry] = [
-    LogisticRegression.entry, Perceptron.entry, FactorizationMachine.entry, DeepFM.entry, DCNv2.entry, FinalMLP.entry,
+    LogisticRegression.entry, Perceptron.entry, FactorizationMachine.entry, DeepFM.entry, DCNv2.entry, FinalMLP.entry, MMoE.entry, PLE.entry,
+    ESMM.entry,
   ]
 
   public static func named(_ name: String) throws(ModelError) -> TableModelEntry {
@@ -105,19 +118,42 @@ public struct TableModelEntry: Sendable {
 
   /// A new model with first values on `device`. Throws where its parameters, `copies` times over, are larger than the free memory.
   public func makeModel(
-    _ knobs: Hyperparameters, _ shape: TableShape, device: Device, seed: UInt64, copies: Int = 1
+    _ knobs: Hyperparameters, _ shape: TableShape, outputs: Int = 1, device: Device, seed: UInt64, copies: Int = 1
   ) throws(ModelError) -> any TableModel {
     guard shape.featureCount > 0 else { throw .badCombination("\(name): the table has no feature") }
     guard shape.tableRows <= Int(Int32.max) else {
       throw .tooLarge("\(name): \(shape.tableRows) feature values are more than 2^31; hash the largest fields into fewer buckets")
     }
-    let model = try make(knobs, shape)
+    guard self.outputs.contains(outputs) else {
+      let able = Self.all.filter { $0.outputs.contains(outputs) }.map(\.name)
+      throw .badCombination(
+        "\(name): gives \(self.outputs.upperBound == 1 ? "one output" : "\(self.outputs) outputs"), the labels and their loss ask for \(outputs); "
+          + "take one of \(able.joined(separator: ", "))")
+    }
+    let model = try make(knobs, shape, outputs)
     let bytes = model.parameters.reduce(0) { $0 + 4 * copies * $1.count }
     try checkMemory(bytes, for: "\(name) of \(shape.tableRows) feature values", device)
     initialize(model.parameters, on: device, seed: seed)
     return model
   }
 }
+
+/// The last layers of a model with several outputs, one each.
+struct OutputHeads {
+  private let heads: [Linear]
+
+  init(_ name: String, _ width: Int, count: Int, bias: Bool = true, in store: ParameterStore) {
+    heads = (0..<count).map { Linear($0 == 0 ? name : "\(name).\($0)", width, 1, bias: bias, in: store) }
+  }
+
+  /// `[B, 1]` each, with what stands beside it added.
+  func callAsFunction(_ x: Tensor, residuals: [Tensor]? = nil) -> [Tensor] {
+    heads.indices.map { heads[$0](x, residual: residuals?[$0]) }
+  }
+}
+
+/// As many outputs as a loss may read, and targets as anyone will train at once.
+let manyOutputs = 1...32
 
 /// Knobs that table models share; the defaults differ.
 func embeddingKnobs(dim: Int = 10) -> [Hyperparameter] {

@@ -6,30 +6,32 @@ public struct TableModelDescription: Sendable, Equatable {
   public var model: String
   public var hyperparameters: [String: String]
   public var shape: TableShape
-  /// Whether the label is a class, so that outputs are logits, not values.
-  public var isBinary: Bool
+  public var objective: TableObjective
   /// Fingerprint of the data set whose ids the tables use.
   public var data: String
 
-  public init(model: String, hyperparameters: [String: String], shape: TableShape, isBinary: Bool, data: String) {
+  public init(model: String, hyperparameters: [String: String], shape: TableShape, objective: TableObjective, data: String) {
     (self.model, self.hyperparameters, self.shape) = (model, hyperparameters, shape)
-    (self.isBinary, self.data) = (isBinary, data)
+    (self.objective, self.data) = (objective, data)
   }
+
+  /// Whether the first answer is a logit, not a value.
+  public var isBinary: Bool { objective.answers[0].kind == .probability }
 
   private static let knobPrefix = "hyper-parameter."
 
   public var metadata: [String: String] {
     var entries = [
       "model": model, "fields": shape.fieldSizes.map(String.init).joined(separator: ","), "numbers": String(shape.numberCount),
-      "task": isBinary ? "binary" : "regression", "data": data,
-    ]
+      "data": data,
+    ].merging(objective.metadata) { a, _ in a }
     for (name, value) in hyperparameters { entries[Self.knobPrefix + name] = value }
     return entries
   }
 
   public init(of file: SafetensorsFile) throws(ModelError) {
     let sizes = file.metadata["fields"].map { $0.split(separator: ",").map { Int($0) ?? 0 } }
-    guard let model = file.metadata["model"], let data = file.metadata["data"], let task = file.metadata["task"], let sizes,
+    guard let model = file.metadata["model"], let data = file.metadata["data"], let sizes,
       sizes.allSatisfy({ (1...Int(Int32.max)).contains($0) }), let numbers = file.metadata["numbers"].flatMap({ Int($0) }),
       (0...1 << 20).contains(numbers)
     else { throw .damagedFile(path: file.path, problem: "is no file of a table model: its metadata lacks the shape of the table") }
@@ -38,7 +40,7 @@ public struct TableModelDescription: Sendable, Equatable {
       knobs[String(name.dropFirst(Self.knobPrefix.count))] = value
     }
     self.init(
-      model: model, hyperparameters: knobs, shape: TableShape(fieldSizes: sizes, numberCount: numbers), isBinary: task == "binary",
+      model: model, hyperparameters: knobs, shape: TableShape(fieldSizes: sizes, numberCount: numbers), objective: try TableObjective(of: file),
       data: data)
   }
 
@@ -47,6 +49,6 @@ public struct TableModelDescription: Sendable, Equatable {
     let entry = try TableModelEntry.named(model)
     var knobs = Hyperparameters(entry.hyperparameters)
     for (name, value) in hyperparameters.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
-    return (try entry.makeModel(knobs, shape, device: device, seed: seed, copies: copies), knobs)
+    return (try entry.makeModel(knobs, shape, outputs: objective.outputs, device: device, seed: seed, copies: copies), knobs)
   }
 }

@@ -125,7 +125,7 @@ public struct TreePredictor: TablePredictor {
 
   public init(_ trees: TreeEnsemble) { self.trees = trees }
 
-  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [Float] {
-    trees.outputs(binned(columns, range, trees.features))
+  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {
+    [trees.outputs(binned(columns, range, trees.features))]
   }
 }
