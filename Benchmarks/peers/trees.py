@@ -5,7 +5,7 @@
 
 The clock runs, in both, while trees grow and the loss of training and validation rows is taken after each; not while rows are read
 and binned. The rows are drawn here: numbers, of which some are missing, categories, and a label of both."""
-import argparse, json, os, statistics, subprocess, tempfile, time
+import argparse, json, os, subprocess, tempfile, time
 import lightgbm, numpy as np
 
 NUMBERS, CATEGORIES = 16, [4, 12, 50, 200]
@@ -61,7 +61,7 @@ def theirs(a, parts, side):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--augur", default=".build/release/augur")
-    for name, value in dict(rows=400_000, validation=50_000, trees=100, leaves=31, threads=os.cpu_count(), rounds=2).items():
+    for name, value in dict(rows=400_000, validation=50_000, trees=100, leaves=31, threads=os.cpu_count(), rounds=3).items():
         p.add_argument("--" + name, type=int, default=value)
     a = p.parse_args()
     ends = [0, a.rows, a.rows + a.validation, a.rows + a.validation + 1000]
@@ -85,10 +85,11 @@ def main():
                 settings = {name: value for name, value in vars(a).items() if name not in ("augur", "rounds")}
                 print(json.dumps(dict(op="boosted trees", by=name, round=turn + 1, **settings, seconds=round(seconds, 3),
                                       validation_logloss=round(loss, 5))), flush=True)
-    medians = {name: statistics.median(seconds) for name, seconds in found.items()}
-    best = min((name for name in medians if name != "augur"), key=medians.get)
-    print(json.dumps(dict(op="boosted trees", ours=round(medians["augur"], 3), peer=best, peer_best=round(medians[best], 3),
-                          ratio=round(medians["augur"] / medians[best], 3))))
+    # The least of the rounds: other jobs on the cores only add, and threads that spin for each other suffer most.
+    least = {name: min(seconds) for name, seconds in found.items()}
+    best = min((name for name in least if name != "augur"), key=least.get)
+    print(json.dumps(dict(op="boosted trees", ours=round(least["augur"], 3), peer=best, peer_best=round(least[best], 3),
+                          ratio=round(least["augur"] / least[best], 3))))
 
 
 if __name__ == "__main__":
