@@ -39,6 +39,7 @@ struct BatchMaker: Sendable {
   let seed: UInt64
   /// Of the model.
   let fillsMasks: Bool
+  var augmentation: Augmentation?
 
   /// Both halves, on the calling thread.
   func make(_ sequences: SequenceBatch, step: Int) -> TrainingBatch {
@@ -50,6 +51,10 @@ struct BatchMaker: Sendable {
 
   /// Draws the negatives of `step` and groups equal ids. Neither the pool nor an arena is touched, so it can run beside a step.
   func complete(_ host: inout HostBatch, step: Int) {
+    if let augmentation {
+      var augmenter = EventAugmenter(augmentation, seed: derivedSeed(seed, step, 6))
+      augmenter.augment(&host.sequences)
+    }
     if fillsMasks {
       var masker = EventMasker(knobs, mask: Int32(truncatingIfNeeded: itemCount), seed: derivedSeed(seed, step, 5))
       masker.mask(&host.sequences)

@@ -7,6 +7,12 @@ import AugurOps
 public import AugurTensors
 
 extension TrainingPlan {
+  /// Knobs of the plan that tables have others for, or none.
+  private static let sequenceKnobs: Set<String> = [
+    "epochs", "batch", "batch-tokens", "shuffle", "window", "optimizer", "validation-users", "patience", "beta2", "augment",
+    "augment-share", "augment-strength",
+  ]
+
   /// Knobs of the plan that mean something to a table; their defaults are those of click models.
   public static let tableKnobs: [Hyperparameter] = [
     .integer("epochs", 100, in: 1...1_000_000, "passes over the training rows at most"),
@@ -14,7 +20,7 @@ extension TrainingPlan {
     .integer("accumulate", 1, in: 1...65_536, "batches whose gradients one step adds up, as if they were one"),
     .choice("optimizer", "adam", of: TrainingPlan.optimizers, TrainingPlan.optimizerWords),
     .real("embedding-l2", 0, in: 0...10, "penalty l2 / 2 |V|^2 on the vectors of features, in the gradient"),
-  ] + objectiveKnobs + knobs.filter { !["epochs", "batch", "batch-tokens", "shuffle", "window", "optimizer", "validation-users", "patience", "beta2"].contains($0.name) }
+  ] + objectiveKnobs + knobs.filter { !sequenceKnobs.contains($0.name) }
     + [
       .real("beta2", 0.999, in: 0...0.99999, "Adam, second moment"),
       .integer("patience", 3, in: 0...1_000_000, "evaluations without a better validation metric before stopping; 0: never stop"),

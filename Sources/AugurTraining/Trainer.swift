@@ -73,7 +73,9 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
         problem: "the model reads times and \(data.path) has none", advice: "set time-bias=no, or prepare a log with a time column")
     }
     batches = SequenceBatches(split, try TrainingPlan.batchRules(all, model), seed: seed)
-    maker = BatchMaker(itemCount: data.itemCount, device: device, knobs: all, seed: seed, fillsMasks: model.fillsMasks)
+    maker = BatchMaker(
+      itemCount: data.itemCount, device: device, knobs: all, seed: seed, fillsMasks: model.fillsMasks,
+      augmentation: try Augmentation(all, model, split, seed: derivedSeed(seed, 0, 7)))
     validationUsers = Trainer.draw(split.evaluatedUsers(.validation), all.integer("validation-users"), seed: seed)
     guard batches.trainingUserCount > 0 else {
       throw TrainingError.data(

@@ -38,7 +38,7 @@ public enum TrainingPlan {
     .choice(
       "seen-items", "removed", of: SeenItems.allCases.map(\.rawValue), "ranked: an evaluation ranks the items of the history again"),
     .integer("checkpoint-steps", 0, in: 0...1_000_000_000, "steps between checkpoints inside an epoch; 0: at its end only"),
-  ]
+  ] + augmentationKnobs
 
   /// What evaluations of a run rank.
   public static func seenItems(_ h: [String: String]) -> SeenItems { h["seen-items"].flatMap(SeenItems.init) ?? .removed }

@@ -164,8 +164,11 @@ private func checkSame(_ asked: RunSettings, _ started: RunSettings, _ output: S
   if asked.data != started.data { throw refuse("data set", asked.data, started.data) }
   if asked.model != started.model { throw refuse("model", asked.model, started.model) }
   if asked.seed != started.seed { throw refuse("seed", String(asked.seed), String(started.seed)) }
+  // Runs from before a knob have had its default.
+  let declared =
+    try TableMethod.named(asked.model).map { $0.modelKnobs + $0.planKnobs } ?? ModelEntry.named(asked.model).hyperparameters + TrainingPlan.knobs
   for (name, value) in asked.hyperparameters.sorted(by: { $0.key < $1.key }) {
-    let old = started.hyperparameters[name] ?? "none"
+    let old = started.hyperparameters[name] ?? declared.first { $0.name == name }?.standard ?? "none"
     if old != value { throw refuse(name, value, old) }
   }
 }

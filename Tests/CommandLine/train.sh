@@ -51,6 +51,9 @@ OCL_ICD_VENDORS=$dir/nowhere mistake "no OpenCL platform" "OpenCL" $train --outp
 mistake "no such data set" "nodata" "$augur" train --data "$dir/nodata" --model sasrec --output "$dir/none"
 mistake "run exists" "resume" $train --output "$dir/run"
 mistake "resume with other knobs" "dropout" $train --output "$dir/run" --resume --set dropout=0.7
+cp -r "$dir/run" "$dir/older" && sed '/"augment/d' "$dir/run/run.json" >"$dir/older/run.json"
+check "resume a run from before a knob" $train --output "$dir/older" --resume
+mistake "with another value of it" "augment" $train --output "$dir/older" --resume --set augment=crop
 check "another data set" "$augur" synth --events 4000 --users 250 --items 90 --seed 3 --output "$dir/other.csv"
 check "prepare it" "$augur" prepare --input "$dir/other.csv" --output "$dir/other" --split leave-one-out
 mistake "run of another data set" "not the data set" "$augur" evaluate --run "$dir/run" --data "$dir/other"
