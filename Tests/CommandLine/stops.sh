@@ -7,7 +7,8 @@ check "nothing is left beside it" test ! -e "$dir/swept.tmp-999999999"
 # Ctrl-C saves, says how to go on, and loses nothing.
 $train --set epochs=100000 --set patience=0 --output "$dir/stopped" >/dev/null 2>"$dir/said" &
 pid=$!
-sleep 0.5
+# Not before it listens: a shell's background jobs ignore the signal until then.
+until [ -s "$dir/stopped/history.json" ] || ! kill -0 $pid; do sleep 0.1; done
 kill -INT $pid
 wait $pid
 check "Ctrl-C exits with 130" test $? -eq 130
