@@ -4,8 +4,8 @@ import PackageDescription
 
 // One op is one stem: Kernels/X/X.c and X.cl, Sources/AugurOps/X.swift, Tests/OpCases/X.swift.
 let ops = [
-  "Activation", "Attention", "BatchNorm", "Convolution", "Dropout", "Embedding", "EmbeddingBag", "GRU", "Gate", "HSTU",
-  "Interaction", "Loss", "Matmul", "Mixture", "Norm", "Optimizer", "SampledLoss", "SoftmaxLoss", "TopK",
+  "Activation", "Attention", "BatchNorm", "Convolution", "Dice", "Dropout", "Embedding", "EmbeddingBag", "GRU", "Gate", "HSTU",
+  "Interaction", "Loss", "Matmul", "Mixture", "Norm", "Optimizer", "SampledLoss", "SoftmaxLoss", "TargetAttention", "TopK",
 ]
 
 let swift: [SwiftSetting] = [

@@ -20,13 +20,13 @@ void ck_gru_pack(float *u, float *ut, const float *w, ck_int D) {
 }
 
 CK_DISPATCH(void, ck_gru_forward,
-            (float *h, float *gates, const float *x, const float *u, const float *c, const int32_t *offsets, ck_int begin, ck_int end,
-             ck_int D, float *scratch),
-            (h, gates, x, u, c, offsets, begin, end, D, scratch))
+            (float *h, float *gates, const float *x, const float *u, const float *c, const float *shares, const int32_t *offsets,
+             ck_int begin, ck_int end, ck_int D, float *scratch),
+            (h, gates, x, u, c, shares, offsets, begin, end, D, scratch))
 CK_DISPATCH(void, ck_gru_backward,
-            (float *dx, float *du, float *before, const float *dh, const float *h, const float *gates, const float *ut,
-             const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch),
-            (dx, du, before, dh, h, gates, ut, offsets, begin, end, D, scratch))
+            (float *dx, float *du, float *before, float *dshares, const float *dh, const float *h, const float *gates, const float *shares,
+             const float *ut, const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch),
+            (dx, du, before, dshares, dh, h, gates, shares, ut, offsets, begin, end, D, scratch))
 
 const char *ck_opencl_gru(void) {
   static const char text[] = {
@@ -55,8 +55,8 @@ CK_INLINE void CK(gru_product)(float *y, ck_int columns, const float *from, ck_i
   for (ck_int p = 0; p < columns; p += PANEL) block(y + p, columns, from + p, ldf, a, lda, 1, b + p, columns, depth, GROUP, 2);
 }
 
-static void CK(ck_gru_forward)(float *h, float *gates, const float *x, const float *u, const float *c, const int32_t *offsets,
-                               ck_int begin, ck_int end, ck_int D, float *scratch) {
+static void CK(ck_gru_forward)(float *h, float *gates, const float *x, const float *u, const float *c, const float *shares,
+                               const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch) {
 #pragma clang fp contract(fast)
   const ck_int W = ck_gru_columns(3 * D), width = ck_gru_columns(D);
   float *state = scratch, *hidden = state + GROUP * width, *bias = hidden + GROUP * W;
@@ -72,6 +72,7 @@ static void CK(ck_gru_forward)(float *h, float *gates, const float *x, const flo
         if (t >= offsets[b + r + 1]) continue;
         const float *in = x + t * 3 * D, *own = hidden + r * W;
         float *s = state + r * width, *keep = gates ? gates + t * 4 * D : NULL;
+        const float share = shares ? shares[t] : 1.0f;
         CK_ROW for (ck_int d = 0; d < D; d++) {
           const float z = ck_sigmoid(in[d] + own[d]), reset = ck_sigmoid(in[D + d] + own[D + d]), a = own[2 * D + d];
           const float candidate = 2.0f * ck_sigmoid(2.0f * (in[2 * D + d] + reset * a)) - 1.0f;
@@ -81,7 +82,7 @@ static void CK(ck_gru_forward)(float *h, float *gates, const float *x, const flo
             keep[2 * D + d] = candidate;
             keep[3 * D + d] = a;
           }
-          s[d] = candidate + z * (s[d] - candidate);
+          s[d] = candidate + (shares ? 1.0f - share * (1.0f - z) : z) * (s[d] - candidate);
         }
         memcpy(h + t * D, s, (size_t)D * sizeof(float));
       }
@@ -89,9 +90,18 @@ static void CK(ck_gru_forward)(float *h, float *gates, const float *x, const flo
   }
 }
 
-// Backwards through h' = n + z (h - n), n = tanh(x_n + r a), a = h U_n + c_n.
-static void CK(ck_gru_backward)(float *dx, float *du, float *before, const float *dh, const float *h, const float *gates,
-                                const float *ut, const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch) {
+// d share of h' = n + (1 - share (1 - z)) (h - n).
+CK_INLINE float CK(gru_share)(const float *grad, const float *state, const float *last, const float *g, ck_int D) {
+#pragma clang fp reassociate(on) contract(fast)
+  float sum = 0;
+  CK_ROW for (ck_int d = 0; d < D; d++) sum += (grad[d] + state[d]) * (last[d] - g[2 * D + d]) * (g[d] - 1.0f);
+  return sum;
+}
+
+// Backwards through h' = n + z (h - n), n = tanh(x_n + r a), a = h U_n + c_n; with shares z is 1 - share (1 - z).
+static void CK(ck_gru_backward)(float *dx, float *du, float *before, float *dshares, const float *dh, const float *h, const float *gates,
+                                const float *shares, const float *ut, const int32_t *offsets, ck_int begin, ck_int end, ck_int D,
+                                float *scratch) {
 #pragma clang fp contract(fast)
   const ck_int width = ck_gru_columns(D), W = ck_gru_columns(3 * D);
   float *state = scratch, *direct = state + GROUP * width, *own = direct + GROUP * width;
@@ -108,16 +118,19 @@ static void CK(ck_gru_backward)(float *dx, float *du, float *before, const float
           memcpy(last, h + (t - 1) * D, (size_t)D * sizeof(float));
         else
           memset(last, 0, (size_t)D * sizeof(float));
+        const float share = shares ? shares[t] : 1.0f;
+        if (shares) dshares[t] = CK(gru_share)(grad, s, last, g, D);
         CK_ROW for (ck_int d = 0; d < D; d++) {
           const float z = g[d], reset = g[D + d], candidate = g[2 * D + d], dy = grad[d] + s[d];
-          const float dn = dy * (1.0f - z) * (1.0f - candidate * candidate);
-          const float dz = dy * (last[d] - candidate) * z * (1.0f - z);
+          const float kept = shares ? 1.0f - share * (1.0f - z) : z;
+          const float dn = dy * (1.0f - kept) * (1.0f - candidate * candidate);
+          const float dz = share * (dy * (last[d] - candidate) * z * (1.0f - z));
           const float dr = dn * g[3 * D + d] * reset * (1.0f - reset);
           in[d] = local[d] = dz;
           in[D + d] = local[D + d] = dr;
           in[2 * D + d] = dn;
           local[2 * D + d] = dn * reset;
-          direct[r * width + d] = dy * z;
+          direct[r * width + d] = dy * kept;
         }
         memcpy(out, local, (size_t)(3 * D) * sizeof(float));
       }

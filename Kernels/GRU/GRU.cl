@@ -1,6 +1,6 @@
 // Gated recurrent units over jagged sequences. A work-group steps through one sequence, a work-item through every
 // SELECT_ITEMS-th unit; the state is in local memory, 2 * D floats: 32 KiB at the widest. The backward reads what its neighbours wrote
-// to du from global memory.
+// to du from global memory. shares[T] may be null: then they are 1.
 #ifndef SELECT_ITEMS
 #define SELECT_ITEMS 64
 #endif
@@ -9,7 +9,8 @@
 
 // h[T,D], gates[T,4D] = z, r, n, a from x[T,3D] = x W + b, u[D,3D], c[3D]
 GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global const float *x, __global const float *u,
-                            __global const float *c, __global const int *offsets, int D, __local float *state) {
+                            __global const float *c, __global const float *shares, __global const int *offsets, int D,
+                            __local float *state) {
   const int start = offsets[get_group_id(0)], end = offsets[get_group_id(0) + 1];
   __local float *next = state + D;
   FOR_UNIT(d) state[d] = 0;
@@ -31,7 +32,7 @@ GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global c
       g[D + d] = reset;
       g[2 * D + d] = candidate;
       g[3 * D + d] = a;
-      next[d] = candidate + z * (state[d] - candidate);
+      next[d] = candidate + (shares ? 1.0f - shares[t] * (1.0f - z) : z) * (state[d] - candidate);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     FOR_UNIT(d) {
@@ -42,10 +43,11 @@ GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global c
   }
 }
 
-// dx[T,3D], du[T,3D] (of h U + c), before[T,D] (the state before each row) from dh[T,D]
-GRU_KERNEL void gru_backward(__global float *dx, __global float *du, __global float *before, __global const float *dh,
-                             __global const float *h, __global const float *gates, __global const float *u,
-                             __global const int *offsets, int D, __local float *state) {
+// dx[T,3D], du[T,3D] (of h U + c), before[T,D] (the state before each row), dshares[T] from dh[T,D]
+GRU_KERNEL void gru_backward(__global float *dx, __global float *du, __global float *before, __global float *dshares,
+                             __global const float *dh, __global const float *h, __global const float *gates,
+                             __global const float *shares, __global const float *u, __global const int *offsets, int D,
+                             __local float *state) {
   const int start = offsets[get_group_id(0)], end = offsets[get_group_id(0) + 1];
   __local float *direct = state + D;
   FOR_UNIT(d) state[d] = 0;
@@ -56,14 +58,24 @@ GRU_KERNEL void gru_backward(__global float *dx, __global float *du, __global fl
     FOR_UNIT(d) {
       const float z = g[d], reset = g[D + d], candidate = g[2 * D + d], dy = dh[(size_t)t * D + d] + state[d];
       const float last = t > start ? h[(size_t)(t - 1) * D + d] : 0.0f;
-      const float dn = dy * (1.0f - z) * (1.0f - candidate * candidate), dz = dy * (last - candidate) * z * (1.0f - z);
+      const float share = shares ? shares[t] : 1.0f, kept = shares ? 1.0f - share * (1.0f - z) : z;
+      const float dn = dy * (1.0f - kept) * (1.0f - candidate * candidate), dz = share * (dy * (last - candidate) * z * (1.0f - z));
       const float dr = dn * g[3 * D + d] * reset * (1.0f - reset);
       in[d] = out[d] = dz;
       in[D + d] = out[D + d] = dr;
       in[2 * D + d] = dn;
       out[2 * D + d] = dn * reset;
       before[(size_t)t * D + d] = last;
-      direct[d] = dy * z;
+      direct[d] = dy * kept;
+    }
+    // Before the state changes, one work-item for all units.
+    if (shares && get_local_id(0) == 0) {
+      float sum = 0;
+      for (int d = 0; d < D; d++) {
+        const float last = t > start ? h[(size_t)(t - 1) * D + d] : 0.0f;
+        sum += (dh[(size_t)t * D + d] + state[d]) * (last - g[2 * D + d]) * (g[d] - 1.0f);
+      }
+      dshares[t] = sum;
     }
     barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
     FOR_UNIT(d) {

@@ -56,3 +56,10 @@ ROW_KERNEL void repeated(__global float *y, __global const float *x, int B, int 
   if (!live) return;
   FOR_LANE(d, D) vstore_part(vload_part(x + d, D - d), y + (size_t)b * D + d, D - d);
 }
+
+// Columns to ..< to + D of y[B,Y] = columns from ..< from + D of x[B,X]
+ROW_KERNEL void place_columns(__global float *y, __global const float *x, int B, int D, int Y, int to, int X, int from) {
+  ROW(b, live, B);
+  if (!live) return;
+  FOR_LANE(d, D) vstore_part(vload_part(x + (size_t)b * X + from + d, D - d), y + (size_t)b * Y + to + d, D - d);
+}

@@ -37,6 +37,7 @@ const char *ck_opencl_prelude(void);
 const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
 const char *ck_opencl_convolution(void);
+const char *ck_opencl_dice(void);
 const char *ck_opencl_dropout(void);
 const char *ck_opencl_embedding(void);
 const char *ck_opencl_embedding_bag(void);
@@ -52,6 +53,7 @@ const char *ck_opencl_interaction(void);
 const char *ck_opencl_optimizer(void);
 const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
+const char *ck_opencl_target_attention(void);
 const char *ck_opencl_top_k(void);
 
 // --- Radix: one stable counting pass over ids, in chunks; no arithmetic, so any split gives the same result ------------------------
@@ -167,6 +169,16 @@ void ck_batch_norm_sums(float *dg, float *db, const float *dy, const float *x, c
 void ck_batch_norm_backward(float *dx, const float *dy, const float *x, const float *g, const float *mean, const float *rstd,
                             const float *dg, const float *db, ck_int begin, ck_int end, ck_int D, float share);
 
+// --- Dice: n = (x - mean) rstd by column, p = sigmoid(n); rows begin..<end ----------------------------------------------------------
+// y = x (alpha + (1 - alpha) p)
+void ck_dice_forward(float *y, const float *x, const float *alpha, const float *mean, const float *rstd, ck_int begin, ck_int end, ck_int D);
+// With u = dy x (1 - alpha) p (1 - p): dalpha[D] = sum dy x (1 - p), dg[D] = sum u n, db[D] = sum u (overwritten), of this range alone
+void ck_dice_sums(float *dalpha, float *dg, float *db, const float *dy, const float *x, const float *alpha, const float *mean,
+                  const float *rstd, ck_int begin, ck_int end, ck_int D);
+// dx from whole dg, db; share = 1 / rows of the batch, or 0 where mean and rstd are constants
+void ck_dice_backward(float *dx, const float *dy, const float *x, const float *alpha, const float *mean, const float *rstd, const float *dg,
+                      const float *db, ck_int begin, ck_int end, ck_int D, float share);
+
 // --- Interaction --------------------------------------------------------------------------------------------------------------
 // y = scale * a * b + c on elements begin..<end; c may be null
 void ck_product_forward(float *y, const float *a, const float *b, const float *c, float scale, ck_int begin, ck_int end);
@@ -233,6 +245,21 @@ void ck_attention_backward(float *dq, float *dk, float *dv, const float *go, con
                            ck_int H, ck_int K, ck_int ldq, ck_int ldk, ck_int ldv, ck_int ldo, float scale, uint64_t seed, float rate, int bf16,
                            float *scratch);
 
+// --- TargetAttention: histories begin..<end, history b owns rows offsets[b]..<offsets[b+1] of h[T,D]; t[B,D] stands beside them --------------
+// y[j,4D] = [t, h, t - h, t h] and its gradients
+void ck_target_pairs_forward(float *y, const float *h, const float *t, const int32_t *offsets, ck_int begin, ck_int end, ck_int D);
+void ck_target_pairs_backward(float *dh, float *dt, const float *dy, const float *h, const float *t, const int32_t *offsets, ck_int begin,
+                              ck_int end, ck_int D);
+// s[j] = h[j] . t[b]
+void ck_target_dots(float *s, const float *h, const float *t, const int32_t *offsets, ck_int begin, ck_int end, ck_int D);
+// y[j,D] = a[j] t[b]
+void ck_target_spread(float *y, const float *t, const float *a, const int32_t *offsets, ck_int begin, ck_int end, ck_int D);
+// y[b,D] = sum of a[j] h[j], in order; 0 for an empty history
+void ck_weighted_sums(float *y, const float *h, const float *a, const int32_t *offsets, ck_int begin, ck_int end, ck_int D);
+// p = softmax(s) of each history, and ds = p (dp - sum p dp)
+void ck_history_shares(float *p, const float *s, const int32_t *offsets, ck_int begin, ck_int end);
+void ck_history_shares_backward(float *ds, const float *dp, const float *p, const int32_t *offsets, ck_int begin, ck_int end);
+
 // --- HSTU: jagged causal pointwise attention --------------------------------------------------------------------------------
 // x_ij = scale * q_i . k_j + position[j - i + n - 1] + time[bucket(|t - times[j]|)], t the time of row i + 1, or of row i where it is the last;
 // P_ij = SiLU(x_ij) / n for j <= i of the same sequence; o = P v. Every head has the same biases; position [n] and time [129] may be null.
@@ -257,11 +284,13 @@ void ck_hstu_backward(float *dq, float *dk, float *dv, float *dposition, float *
 ck_int ck_gru_columns(ck_int n);
 ck_int ck_gru_scratch(ck_int D);
 void ck_gru_pack(float *u, float *ut, const float *w, ck_int D);
-void ck_gru_forward(float *h, float *gates, const float *x, const float *u, const float *c, const int32_t *offsets, ck_int begin, ck_int end,
-                    ck_int D, float *scratch);
-// dx[T,3D]; du[T,3D], the gradient of h U + c; before[T,D] = h_{t-1}: dU = before^T du, dc = the column sums of du
-void ck_gru_backward(float *dx, float *du, float *before, const float *dh, const float *h, const float *gates, const float *ut,
-                     const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch);
+// shares[T], or null where all are 1: in the recurrence z is 1 - share (1 - z).
+void ck_gru_forward(float *h, float *gates, const float *x, const float *u, const float *c, const float *shares, const int32_t *offsets,
+                    ck_int begin, ck_int end, ck_int D, float *scratch);
+// dx[T,3D]; du[T,3D], the gradient of h U + c; before[T,D] = h_{t-1}: dU = before^T du, dc = the column sums of du; dshares[T] where there
+// are shares
+void ck_gru_backward(float *dx, float *du, float *before, float *dshares, const float *dh, const float *h, const float *gates,
+                     const float *shares, const float *ut, const int32_t *offsets, ck_int begin, ck_int end, ck_int D, float *scratch);
 
 // --- Convolution: rows begin..<end; place[t] counts the rows of the sequence before row t, left[t] those after it ------------------------
 // y[t, N, D] = rows t-N+1..t of x, 0 for those before the sequence

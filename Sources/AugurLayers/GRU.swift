@@ -14,5 +14,8 @@ public struct GRU {
     bias = store.make("\(name).state.bias", [3 * hidden], .zeros)
   }
 
-  public func callAsFunction(_ x: Tensor, _ rows: Jagged) -> Tensor { gru(input(x), rows, weight: weight.value, bias: bias.value) }
+  /// With `shares`, `[T]`, a row moves the state by so much of what it would.
+  public func callAsFunction(_ x: Tensor, _ rows: Jagged, shares: Tensor? = nil) -> Tensor {
+    gru(input(x), rows, weight: weight.value, bias: bias.value, shares: shares)
+  }
 }

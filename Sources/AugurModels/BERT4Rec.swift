@@ -51,29 +51,18 @@ public final class BERT4Rec: SequenceModel {
     head(blocks(events(input, pass), input, pass), activation: .gelu)
   }
 
-  /// h = LN(x + drop(MHA(x, x, x))); LN(h + drop(FFN(h))).
   private final class Block: SequenceBlock {
-    let attention: SelfAttention
-    let attentionNorm: LayerNorm
-    let feedForward: FeedForward
-    let feedForwardNorm: LayerNorm
-    let rate: Float
+    let block: PostNormBlock
 
     init(_ name: String, _ h: Hyperparameters, in store: ParameterStore) {
       let D = h.integer("dim")
-      attention = SelfAttention(
-        "\(name).attention", D, heads: h.integer("heads"), dropout: h.innerDropout, isCausal: false, in: store)
-      attentionNorm = LayerNorm("\(name).attention-norm", D, epsilon: 1e-5, in: store)
-      feedForward = FeedForward(
-        "\(name).feed-forward", D, hidden: D * h.integer("feed-forward"), activation: .gelu, dropout: h.innerDropout, in: store)
-      feedForwardNorm = LayerNorm("\(name).feed-forward-norm", D, epsilon: 1e-5, in: store)
-      rate = h.real("dropout")
+      block = PostNormBlock(
+        name, D, heads: h.integer("heads"), hidden: D * h.integer("feed-forward"), activation: .gelu, dropout: h.real("dropout"),
+        innerDropout: h.innerDropout, in: store)
     }
 
     func callAsFunction(_ x: Tensor, _ input: SequenceInput, _ pass: Pass, isLast: Bool) -> Tensor {
-      let own = input.read(x, pass, isLast)
-      let h = attentionNorm(dropout(attention(q: own, x, input.rows, pass), pass.dropout(rate), residual: own))
-      return feedForwardNorm(dropout(feedForward(h, pass), pass.dropout(rate), residual: h))
+      block(q: input.read(x, pass, isLast), x, input.rows, pass)
     }
   }
 }

@@ -50,7 +50,7 @@ public func embeddingBag(
 private func bagGrain(_ bags: Jagged) -> Int { max(1, 4096 * bags.count / max(1, bags.rows)) }
 
 /// The bag of each lookup, `[n]` int32.
-private func bagPlaces(_ bags: Jagged) -> Tensor {
+func bagPlaces(_ bags: Jagged) -> Tensor {
   let places = Tensor([bags.rows], dtype: .int32, device: bags.offsets.device)
   switch places.device {
   case .cpu:

@@ -105,3 +105,49 @@ public func repeated(_ x: Tensor, _ B: Int) -> Tensor {
   }
   return y
 }
+
+/// y[b] = the rows b of all parts, one behind the other.
+///
+/// - Parameter parts: `[B, D]` each, of any widths; at least one.
+/// - Returns: `[B, sum of D]`.
+public func sideBySide(_ parts: [Tensor]) -> Tensor {
+  precondition(!parts.isEmpty, "sideBySide: expected parts, got none")
+  if parts.count == 1 { return parts[0] }
+  let (B, device) = (parts[0].shape.rows, parts[0].device)
+  precondition(
+    parts.allSatisfy { $0.shape.rows == B && $0.device == device },
+    "sideBySide: expected parts of \(B) rows on \(device), got \(parts.map(\.shape))")
+  let (y, tape) = makeOutput(
+    Shape(B, parts.reduce(0) { $0 + $1.shape.columns }), of: parts.first { $0.tape != nil } ?? parts[0], device: device)
+  var (places, end): ([Int], Int) = ([], 0)
+  for part in parts {
+    places.append(end)
+    placeColumns(y, end, part, 0, part.shape.columns)
+    end += part.shape.columns
+  }
+  if let tape, let slot = y.slot {
+    tape.record(slot) { dy in
+      for (part, place) in zip(parts, places) {
+        guard let slot = part.slot else { continue }
+        let dx = Tensor(part.shape, device: device)
+        placeColumns(dx, 0, dy, place, part.shape.columns)
+        slot.collect(dx)
+      }
+    }
+  }
+  return y
+}
+
+/// Columns `to ..< to + D` of y are columns `from ..< from + D` of x.
+private func placeColumns(_ y: Tensor, _ to: Int, _ x: Tensor, _ from: Int, _ D: Int) {
+  let (B, X, Y) = (x.shape.rows, x.shape.columns, y.shape.columns)
+  switch y.device {
+  case .cpu:
+    parallel(B, grain: rowGrain) { begin, end in
+      for b in begin..<end { (y.pointer + b * Y + to).update(from: x.pointer + b * X + from, count: D) }
+    }
+  case .openCL(let queue):
+    queue.launch(
+      module, "place_columns", queue.tuning.rowGrid(B), y.argument, x.argument, .int(B), .int(D), .int(Y), .int(to), .int(X), .int(from))
+  }
+}

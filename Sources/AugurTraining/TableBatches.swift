@@ -16,7 +16,11 @@ struct TableBatch {
 extension TableShape {
   /// The shape of rows with these features.
   public init(_ features: Features) {
-    self.init(fieldSizes: features.fields.map(\.size), numberCount: features.numberNames.count)
+    self.init(
+      fieldSizes: features.fields.map(\.size), numberCount: features.numberNames.count,
+      histories: features.fields.enumerated().compactMap { field, description in
+        description.history.map { History(field: field, target: $0.of, longest: $0.longest) }
+      })
   }
 
   /// The shape of the rows of `data`.
@@ -29,24 +33,30 @@ struct TableInputMaker {
   private let shape: TableShape
   /// First row of each field in the joint table; numbers come behind the fields.
   private let bases: [Int32]
+  private let numberBase: Int32
+  /// Fields whose values are among those of all features.
+  private let fields: [Int]
+  private let histories: [TableShape.History]
   private let isPlain: Bool
 
-  init(_ features: Features, device: Device) {
-    (self.device, shape) = (device, TableShape(features))
-    var bases: [Int32] = [0]
-    for size in shape.fieldSizes { bases.append(bases[bases.count - 1] + Int32(size)) }
-    self.bases = bases
-    isPlain = shape.numberCount == 0 && features.fields.allSatisfy { !$0.isMultiValued }
+  /// - Parameter readsHistories: whether they are kept apart, as the model asks.
+  init(_ features: Features, device: Device, readsHistories: Bool) {
+    let shape = TableShape(features)
+    (self.device, self.shape, histories) = (device, shape, readsHistories ? shape.histories : [])
+    (bases, numberBase) = (shape.fieldBases.map(Int32.init), Int32(shape.numberBase))
+    let apart = Set(histories.map(\.field))
+    fields = shape.fieldSizes.indices.filter { !apart.contains($0) }
+    isPlain = shape.numberCount == 0 && fields.allSatisfy { !features.fields[$0].isMultiValued }
   }
 
   /// Precondition: at least one row. Without `isTraining` no groups for gradients are made.
   func make(_ rows: some Collection<Int>, of columns: TableColumns, isTraining: Bool) -> TableInput {
-    let (F, N) = (shape.fieldSizes.count, shape.numberCount)
+    let (F, N) = (fields.count, shape.numberCount)
     var (ids, weights, featureOffsets, rowOffsets): ([Int32], [Float], [Int32], [Int32]) = ([], [], [0], [0])
     var numbers: [Float] = []
     ids.reserveCapacity(rows.count * (F + N))
     for row in rows {
-      for field in 0..<F {
+      for field in fields {
         if let offsets = columns.offsets[field] {
           let values = Int(offsets[row])..<Int(offsets[row + 1])
           for place in values {
@@ -61,7 +71,7 @@ struct TableInputMaker {
       }
       for place in 0..<N {
         let value = columns.numbers[row * N + place]
-        ids.append(bases[F] + Int32(place))
+        ids.append(numberBase + Int32(place))
         weights.append(value)
         featureOffsets.append(Int32(ids.count))
         numbers.append(value)
@@ -73,7 +83,21 @@ struct TableInputMaker {
       rowCount: B, values: Lookup(ids, rowCount: shape.tableRows, device: device, isGrouped: isTraining),
       features: isPlain ? nil : Jagged(offsets: featureOffsets, device: device), rows: Jagged(offsets: rowOffsets, device: device),
       weights: isPlain ? nil : Tensor(weights, shape: [weights.count], device: device),
-      numbers: N == 0 ? nil : Tensor(numbers, shape: [B, N], device: device))
+      numbers: N == 0 ? nil : Tensor(numbers, shape: [B, N], device: device),
+      histories: histories.map { history($0, rows, of: columns) })
+  }
+
+  private func history(_ history: TableShape.History, _ rows: some Collection<Int>, of columns: TableColumns) -> TableInput.History {
+    var (events, offsets, targets): ([Int32], [Int32], [Int32]) = ([], [0], [])
+    let (ids, base) = (columns.ids[history.field], bases[history.field])
+    for row in rows {
+      if let bounds = columns.offsets[history.field] {
+        for place in Int(bounds[row])..<Int(bounds[row + 1]) { events.append(base + ids[place]) }
+      }
+      offsets.append(Int32(events.count))
+      targets.append(base + columns.ids[history.target][row])
+    }
+    return TableInput.History(events: events, offsets: offsets, targets: targets)
   }
 }
 
@@ -85,8 +109,9 @@ struct TableBatchMaker {
   private let inputs: TableInputMaker
   var device: Device { inputs.device }
 
-  init(_ data: TableDataset, device: Device) {
-    (self.data, columns, inputs) = (data, data.columns, TableInputMaker(data.features, device: device))
+  init(_ data: TableDataset, device: Device, readsHistories: Bool) {
+    inputs = TableInputMaker(data.features, device: device, readsHistories: readsHistories)
+    (self.data, columns) = (data, data.columns)
     labelCount = data.description.labels.count
   }
 

@@ -19,7 +19,7 @@ public struct NetworkPredictor: TablePredictor {
 
   public init(_ model: any TableModel, _ features: Features, _ objective: TableObjective) {
     (self.model, self.objective) = (model, objective)
-    inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device) }
+    inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device, readsHistories: model.readsHistories) }
   }
 
   public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {

@@ -56,7 +56,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     (self.data, self.seed, self.folder) = (data, seed, folder)
     positiveWeight = description.isBinary ? all.real("positive-weight") : 1
     optimizer = Optimizer(model.parameters, all)
-    maker = TableBatchMaker(data, device: device)
+    maker = TableBatchMaker(data, device: device, readsHistories: model.readsHistories)
     judges = description.objective.answers.map { TableJudge(data, $0) }
     try description.objective.check(all)
     try checkTrainable(data)

@@ -25,6 +25,13 @@ struct TableFormatOptions: ParsableArguments {
   var features: String?
   @Option(help: ArgumentHelp("Table: columns of numbers that are codes, as in a,b,c; '*' is all of them.", valueName: "columns"))
   var categorical: String?
+  @Option(
+    help: ArgumentHelp(
+      """
+      Table: a column that lists, oldest first and joined by '|', what the user of a row had seen, and the column whose values it lists. The \
+      models din, dien and bst need one; others take the mean of its vectors.
+      """, valueName: "column=item-column"))
+  var history: [String] = []
   @Option(help: ArgumentHelp("Table: categories rarer than this in training share row 0. 2.", valueName: "n"))
   var minimumCount: Int?
   @Option(help: ArgumentHelp("Table: the column that weighs rows.", valueName: "column"))
@@ -59,7 +66,7 @@ struct TableFormatOptions: ParsableArguments {
   var given: String? {
     let options: [(String, Bool)] = [
       ("label", !label.isEmpty), ("positive", positive != nil), ("features", features != nil), ("categorical", categorical != nil),
-      ("minimum-count", minimumCount != nil), ("weight", weight != nil), ("time", time != nil),
+      ("minimum-count", minimumCount != nil), ("history", !history.isEmpty), ("weight", weight != nil), ("time", time != nil),
       ("label-known", labelKnown != nil), ("session", session != nil),
       ("folds", folds != nil), ("fold-column", foldColumn != nil), ("test-fold", testFold != nil),
       ("validation-input", !validationInput.isEmpty), ("test-input", !testInput.isEmpty), ("allow-leaks", allowLeaks),
@@ -75,6 +82,13 @@ struct TableFormatOptions: ParsableArguments {
     (options.session, options.folds, options.foldColumn, options.testFold) = (session, folds, foldColumn, testFold)
     options.labelKnown = labelKnown
     options.categorical = categorical.map { $0.split(separator: ",").map(String.init) } ?? []
+    options.histories = try history.map { text in
+      let names = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+      guard names.count == 2, names.allSatisfy({ !$0.isEmpty }) else {
+        throw UserMistake("--history: expected COLUMN=ITEM_COLUMN, got '\(text)'")
+      }
+      return TableHistory(names[0], of: names[1])
+    }
     if let minimumCount {
       guard minimumCount >= 1 else { throw UserMistake("--minimum-count: expected a number from 1, got \(minimumCount)") }
       options.minimumCount = minimumCount

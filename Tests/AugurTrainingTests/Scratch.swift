@@ -15,6 +15,26 @@ final class Scratch {
     return try Dataset(path: path + "/data")
   }
 
+  /// Items of 12 kinds; class 1 where the kind of the item that is shown is one of the kinds of the history, mostly. With `items` there is a
+  /// history of them too.
+  func histories(rows: Int, items: Bool = true) throws -> TableDataset {
+    var random = RandomStream(seed: 21, stream: 0)
+    var text = items ? "kinds,kind,hour,y,seen,item\n" : "kinds,kind,hour,y\n"
+    for _ in 0..<rows {
+      let (seen, item) = ((0..<random.below(7)).map { _ in random.below(60) }, random.below(60))
+      let isClicked = seen.contains { $0 % 12 == item % 12 } != (random.below(20) == 0)
+      text += seen.map { "k\($0 % 12)" }.joined(separator: "|") + ",k\(item % 12),h\(random.below(24)),\(isClicked ? 1 : 0)"
+      text += items ? "," + seen.map { "i\($0)" }.joined(separator: "|") + ",i\(item)\n" : "\n"
+    }
+    let file = path + "/histories.csv"
+    try text.write(toFile: file, atomically: true, encoding: .utf8)
+    var options = TableOptions(label: "y")
+    options.histories = [TableHistory("kinds", of: "kind")] + (items ? [TableHistory("seen", of: "item")] : [])
+    options.allowsLeaks = true  // short histories repeat themselves
+    try prepareTable(inputs: [file], output: path + "/data", options: options)
+    return try TableDataset(path: path + "/data")
+  }
+
   /// Class 1 where two fields agree in parity, with some noise: no single feature tells it.
   func table(rows: Int = 4000, isBinary: Bool = true) throws -> TableDataset {
     var random = RandomStream(seed: 9, stream: 0)

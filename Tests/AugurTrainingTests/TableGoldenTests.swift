@@ -21,6 +21,8 @@ import Testing
     ("finalmlp heads", ["units": "6-4", "units2": "6", "gate-units": "8", "dropout2": "0", "heads": "2"]),
     ("mmoe", ["units": "6-5", "experts": "3", "experts-units": "5-4", "gate-units": "3"]),
     ("ple", ["units": "6-5", "experts-units": "5-4", "gate-units": "3"]), ("esmm", ["units": "6-5"]),
+    ("din", ["units": "6-5", "attention-units": "5-4"]), ("din softmax", ["units": "6-5", "attention-units": "5-4", "softmax": "yes"]),
+    ("bst", ["units": "6-5", "heads": "2"]), ("dien", ["units": "6-5"]),
   ] as [(String, [String: String])])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
     let entry = try TableModelEntry.named(String(name.prefix { $0 != " " }))
@@ -40,11 +42,16 @@ import Testing
     let several = ["mmoe", "ple", "esmm"].contains(entry.name)
     let objective = try TableObjective(
       entry.loss, labels: (several ? ["click", "second"] : ["click"]).map { TableObjective.Label($0, isBinary: true) })
+    let hasHistory = ["din", "bst", "dien"].contains(entry.name)
+    let shape =
+      hasHistory
+      ? TableShape(fieldSizes: sizes + [sizes[0]], numberCount: 2, histories: [.init(field: 2, target: 0, longest: 4)])
+      : TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2)
     let model = try entry.makeModel(
-      knobs, TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2), outputs: objective.outputs, device: device, seed: 1)
+      knobs, shape, outputs: objective.outputs, device: device, seed: 1)
     for parameter in model.parameters where parameter.isTrained { assignFixedValues(parameter) }
     let optimizer = Optimizer(model.parameters, knobs)
-    let input = makeInput(device)
+    let input = makeInput(device, hasHistory: hasHistory)
     let click = (0..<B).map { fixedValue($0, 31) > 0 ? Float(1) : 0 }
     let second = (0..<B).map { fixedValue($0, 32) > -0.3 ? (entry.name == "esmm" ? click[$0] : 1) : 0 }
     let labels = [click, second].map { Tensor($0, shape: [B], device: device) }
@@ -58,8 +65,8 @@ import Testing
     }
   }
 
-  /// Two fields and two numbers a row.
-  private func makeInput(_ device: Device) -> TableInput {
+  /// Two fields and two numbers a row; perhaps a history of the first field.
+  private func makeInput(_ device: Device, hasHistory: Bool) -> TableInput {
     let numbers = (0..<B * 2).map { Float(fixedValue($0, 21)) }
     var (ids, weights): ([Int32], [Float]) = ([], [])
     for row in 0..<B {
@@ -75,6 +82,13 @@ import Testing
       rowCount: B, values: Lookup(ids, rowCount: 14, device: device),
       features: Jagged(offsets: (0...Int32(B * 4)).map { $0 }, device: device),
       rows: Jagged(offsets: (0...Int32(B)).map { $0 * 4 }, device: device),
-      weights: Tensor(weights, shape: [weights.count], device: device), numbers: Tensor(numbers, shape: [B, 2], device: device))
+      weights: Tensor(weights, shape: [weights.count], device: device), numbers: Tensor(numbers, shape: [B, 2], device: device),
+      histories: hasHistory ? [makeHistory(targets: stride(from: 0, to: B * 4, by: 4).map { ids[$0] })] : [])
+  }
+
+  private func makeHistory(targets: [Int32]) -> TableInput.History {
+    let offsets: [Int32] = [3, 0, 1, 4, 2, 4, 0, 1, 3].reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) }
+    let events = (0..<Int(offsets[B])).map { Int32(min(sizes[0] - 1, Int((fixedValue($0, 51) + 1) / 2 * Double(sizes[0])))) }
+    return TableInput.History(events: events, offsets: offsets, targets: targets)
   }
 }

@@ -24,6 +24,15 @@ sed 's/^[01],/1,/' "$dir/t.csv" >"$dir/one.csv"
 mistake "one class" "one class only" table none --input "$dir/one.csv" --label y
 awk -F, -v OFS=, 'NR == 399 { $4 = "n/k" } { print }' "$dir/t.csv" >"$dir/late.csv"
 mistake "a column that changes type" "late.csv:399: c: 'n/k' in a column of numbers" table none --input "$dir/late.csv" --label y
+awk -F, -v OFS=, 'NR == 1 { print $0, "shown", "seen" } NR > 1 { print $0, NR % 9, NR % 7 "|" NR % 5 }' "$dir/t.csv" >"$dir/listed.csv"
+keys='"shares" : "shown"' check "a history" has sh -c "$augur prepare --format table --input $dir/listed.csv --label y --history seen=shown --output $dir/listed && cat $dir/listed/features.json"
+mistake "a history of no column" "did you mean 'shown'" table none --input "$dir/listed.csv" --label y --history seen=show
+mistake "a history without its items" "expected COLUMN=ITEM_COLUMN, got 'seen'" table none --input "$dir/listed.csv" --label y --history seen
+mistake "a history beside a list" "stands beside --features" table none --input "$dir/listed.csv" --features "$dir/listed/features.json" --history seen=shown
+sed 's/"shares" : "shown"/"shares" : "b"/' "$dir/listed/features.json" >"$dir/shares.json"
+check "a history of another feature" table listed2 --input "$dir/listed.csv" --features "$dir/shares.json"
+sed 's/"shares" : "shown"/"shares" : "a"/' "$dir/listed/features.json" >"$dir/shares.json"
+mistake "a history of numbers" "'a' is no category" table none --input "$dir/listed.csv" --features "$dir/shares.json"
 check "as codes" table table5 --input "$dir/late.csv" --label y --categorical c
 awk -F, -v OFS=, '{ print $0, NR == 1 ? "paid" : $1 == 1 ? "yes" : "" }' "$dir/t.csv" >"$dir/target.csv"
 mistake "the target among the inputs" "'paid' stands one to one with the label" table none --input "$dir/target.csv" --label y

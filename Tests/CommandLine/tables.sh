@@ -21,6 +21,17 @@ mistake "predict without rows to read" "nofile" "$augur" predict --run "$dir/tab
 mistake "predict, disk full" "none.csv" sh -c "yes '3.5,n,b1,s2' | head -20000 | sed '1i age,note,brand,shop' >$dir/ask-many.csv; ulimit -f 20; exec $augur predict --run $dir/table-run --input $dir/ask-many.csv --output $dir/none.csv"
 check "no answers half-written" test ! -e "$dir/none.csv"
 check "a row has the same answer among others" sh -c "$augur predict --run $dir/table-run --input $dir/ask-many.csv --output $dir/many.csv && sed -n 9000p $dir/many.csv | cut -d, -f5 >$dir/p1 && sed -n 2p $dir/answers.csv | sed 's/.*,//' >$dir/p2 && cmp $dir/p1 $dir/p2"
+# What was seen before, and what is shown: a click where the kinds meet.
+awk 'BEGIN { srand(6); print "shown,seen,price,clicked"; for (i = 0; i < 900; i++) { t = int(rand() * 12); n = int(rand() * 4); s = ""; y = 0
+  for (j = 0; j < n; j++) { k = int(rand() * 12); s = s (j ? "|" : "") k; y = y || k % 3 == t % 3 } print t "," s "," rand() "," (rand() < 0.05 ? 1 - y : y) } }' >"$dir/seen.csv"
+check "prepare histories" "$augur" prepare --input "$dir/seen.csv" --output "$dir/seen" --format table --label clicked --history seen=shown
+din="$augur train --data $dir/seen --set batch=64 --set units=16 --set attention-units=16 --epochs 10 --model din"
+check "train din" $din --output "$dir/din"
+keys='"AUC":[0-9.]*,"AUC interval"' check "evaluate din" has "$augur" evaluate --run "$dir/din" --json
+printf 'seen,price,shown\n3|1|99,0.5,4\n,0.5,4\n' >"$dir/ask-seen.csv"
+keys='"rows":2' check "predict by histories" has "$augur" predict --force --run "$dir/din" --input "$dir/ask-seen.csv" --output "$dir/answers-seen.csv" --json
+check "what was seen matters" sh -c "sed 1d $dir/answers-seen.csv | sed 's/.*,//' | uniq | wc -l | grep -qx 2"
+mistake "din without a history" "--history COLUMN=ITEM_COLUMN" "$augur" train --data "$dir/table" --model din --output "$dir/none"
 check "trees of a table" "$augur" train --data "$dir/table" --model gbdt --output "$dir/trees" --epochs 20
 mkdir "$dir/begun" && echo "of other rows" >"$dir/begun/features.safetensors"
 check "trees where another run began" "$augur" train --data "$dir/table" --model gbdt --output "$dir/begun" --epochs 1

@@ -95,13 +95,13 @@ def hstu_block(w, name, x, times=None):
     return x + linear(w, name + ".output", u * F.layer_norm(o, (D,), eps=1e-6), D)
 
 
-def bert_block(w, name, x):
+def bert_block(w, name, x, activation=lambda x: F.gelu(x, approximate="tanh")):
     K, rows = D // H, x.shape[0]
     q = linear(w, name + ".attention.query", x, D).view(rows, H, K).transpose(0, 1)
     k, v = (t.reshape(rows, H, K).transpose(0, 1) for t in linear(w, name + ".attention.key-value", x, 2 * D).split(D, -1))
     o = ((q @ k.transpose(1, 2) / K**0.5).softmax(-1) @ v).transpose(0, 1).reshape(rows, D)
     h = norm(w, name + ".attention-norm", x + linear(w, name + ".attention.output", o, D), 1e-5)
-    up = F.gelu(linear(w, name + ".feed-forward.up", h, 4 * D), approximate="tanh")
+    up = activation(linear(w, name + ".feed-forward.up", h, 4 * D))
     return norm(w, name + ".feed-forward-norm", h + linear(w, name + ".feed-forward.down", up, D), 1e-5)
 
 
@@ -270,6 +270,57 @@ def table_outputs(w, model, ids, x, numbers):
     return linear(w, "output.0", a, 1) + linear(w, "output.1", b, 1, bias=False) + fused
 
 
+HISTORIES, LONGEST = [3, 0, 1, 4, 2, 4, 0, 1, 3], 4
+
+
+def dice_mlp(w, name, x, units):
+    for i, n in enumerate(units):
+        x = linear(w, f"{name}.{i}", x, n)
+        p = torch.sigmoid((x - x.mean(0)) / (x.var(0, unbiased=False) + 1e-9).sqrt())
+        x = p * x + w(f"{name}.{i}.dice.alpha", n) * (1 - p) * x
+    return x
+
+
+def history_gru(w, name, x, shares=None):
+    """The states after each event: z keeps, a share moves less."""
+    h, states = torch.zeros(WIDTH), []
+    for t in range(len(x)):
+        a = linear(w, name + ".input", x[t], 3 * WIDTH).split(WIDTH, -1)
+        b = linear(w, name + ".state", h, 3 * WIDTH).split(WIDTH, -1)
+        u, r = 1 - torch.sigmoid(a[0] + b[0]), torch.sigmoid(a[1] + b[1])
+        h = h + (u if shares is None else u * shares[t]) * (torch.tanh(a[2] + r * b[2]) - h)
+        states.append(h)
+    return torch.stack(states) if states else x
+
+
+def history_outputs(w, model, ids, x):
+    """A history of the first field beside two fields and two numbers."""
+    table = w("features", sum(SIZES) + NUMBERS, WIDTH)
+    e = (table[ids] * x[..., None]).reshape(ROWS, -1)
+    events = torch.tensor([min(SIZES[0] - 1, int((fixed(i, 51) + 1) / 2 * SIZES[0])) for i in range(sum(HISTORIES))])
+    rows = torch.arange(ROWS).repeat_interleave(torch.tensor(HISTORIES))
+    h, t = table[events], table[ids[:, 0]]
+    if model.startswith("din"):
+        pairs = torch.cat([t[rows], h, t[rows] - h, t[rows] * h], 1)
+        a = linear(w, "attention.0.output", dice_mlp(w, "attention.0", pairs, [5, 4]), 1)
+        if model == "din softmax":
+            a = torch.cat([part.softmax(0) for part in a.split(HISTORIES)])
+        v = torch.zeros(ROWS, WIDTH).index_add(0, rows, a * h)
+        return linear(w, "output", dice_mlp(w, "deep", torch.cat([v, e], 1), [6, 5]), 1)
+    if model == "bst":
+        ends, distances = [], w("blocks.0.distances", LONGEST + 1, WIDTH)
+        for part, own in zip(h.split(HISTORIES), t):
+            tokens = torch.cat([torch.cat([part, own[None]]), distances[torch.arange(len(part), -1, -1)]], 1)
+            ends.append(bert_block(w, "blocks.0", tokens, F.relu)[-1])
+        return linear(w, "output", mlp(w, "deep", torch.cat([torch.stack(ends), e], 1), [6, 5], False), 1)
+    ends, query = [], linear(w, "interests.0.query", t, WIDTH, bias=False)
+    for part, own in zip(h.split(HISTORIES), query):
+        states = history_gru(w, "interests.0.extraction", part)
+        evolved = history_gru(w, "interests.0.evolution", states, (states @ own).softmax(0))
+        ends.append(evolved[-1] if len(evolved) else torch.zeros(WIDTH))
+    return linear(w, "output", dice_mlp(w, "deep", torch.cat([torch.stack(ends), e], 1), [6, 5]), 1)
+
+
 def mixture(w, name, x, experts):
     gates = torch.softmax(linear(w, name + ".output", F.relu(linear(w, name + ".hidden.0", x, 3)), len(experts)), 1)
     return sum(gates[:, i : i + 1] * expert for i, expert in enumerate(experts))
@@ -313,6 +364,8 @@ def table_losses(model):
     for _ in range(STEPS):
         if model in ("mmoe", "ple", "esmm"):
             value = several_losses(w, model, ids, x, labels)
+        elif model.split()[0] in ("din", "bst", "dien"):
+            value = F.binary_cross_entropy_with_logits(history_outputs(w, model, ids, x)[:, 0], labels)
         else:
             value = F.binary_cross_entropy_with_logits(table_outputs(w, model, ids, x, numbers)[:, 0], labels)
         optimizer = optimizer or torch.optim.Adam(w.tensors.values(), lr=0.01, betas=(0.9, 0.999), eps=1e-8)
@@ -349,7 +402,8 @@ def perceptron_run(name, is_flipped):
     return {f"{name} losses": losses, f"{name} AUC": aucs}
 
 
-TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads", "mmoe", "ple", "esmm"]
+TABLE_MODELS = ["logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads", "mmoe", "ple", "esmm", "din",
+                "din softmax", "bst", "dien"]
 golden = {m: losses(m) for m in ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "esasrec cosine", "hstu", "hstu times", "bert4rec", "gru4rec", "caser"]}
 runs = perceptron_run("mlp run", False) | perceptron_run("mlp stopped", True)
 print(json.dumps(golden | {m: table_losses(m) for m in TABLE_MODELS} | runs, indent=1))

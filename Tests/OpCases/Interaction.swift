@@ -24,6 +24,11 @@ let interactionCases: [OpCase] = [(1, 1, 1), (5, 3, 7), (130, 10, 10), (0, 2, 3)
     OpCase("Interaction", "repeated \(B)x\(F * D)", [.init([1, F * D])]) { x, _ in
       repeated(x[0], B)
     } reference: { x in (0..<B).flatMap { _ in x[0] } },
+    OpCase("Interaction", "side by side \(B)x\(F * D)", [.init(shape), .init([B, 1]), .init([B, 3 * D])]) { x, _ in
+      sideBySide(x)
+    } reference: { x in
+      (0..<B).flatMap { b in zip(x, [F * D, 1, 3 * D]).flatMap { part, width in part[b * width..<(b + 1) * width] } }
+    },
     OpCase("Interaction", "rows \(B)x\(F)x\(D)", [.init(shape)]) { x, _ in
       rows(product(x[0], x[0]), as: [B * F, D])
     } reference: { x in x[0].map { $0 * $0 } },

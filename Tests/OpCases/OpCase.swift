@@ -36,8 +36,9 @@ public struct OpCase: Sendable {
   }
 
   public static let all: [OpCase] =
-    activationCases + attentionCases + batchNormCases + convolutionCases + dropoutCases + embeddingCases + embeddingBagCases + feedForwardCases + gateCases
+    activationCases + attentionCases + batchNormCases + convolutionCases + diceCases + dropoutCases + embeddingCases + embeddingBagCases + feedForwardCases + gateCases
     + gruCases + hstuCases + interactionCases + lossCases + matmulCases + mixtureCases + normCases + sampledLossCases + softmaxLossCases
+    + targetAttentionCases
 }
 
 /// Fixed pseudo-random values, the same in every run: SplitMix64 of the index.

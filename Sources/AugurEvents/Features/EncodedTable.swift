@@ -50,6 +50,17 @@ final class EncodedTable {
     stitch(table, lists.compactMap { $0 }, places)
   }
 
+  /// Histories most of whose values are none of the feature that they share, a line each: perhaps cut at the wrong byte.
+  var strangeHistories: [String] {
+    features.fields.indices.compactMap { field in
+      guard let history = features.fields[field].history, !listIDs[field].isEmpty else { return nil }
+      let unknown = listIDs[field].count { $0 == 0 }
+      guard unknown * 2 > listIDs[field].count else { return nil }
+      return "\(unknown) of the \(listIDs[field].count) values of '\(features.fields[field].name)' are none of "
+        + "'\(features.fields[history.of].name)': is its separator right?"
+    }
+  }
+
   /// Base addresses of the columns, nil for fields with lists.
   private static func withColumns(
     _ ids: inout [[Int32]], _ numbers: inout [Float],

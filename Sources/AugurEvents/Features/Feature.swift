@@ -9,6 +9,9 @@ public enum CategoryCoding: Sendable, Equatable {
   case hash(buckets: Int)
   /// These values in rows 1, 2, ...; all others share row 0.
   case values([String])
+  /// The rows of the feature of this name, which stands earlier in the list and has one value a row: a history of what that feature names,
+  /// oldest first. Of a longer cell the last `longest` values count.
+  case shared(with: String, longest: Int)
 }
 
 /// How a number is scaled. Statistics are those of the training part.
@@ -59,11 +62,16 @@ public struct Feature: Sendable, Equatable {
   public init(name: String, column: String, kind: Kind) { (self.name, self.column, self.kind) = (name, column, kind) }
 
   static let longestName = 128
+  /// Between the values of a list.
+  static let usualSeparator = "|"
+  /// Values of a history that count, where nobody says how many, and at most.
+  static let usualHistory = 50
+  static let longestHistory = 10_000
 }
 
 extension Feature: Codable {
   enum Key: String, CodingKey, CaseIterable {
-    case name, column, kind, separator, buckets, values, transform, missing, unit, parts, zone
+    case name, column, kind, separator, buckets, values, shares, longest, transform, missing, unit, parts, zone
     case minimumCount = "minimum_count"
   }
   private enum KindName: String, CaseIterable { case categorical, numeric, time }
@@ -85,6 +93,9 @@ extension Feature: Codable {
       case .vocabulary(let minimumCount): try object.encode(minimumCount, forKey: .minimumCount)
       case .hash(let buckets): try object.encode(buckets, forKey: .buckets)
       case .values(let values): try object.encode(values, forKey: .values)
+      case .shared(let name, let longest):
+        try object.encode(name, forKey: .shares)
+        try object.encode(longest, forKey: .longest)
       }
     case .numeric(let transform, let missing):
       try object.encode(KindName.numeric.rawValue, forKey: .kind)
@@ -118,8 +129,8 @@ extension Feature: Codable {
     }
     switch try object.word(.kind, KindName.self) {
     case .categorical:
-      try object.allow([.name, .column, .kind, .separator, .buckets, .values, .minimumCount])
-      let separator = try object.optionalText(.separator)
+      try object.allow([.name, .column, .kind, .separator, .buckets, .values, .minimumCount, .shares, .longest])
+      let separator = try object.optionalText(.separator) ?? (object.has(.shares) ? Self.usualSeparator : nil)
       if let separator, separator.utf8.count != 1 {
         throw object.failure(.separator, "\(excerpt(separator.utf8)) is not one byte", "write for example \"|\"")
       }
@@ -140,8 +151,13 @@ extension Feature: Codable {
   }
 
   private static func coding(_ object: ListObject<Key>) throws -> CategoryCoding {
-    let given = [Key.buckets, .values, .minimumCount].filter(object.has)
+    let given = [Key.buckets, .values, .minimumCount, .shares].filter(object.has)
     guard given.count <= 1 else { throw object.failure(given[1], "stands beside \(given[0].rawValue)", "give one of the two") }
+    if object.has(.shares) {
+      return .shared(
+        with: try object.text(.shares), longest: object.has(.longest) ? try object.whole(.longest, 1...longestHistory) : usualHistory)
+    }
+    if object.has(.longest) { throw object.failure(.longest, "is of lists that share values", "give shares, or leave it out") }
     if object.has(.buckets) { return .hash(buckets: try object.whole(.buckets, 1...1 << 30)) }
     guard object.has(.values) else {
       return .vocabulary(

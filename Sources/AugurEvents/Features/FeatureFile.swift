@@ -72,7 +72,7 @@ extension Features {
     ]
     for (place, entry) in fitted.enumerated() {
       let vocabulary = entry.statistics.vocabulary
-      if vocabulary.count > 0 {
+      if vocabulary.count > 0, !entry.isShared {
         let offsets = vocabulary.offsets.map(Int64.init)
         tensors.append(SafetensorsTensor("vocabulary.\(place).offsets", shape: [offsets.count], values: offsets))
         tensors.append(SafetensorsTensor("vocabulary.\(place).bytes", shape: [vocabulary.bytes.count], values: vocabulary.bytes))

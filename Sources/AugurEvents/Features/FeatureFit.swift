@@ -20,13 +20,16 @@ extension Features {
     try self.init(list, statistics: statistics, fittedOn: table.fingerprint(where: isTraining))
   }
 
-  /// Leaves out categories none of whose values occurs often enough; a warning for each.
+  /// Leaves out categories none of whose values occurs often enough, and lists that share them; a warning for each.
   mutating func dropWithoutValues(_ table: Table) throws(EventsError) -> [String] {
     var (list, statistics, warnings): (FeatureList, [FeatureStatistics], [String]) = (self.list, [], [])
     list.features = []
     for (feature, entry) in zip(self.list.features, fitted) {
       if case .categorical(.vocabulary(let minimumCount), _) = feature.kind, entry.statistics.vocabulary.count == 0 {
         warnings.append("no value of '\(feature.name)' occurs \(minimumCount) times in the training rows: it is left out")
+        list.ignored.append(feature.column)
+      } else if case .categorical(.shared(let name, _), _) = feature.kind, !list.features.contains(where: { $0.name == name }) {
+        warnings.append("'\(feature.name)' holds values of '\(name)' and is left out like it")
         list.ignored.append(feature.column)
       } else {
         list.features.append(feature)
@@ -47,7 +50,7 @@ extension Features {
   {
     var result = FeatureStatistics()
     switch feature.kind {
-    case .categorical(.hash, _): break
+    case .categorical(.hash, _), .categorical(.shared, _): break
     case .categorical(.values(let values), _):
       for value in values { Array(value.utf8).withUnsafeBytes { _ = result.vocabulary.index(adding: $0) } }
     case .categorical(.vocabulary(let minimumCount), let separator):

@@ -29,6 +29,8 @@ struct FeatureInference {
   let isTraining: [Bool]
   let options: TableOptions
   private(set) var warnings: [String] = []
+  /// Columns whose values histories list.
+  private var itemColumns: Set<String> = []
 
   init(_ table: Table, training isTraining: [Bool], _ options: TableOptions) {
     (self.table, self.isTraining, self.options) = (table, isTraining, options)
@@ -39,15 +41,59 @@ struct FeatureInference {
     var list = list
     let taken = Set(list.roles.map(\.column))
     for name in options.categorical where name != "*" { _ = try table.column(name, as: "--categorical") }
-    for (column, name) in table.names.enumerated() where !taken.contains(name) || name == list.time?.column {
+    let histories = try histories(list)
+    itemColumns = Set(histories.map(\.of))
+    let lists = Set(histories.map(\.column))
+    for (column, name) in table.names.enumerated() where !lists.contains(name) && (!taken.contains(name) || name == list.time?.column) {
       if let feature = try feature(column, name, list) { list.features.append(feature) } else { list.ignored.append(name) }
     }
+    for history in histories { try append(history, to: &list) }
     guard !list.features.isEmpty else {
       throw EventsError(
         file: table.file, line: 1, problem: "no column is left to learn from",
         advice: "give a table with at least one column besides the label that varies")
     }
     return list
+  }
+
+  /// The histories that were asked for, by the names of their columns.
+  private func histories(_ list: FeatureList) throws(EventsError) -> [TableHistory] {
+    var found: [TableHistory] = []
+    for asked in options.histories {
+      let column = table.names[try table.column(asked.column, as: "--history")]
+      let item = table.names[try table.column(asked.of, as: "--history")]
+      func failure(_ problem: String, _ advice: String) -> EventsError {
+        EventsError(file: "--history", field: "\(column)=\(item)", problem: problem, advice: advice)
+      }
+      for (role, taken) in list.roles where taken == column || taken == item {
+        throw failure("'\(taken)' is the \(role)", "name another column")
+      }
+      if found.contains(where: { $0.column == column }) { throw failure("'\(column)' is given twice", "give each history once") }
+      if column == item || options.histories.contains(where: { $0.column == item }) {
+        throw failure("'\(item)' is a history itself", "name the column whose values it lists")
+      }
+      found.append(TableHistory(column, of: item))
+    }
+    return found
+  }
+
+  private mutating func append(_ history: TableHistory, to list: inout FeatureList) throws(EventsError) {
+    guard list.features.contains(where: { $0.name == history.of }) else {
+      throw EventsError(
+        file: "--history", field: "\(history.column)=\(history.of)", problem: "'\(history.of)' is left out",
+        advice: "name a column that varies, or leave out --history")
+    }
+    let column = try table.column(history.column, as: "--history")
+    if ColumnSurvey(table, column, isTraining).isConstant {
+      warnings.append("'\(history.column)' is constant in the training rows and is left out")
+      list.ignored.append(history.column)
+      return
+    }
+    let separator = table.types[column] == .tokens ? " " : Feature.usualSeparator
+    list.features.append(
+      Feature(
+        name: history.column, column: history.column,
+        kind: .categorical(.shared(with: history.of, longest: Feature.usualHistory), separator: separator)))
   }
 
   /// Nil for a column that says nothing.
@@ -63,7 +109,7 @@ struct FeatureInference {
     }
     let isTold =
       options.categorical.contains("*") || options.categorical.contains(name)
-      || options.categorical.contains(table.header[column])
+      || options.categorical.contains(table.header[column]) || itemColumns.contains(name)
     let coding = CategoryCoding.vocabulary(minimumCount: options.minimumCount)
     switch table.types[column] {
     case .tokens: return Feature(name: name, column: name, kind: .categorical(coding, separator: " "))

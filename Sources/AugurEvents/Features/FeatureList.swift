@@ -159,5 +159,37 @@ extension FeatureList: Codable {
         file: "features[\(place)].name", problem: "\(excerpt(feature.name.utf8)) occurs twice",
         advice: "give each feature its own name")
     }
+    _ = try sharedPlaces()
+  }
+}
+
+extension FeatureList {
+  /// By feature, the place of the one whose values it shares; nil for all others. Throws where that is none that can be shared.
+  func sharedPlaces() throws(EventsError) -> [Int?] {
+    var places: [Int?] = []
+    for (place, feature) in features.enumerated() {
+      guard case .categorical(.shared(let name, _), let separator) = feature.kind else {
+        places.append(nil)
+        continue
+      }
+      func failure(_ problem: String) -> EventsError {
+        EventsError(
+          file: "features[\(place)].shares", problem: problem,
+          advice: "name a categorical feature without a separator that stands before '\(feature.name)'")
+      }
+      guard let target = features.firstIndex(where: { $0.name == name }) else {
+        throw failure("there is no feature \(excerpt(name.utf8))")
+      }
+      guard target != place else { throw failure("\(excerpt(name.utf8)) is the feature itself") }
+      guard case .categorical(let coding, let targetSeparator) = features[target].kind else {
+        throw failure("\(excerpt(name.utf8)) is no category")
+      }
+      if targetSeparator != nil { throw failure("\(excerpt(name.utf8)) is a list") }
+      if case .shared = coding { throw failure("\(excerpt(name.utf8)) shares the values of another feature") }
+      guard target < place else { throw failure("\(excerpt(name.utf8)) stands behind '\(feature.name)'") }
+      guard separator != nil else { throw failure("'\(feature.name)' is no list") }
+      places.append(target)
+    }
+    return places
   }
 }

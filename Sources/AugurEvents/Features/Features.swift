@@ -19,6 +19,13 @@ public struct CategoricalField: Sendable, Equatable {
   public let size: Int
   /// Whether a row has a list of ids.
   public let isMultiValued: Bool
+  /// Of a list that has the ids of another field, oldest first: the place of that field, and how many ids it has at most.
+  public var history: (of: Int, longest: Int)?
+
+  public static func == (a: Self, b: Self) -> Bool {
+    (a.name, a.size, a.isMultiValued) == (b.name, b.size, b.isMultiValued) && a.history?.of == b.history?.of
+      && a.history?.longest == b.history?.longest
+  }
 }
 
 /// What a feature learnt from the training part; by its kind, one of the three.
@@ -53,17 +60,27 @@ public struct Features: Sendable {
     /// 0 where a cell is one value; buckets of hashing, else 0.
     let separator: UInt8
     let buckets: UInt64
+    /// Values of a list that count, the last ones.
+    let longest: Int
+    /// Whether the statistics are those of another feature.
+    let isShared: Bool
 
-    init(_ kind: Feature.Kind, source: Int, _ statistics: FeatureStatistics, field: Int, number: Int, zone: ClockZone) {
-      (self.kind, self.source, self.statistics, self.field, self.number, self.zone) = (
-        kind, source, statistics, field, number, zone
-      )
-      if case .categorical(let coding, let separator) = kind {
-        self.separator = separator?.utf8.first ?? 0
-        if case .hash(let buckets) = coding { self.buckets = UInt64(buckets) } else { buckets = 0 }
-      } else {
-        (separator, buckets) = (0, 0)
+    /// - Parameter target: the feature whose values it shares.
+    init(
+      _ kind: Feature.Kind, source: Int, _ statistics: FeatureStatistics, target: Fitted?, field: Int, number: Int, zone: ClockZone
+    ) {
+      (self.kind, self.source, self.field, self.number, self.zone) = (kind, source, field, number, zone)
+      (self.statistics, isShared) = (target?.statistics ?? statistics, target != nil)
+      var (separator, buckets, longest): (UInt8, UInt64, Int) = (0, 0, .max)
+      if case .categorical(let coding, let text) = kind {
+        separator = text?.utf8.first ?? 0
+        switch coding {
+        case .hash(let count): buckets = UInt64(count)
+        case .shared(_, let count): (buckets, longest) = (target?.buckets ?? 0, count)
+        case .vocabulary, .values: break
+        }
       }
+      (self.separator, self.buckets, self.longest) = (separator, buckets, longest)
     }
   }
 
@@ -81,13 +98,21 @@ public struct Features: Sendable {
   init(_ list: FeatureList, statistics: [FeatureStatistics], fittedOn: String) throws(EventsError) {
     (self.list, self.fittedOn) = (list, fittedOn)
     var (columns, fields, numbers, fitted): ([String], [CategoricalField], [String], [Fitted]) = ([], [], [], [])
-    for (feature, statistics) in zip(list.features, statistics) {
+    let targets = try list.sharedPlaces()
+    for (place, (feature, statistics)) in zip(list.features, statistics).enumerated() {
       let source = columns.firstIndex(of: feature.column) ?? columns.count
       if source == columns.count { columns.append(feature.column) }
       var zone = ClockZone(fixed: 0)
       if case .time(_, _, let name) = feature.kind { zone = try ClockZone(named: name, place: "\(feature.name): zone") }
-      fitted.append(Fitted(feature.kind, source: source, statistics, field: fields.count, number: numbers.count, zone: zone))
-      fields += feature.fields(statistics)
+      let target = targets[place].map { fitted[$0] }
+      fitted.append(
+        Fitted(feature.kind, source: source, statistics, target: target, field: fields.count, number: numbers.count, zone: zone))
+      if let target, case .categorical(.shared(_, let longest), _) = feature.kind {
+        fields.append(
+          CategoricalField(name: feature.name, size: fields[target.field].size, isMultiValued: true, history: (target.field, longest)))
+      } else {
+        fields += feature.fields(statistics)
+      }
       numbers += feature.numbers
     }
     var outputs: Set<String> = []
@@ -152,6 +177,8 @@ public struct Features: Sendable {
       }
       row.lists[entry.field].removeAll(keepingCapacity: true)
       forEachValue(of: cell, separator: entry.separator) { row.lists[entry.field].append(entry.id($0)) }
+      let surplus = row.lists[entry.field].count - entry.longest
+      if surplus > 0 { row.lists[entry.field].removeFirst(surplus) }
     case .numeric(let transform, let missing):
       guard let value = cellNumber(cell) else {
         throw CellFault(

@@ -2,6 +2,15 @@
 import AugurCompute
 import AugurTensors
 
+/// A column that lists values of another one, oldest first: what the user of a row has seen before it.
+public struct TableHistory: Sendable, Equatable {
+  public let column: String
+  /// The column whose values it lists.
+  public let of: String
+
+  public init(_ column: String, of: String) { (self.column, self.of) = (column, of) }
+}
+
 /// What `prepareTable` is asked for.
 public struct TableOptions: Sendable {
   /// Column of the label; may be nil where a feature list names it.
@@ -14,6 +23,8 @@ public struct TableOptions: Sendable {
   public var features: String?
   /// Columns whose numbers are codes; `*` for all.
   public var categorical: [String] = []
+  /// Columns that list values of other columns.
+  public var histories: [TableHistory] = []
   /// Of inferred categorical features.
   public var minimumCount = FeatureList.minimumCount
   public var weight: String?
@@ -116,7 +127,7 @@ struct PreparedTable {
     for (place, row) in order.enumerated() { places[row] = place }
     encoded = try EncodedTable(plan.table, features, places: places, threads: threads)
     (table, labels, furtherLabels, division, folds) = (plan.table, plan.labels, plan.furtherLabels, plan.division, plan.groups.folds)
-    (self.features, self.warnings) = (features, warnings)
+    (self.features, self.warnings) = (features, warnings + encoded.strangeHistories)
     weights = try plan.list.weight.map { name throws(EventsError) in
       try Self.weights(plan.table, try plan.table.column(name, as: "weight"))
     }
@@ -184,6 +195,9 @@ struct PreparedTable {
       list = try FeatureList(file: path)
       guard options.categorical.isEmpty else {
         throw EventsError(file: "--categorical", problem: "stands beside --features", advice: "set the kind in \(path)")
+      }
+      guard options.histories.isEmpty else {
+        throw EventsError(file: "--history", problem: "stands beside --features", advice: "say \"shares\" in \(path)")
       }
     } else {
       guard let label = options.label else {

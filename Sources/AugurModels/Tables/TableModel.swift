@@ -5,23 +5,66 @@ public import AugurTensors
 
 /// What the rows of a table look like.
 public struct TableShape: Sendable, Equatable {
-  /// Rows of each categorical field's embedding table.
+  /// A field that lists values of another one, oldest first, and takes its vectors.
+  public struct History: Sendable, Equatable {
+    /// Places of the two fields.
+    public let field: Int
+    public let target: Int
+    /// Values that a row has at most.
+    public let longest: Int
+
+    public init(field: Int, target: Int, longest: Int) { (self.field, self.target, self.longest) = (field, target, longest) }
+  }
+
+  /// Values that each categorical field can have.
   public let fieldSizes: [Int]
   /// N, numbers of a row.
   public let numberCount: Int
+  public let histories: [History]
 
-  public init(fieldSizes: [Int], numberCount: Int) { (self.fieldSizes, self.numberCount) = (fieldSizes, numberCount) }
+  /// Precondition: histories have the size of their targets, which are no histories.
+  public init(fieldSizes: [Int], numberCount: Int, histories: [History] = []) {
+    precondition(
+      histories.allSatisfy { own in
+        fieldSizes[own.field] == fieldSizes[own.target] && !histories.contains { $0.field == own.target }
+      }, "TableShape: expected histories of other fields, got \(histories)")
+    (self.fieldSizes, self.numberCount, self.histories) = (fieldSizes, numberCount, histories)
+  }
 
   /// Features of a row: each field, then each number.
   public var featureCount: Int { fieldSizes.count + numberCount }
-  /// Rows of the table that holds a vector for every value of every field and one for every number.
-  public var tableRows: Int { fieldSizes.reduce(numberCount, +) }
+  /// Rows of the table that holds a vector for every value of every field and one for every number; a history has none of its own.
+  public var tableRows: Int { numberBase + numberCount }
+  /// The row of the first number.
+  public var numberBase: Int { fieldSizes.reduce(0, +) - histories.reduce(0) { $0 + fieldSizes[$1.field] } }
+  /// The first row of each field.
+  public var fieldBases: [Int] {
+    var (bases, next): ([Int], Int) = ([], 0)
+    for (field, size) in fieldSizes.enumerated() {
+      bases.append(next)
+      if !histories.contains(where: { $0.field == field }) { next += size }
+    }
+    for history in histories { bases[history.field] = bases[history.target] }
+    return bases
+  }
 }
 
 /// A batch of B rows on one device.
 public struct TableInput: Sendable {
+  /// The values of a history as rows of the joint table, for models that read them one by one.
+  public struct History: Sendable {
+    /// `[T]`, row by row, oldest first.
+    public let events: [Int32]
+    /// `[B + 1]`, where the events of each row begin.
+    public let offsets: [Int32]
+    /// `[B]`, the value of each row that they are compared with.
+    public let targets: [Int32]
+
+    public init(events: [Int32], offsets: [Int32], targets: [Int32]) { (self.events, self.offsets, self.targets) = (events, offsets, targets) }
+  }
+
   public let rowCount: Int
-  /// The values of all features, row by row, as rows of the joint table.
+  /// The values of all features, row by row, as rows of the joint table; without those of `histories`.
   public let values: Lookup
   /// Where the values of each feature of each row lie, `[B * F]`; nil where every feature has exactly one and no weight.
   public let features: Jagged?
@@ -31,10 +74,14 @@ public struct TableInput: Sendable {
   public let weights: Tensor?
   /// `[B, N]`; nil without numbers.
   public let numbers: Tensor?
+  /// Those of the shape, in its order, where the model reads them one by one; else they are among the values.
+  public let histories: [History]
 
-  public init(rowCount: Int, values: Lookup, features: Jagged?, rows: Jagged, weights: Tensor?, numbers: Tensor?) {
+  public init(
+    rowCount: Int, values: Lookup, features: Jagged?, rows: Jagged, weights: Tensor?, numbers: Tensor?, histories: [History] = []
+  ) {
     (self.rowCount, self.values, self.features, self.rows) = (rowCount, values, features, rows)
-    (self.weights, self.numbers) = (weights, numbers)
+    (self.weights, self.numbers, self.histories) = (weights, numbers, histories)
   }
 }
 
@@ -43,6 +90,12 @@ public protocol TableModel: AnyObject {
   var parameters: [Parameter] { get }
   /// K of `[B, 1]`, as many as the loss reads: a logit of class 1, a value, or what the loss makes of them.
   func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor]
+  /// Whether it reads histories one by one; else they are lists like others, which have the mean of their vectors.
+  var readsHistories: Bool { get }
+}
+
+extension TableModel {
+  public var readsHistories: Bool { false }
 }
 
 /// Plain numbers as an input of the pass, so that what is made of them is recorded.
@@ -54,9 +107,12 @@ struct FeatureEmbedding {
   let width: Int
   private let featureCount: Int
 
-  init(_ name: String, _ shape: TableShape, width: Int, deviation: Float, in store: ParameterStore) {
+  /// - Parameter hasHistories: whether they are among the features.
+  init(
+    _ name: String, _ shape: TableShape, width: Int, deviation: Float, hasHistories: Bool = true, in store: ParameterStore
+  ) {
     table = store.make(name, [shape.tableRows, width], .normal(deviation: deviation), isTable: true)
-    (self.width, featureCount) = (width, shape.featureCount)
+    (self.width, featureCount) = (width, shape.featureCount - (hasHistories ? 0 : shape.histories.count))
   }
 
   /// `[B, F * D]`.
@@ -108,7 +164,7 @@ public struct TableModelEntry: Sendable {
   /// Every model of labelled rows, one line each.
   public static let all: [TableModelEntry] = [
     LogisticRegression.entry, Perceptron.entry, FactorizationMachine.entry, DeepFM.entry, DCNv2.entry, FinalMLP.entry, MMoE.entry, PLE.entry,
-    ESMM.entry,
+    ESMM.entry, DIN.entry, BST.entry, DIEN.entry,
   ]
 
   public static func named(_ name: String) throws(ModelError) -> TableModelEntry {

@@ -25,6 +25,7 @@ public struct TableModelDescription: Sendable, Equatable {
       "model": model, "fields": shape.fieldSizes.map(String.init).joined(separator: ","), "numbers": String(shape.numberCount),
       "data": data,
     ].merging(objective.metadata) { a, _ in a }
+    if !shape.histories.isEmpty { entries["histories"] = shape.histories.map { "\($0.field):\($0.target):\($0.longest)" }.joined(separator: ",") }
     for (name, value) in hyperparameters { entries[Self.knobPrefix + name] = value }
     return entries
   }
@@ -33,15 +34,29 @@ public struct TableModelDescription: Sendable, Equatable {
     let sizes = file.metadata["fields"].map { $0.split(separator: ",").map { Int($0) ?? 0 } }
     guard let model = file.metadata["model"], let data = file.metadata["data"], let sizes,
       sizes.allSatisfy({ (1...Int(Int32.max)).contains($0) }), let numbers = file.metadata["numbers"].flatMap({ Int($0) }),
-      (0...1 << 20).contains(numbers)
+      (0...1 << 20).contains(numbers), let histories = Self.histories(file.metadata["histories"] ?? "", sizes)
     else { throw .damagedFile(path: file.path, problem: "is no file of a table model: its metadata lacks the shape of the table") }
     var knobs: [String: String] = [:]
     for (name, value) in file.metadata where name.hasPrefix(Self.knobPrefix) {
       knobs[String(name.dropFirst(Self.knobPrefix.count))] = value
     }
     self.init(
-      model: model, hyperparameters: knobs, shape: TableShape(fieldSizes: sizes, numberCount: numbers), objective: try TableObjective(of: file),
+      model: model, hyperparameters: knobs, shape: TableShape(fieldSizes: sizes, numberCount: numbers, histories: histories), objective: try TableObjective(of: file),
       data: data)
+  }
+
+  /// Nil where the text does not fit fields of these sizes.
+  private static func histories(_ text: String, _ sizes: [Int]) -> [TableShape.History]? {
+    var found: [TableShape.History] = []
+    for part in text.split(separator: ",") {
+      let numbers = part.split(separator: ":").compactMap { Int($0) }
+      guard numbers.count == 3, sizes.indices.contains(numbers[0]), sizes.indices.contains(numbers[1]),
+        sizes[numbers[0]] == sizes[numbers[1]], (1...1 << 20).contains(numbers[2])
+      else { return nil }
+      found.append(TableShape.History(field: numbers[0], target: numbers[1], longest: numbers[2]))
+    }
+    let fields = Set(found.map(\.field))
+    return fields.count == found.count && fields.isDisjoint(with: found.map(\.target)) ? found : nil
   }
 
   /// A new model with these knobs; `copies` as in `TableModelEntry.makeModel`.
