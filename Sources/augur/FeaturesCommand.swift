@@ -18,7 +18,9 @@ struct FeaturesCommand: ParsableCommand {
       end of the log are left out and counted. The column label_known is the end of the horizon: prepare --format table leaves out rows of \
       training that were labelled by what came behind the cut.
 
-      Features are described by a JSON file, for which --print-features prints a beginning. Two more features join files: {"feature": "table", \
+      Features are described by a JSON file, for which --print-features prints a beginning. {"feature": "history", "of": "item", "last": 20} is \
+      a column item_history of the ids of the items that the user met last, oldest first and joined by '|' (or "category"): prepare --format \
+      table takes it with --history item_history=item_id, for the models din, bst and dien. Two more features join files: {"feature": "table", \
       "of": "user", "file": "users.csv"} takes the row of user_id (or of "key") with the latest valid_from (or "time") at or before the event, \
       {"feature": "vectors", "of": "item", "file": "v.safetensors", "tensor": "v", "ids": "ids.txt"} vectors of items; "format": "text" is for \
       lines of an id and numbers. A table without times is joined as it is and reported as not point-in-time.

@@ -26,3 +26,8 @@ sed 's/"windows": \["1h"/"windows": ["1 h"/' "$dir/features.json" >"$dir/bad.jso
 mistake "features with a bad window" "bad.json: features" "$augur" features --data "$dir/shop-data" --features "$dir/bad.json" --output "$dir/none.csv"
 mistake "features, disk full" "none.csv" sh -c "ulimit -f 20; exec $augur features --data $dir/shop-data --output $dir/none.csv"
 check "no table half-written" test ! -e "$dir/none.csv"
+printf '{"format": "augur-behaviour", "version": 1, "features": [{"feature": "history", "of": "item", "last": 9}]}' >"$dir/history.json"
+check "histories of users" "$augur" features --data "$dir/shop-data" --features "$dir/history.json" --label purchase --output "$dir/history.csv"
+keys='"shares" : "item_id"' check "histories as features" has sh -c "$augur prepare --format table --label label --input $dir/history.csv --history item_history=item_id --output $dir/history --split time && cat $dir/history/features.json"
+sed s/item/user/ "$dir/history.json" >"$dir/bad-history.json"
+mistake "a history of users" "features\[0\].of" "$augur" features --data "$dir/shop-data" --features "$dir/bad-history.json" --output "$dir/none.csv"

@@ -77,6 +77,8 @@ public enum BehaviourFeature: Sendable, Equatable {
   case clock(parts: [BehaviourClockPart])
   /// Columns of the event itself.
   case event(columns: [EventAttribute])
+  /// The ids of the items, or of the categories, that the user met last, oldest first: a text, not a number.
+  case history(of: BehaviourEntity, last: Int)
   /// A table of users or items as of the event's time, or vectors of items.
   case join(BehaviourJoin)
 

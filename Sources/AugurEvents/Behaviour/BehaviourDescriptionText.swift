@@ -77,7 +77,7 @@ extension BehaviourDescription {
 
 extension BehaviourFeature {
   private static let names = [
-    "count", "frequency", "money", "recency", "age", "conversion", "price-ratio", "weight", "clock", "event", "table", "vectors",
+    "count", "frequency", "money", "recency", "age", "conversion", "price-ratio", "weight", "clock", "event", "history", "table", "vectors",
   ]
 
   fileprivate init(_ entry: inout DescriptionEntry, groups: [String: [String]]) throws(EventsError) {
@@ -103,6 +103,11 @@ extension BehaviourFeature {
       self = .weight(of: try entry.entities(), weights: try entry.weights(groups), windows: try entry.windows())
     case "clock": self = .clock(parts: try entry.words("parts"))
     case "event": self = .event(columns: try entry.words("columns"))
+    case "history":
+      let subject = try entry.check(try entry.text("of"), "of", [BehaviourEntity.item, .category].map(\.rawValue))
+      let last = entry.has("last") ? try entry.number("last", 1...Double(BehaviourHistories.longest)) : Double(BehaviourHistories.usual)
+      guard last == last.rounded() else { throw entry.failure("last", "\(last) is no whole number", "say how many ids to keep") }
+      self = .history(of: subject == BehaviourEntity.item.rawValue ? .item : .category, last: Int(last))
     case "table": self = .join(try entry.table())
     case "vectors": self = .join(try entry.vectors())
     default:
@@ -133,6 +138,7 @@ extension BehaviourFeature {
       return [name("weight"), of(entities), ("weights", .object(weights.mapValues { .number($0) })), over(windows)]
     case .clock(let parts): return [name("clock"), ("parts", texts(parts.map(\.rawValue)))]
     case .event(let columns): return [name("event"), ("columns", texts(columns.map(\.rawValue)))]
+    case .history(let subject, let last): return [name("history"), ("of", .text(subject.rawValue)), ("last", .number(Double(last)))]
     case .join(let join): return join.pairs
     }
   }

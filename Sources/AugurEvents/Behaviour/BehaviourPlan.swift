@@ -28,6 +28,8 @@ enum BehaviourTexts: Sendable, Equatable {
   case category, kind
   /// Of a joined table, in the order of joins, and its column.
   case joined(Int, Int)
+  /// The text itself, in the order of histories: the row holds no number.
+  case history(Int)
 }
 
 /// A constant table that is read without counting references.
@@ -100,6 +102,7 @@ struct BehaviourPlan: Sendable {
   let logRate: (purchases: Int, views: Int)?
   /// Without keys yet.
   let joins: [JoinState]
+  let histories: [(place: Int, subject: BehaviourEntity, last: Int)]
 
   init(_ description: BehaviourDescription) throws(EventsError) {
     var maker = BehaviourPlanMaker(description)
@@ -111,6 +114,7 @@ struct BehaviourPlan: Sendable {
       if case .join(let join) = feature { maker.add(join, try JoinedRows(join, zone: description.zoneName)) } else { maker.add(feature) }
     }
     (kinds, windows, clock, attributes, joins) = (maker.kinds, maker.windows, maker.clock, maker.attributes, maker.joins)
+    histories = maker.histories
     columns = maker.columns
     entities = maker.finish()
     let names = columns.map(\.name)
@@ -143,6 +147,7 @@ private struct BehaviourPlanMaker {
   var attributes: [(place: Int, attribute: EventAttribute)] = []
   var columns: [BehaviourColumn] = []
   var joins: [JoinState] = []
+  var histories: [(place: Int, subject: BehaviourEntity, last: Int)] = []
   private let groups: [String: Set<Int>]
   private var entityColumns = BehaviourEntity.allCases.map { _ in [EntityPlan.Column]() }
   private var weights = BehaviourEntity.allCases.map { _ in [EntityPlan.Weight]() }
@@ -246,6 +251,9 @@ private struct BehaviourPlanMaker {
         columns.append(BehaviourColumn(name: part.rawValue, texts: nil))
       }
     case .join: break  // has files, and an `add` of its own
+    case .history(let subject, let last):
+      columns.append(BehaviourColumn(name: "\(subject.rawValue)_history", texts: .history(histories.count)))
+      histories.append((columns.count - 1, subject, last))
     case .event(let names):
       for attribute in names {
         attributes.append((columns.count, attribute))

@@ -21,6 +21,8 @@ public struct BehaviourState: Sendable {
   /// By window: where its events begin.
   var windowStarts: [Int]
   private var calendar: BehaviourCalendar
+  /// By history of the plan.
+  var histories: [BehaviourHistories]
   /// Tables and vectors, with the rows of the users and items met.
   private(set) var joins: [JoinState]
 
@@ -38,6 +40,7 @@ public struct BehaviourState: Sendable {
     log.grow(to: 1)
     windowStarts = Array(repeating: 0, count: plan.windows.count)
     joins = plan.joins
+    histories = plan.histories.map { BehaviourHistories(last: $0.last) }
     calendar = BehaviourCalendar(try ClockZone(named: description.zoneName, place: "zone of the features"))
     for kind in plan.kinds { _ = self.kind(kind) }
   }
@@ -57,6 +60,7 @@ public struct BehaviourState: Sendable {
     let index = index(Self.userIDs, id)
     if index == users.count {
       users.grow(to: Int(index) + 1)
+      for place in histories.indices { histories[place].grow(to: Int(index) + 1) }
       join(.user, Self.userIDs, index)
     }
     return index
@@ -129,9 +133,15 @@ public struct BehaviourState: Sendable {
 
   /// The same into memory for as many numbers as there are columns.
   mutating func features(of event: BehaviourEvent, into row: UnsafeMutablePointer<Float>) throws(EventsError) {
+    try settle(event)
+    write(event, into: row)
+  }
+
+  /// Makes the state that of the event's time.
+  @inline(__always)
+  mutating func settle(_ event: BehaviourEvent) throws(EventsError) {
     try check(event)
     advance(to: event.time)
-    write(event, into: row)
   }
 
   /// Changes nothing but the calendar; reading parts of a state that nobody else sees spares a copy of it.
@@ -153,6 +163,7 @@ public struct BehaviourState: Sendable {
     for place in joins.indices {
       joins[place].write(Int(joins[place].entity == .user ? event.user : event.item), time: time, into: row)
     }
+    for history in plan.histories { row[history.place] = .nan }
     if !plan.clock.isEmpty { calendar.move(to: time) }
     for (place, part) in plan.clock { row[place] = calendar[part] }
     for (place, attribute) in plan.attributes {
@@ -167,8 +178,7 @@ public struct BehaviourState: Sendable {
 
   /// Counts an event for all that is asked of later times. Throws for an event before `clock`.
   public mutating func observe(_ event: BehaviourEvent) throws(EventsError) {
-    try check(event)
-    advance(to: event.time)
+    try settle(event)
     ring.append(event)
   }
 
@@ -206,6 +216,7 @@ public struct BehaviourState: Sendable {
       let event = ring[applied]
       if event.time >= time { break }
       apply(event, row: plan.windows.count, by: 1)
+      if !histories.isEmpty { remember(event) }
       applied += 1
     }
     var first = applied

@@ -20,6 +20,14 @@ extension BehaviourState {
       tensors.append(SafetensorsTensor("\(name).counts", shape: [counters.count, counters.plan.countCells], values: counts))
       tensors.append(SafetensorsTensor("\(name).words", shape: [counters.count, counters.plan.words], values: counters.words))
     }
+    for (own, made) in zip(plan.histories, histories) {
+      let entries = made.lists.flatMap { $0 }
+      let offsets = made.lists.reduce(into: [Int64(0)]) { $0.append(($0.last ?? 0) + Int64($1.count)) }
+      let name = "\(own.subject.rawValue)_history"
+      tensors.append(SafetensorsTensor("\(name).offsets", shape: [offsets.count], values: offsets))
+      tensors.append(SafetensorsTensor("\(name).times", shape: [entries.count], values: entries.map(\.time)))
+      tensors.append(SafetensorsTensor("\(name).indices", shape: [entries.count], values: entries.map(\.index)))
+    }
     let kept = (ring.head..<ring.tail).map { ring[$0] }
     tensors += [
       SafetensorsTensor("events.times", shape: [kept.count], values: kept.map(\.time)),
@@ -111,6 +119,20 @@ extension BehaviourState {
     guard events.allSatisfy(isKnown) else { return false }
     ring = EventRing(events, head: head)
     (windowStarts, self.clock, self.applied) = (starts, clock, applied)
+    return try readHistories(file)
+  }
+
+  private mutating func readHistories(_ file: SafetensorsFile) throws(SafetensorsError) -> Bool {
+    for (place, own) in plan.histories.enumerated() {
+      let name = "\(own.subject.rawValue)_history"
+      guard
+        let made = BehaviourHistories(
+          last: own.last, users: users.count, offsets: try file.array("\(name).offsets", as: Int64.self),
+          times: try file.array("\(name).times", as: Int64.self), indices: try file.array("\(name).indices", as: Int32.self),
+          count: table(own.subject).count, latest: clock)
+      else { return false }
+      histories[place] = made
+    }
     return true
   }
 }

@@ -56,6 +56,7 @@ extension BehaviourFeature {
     case .money(let entities, _, _), .priceRatio(let entities): [.price] + (entities.contains(.category) ? [.category] : [])
     case .clock: []
     case .event(let columns): columns
+    case .history(let subject, _): subject == .category ? [.category] : []
     case .join: []
     }
   }
@@ -102,6 +103,8 @@ private final class RowBlock {
   let numbers: UnsafeMutablePointer<Float>  // [capacity, columns]
   var events: [BehaviourEvent] = []
   var labels: [Bool] = []
+  /// [rows, histories of a row]
+  var histories: [String] = []
 
   init(columns: Int) {
     self.columns = columns
@@ -122,12 +125,14 @@ private struct BehaviourRows {
   mutating func fill(_ block: RowBlock, _ state: inout BehaviourState) throws(EventsError) {
     block.events.removeAll(keepingCapacity: true)
     block.labels.removeAll(keepingCapacity: true)
+    block.histories.removeAll(keepingCapacity: true)
     while block.events.count < RowBlock.capacity, let timed = order.next() {
       switch labels.map({ OutcomeLabel(rawValue: $0[timed.row]) ?? .none }) ?? .no {
       case .none: break
       case .unknown: report.droppedPastEnd += 1
       case let label:
         try state.features(of: timed.event, into: block.numbers + block.events.count * block.columns)
+        if !state.histories.isEmpty { block.histories += try state.histories(of: timed.event) }
         block.events.append(timed.event)
         block.labels.append(label == .yes)
         report.rows += 1
@@ -172,6 +177,7 @@ private struct RowText {
         switch run.texts {
         case .category? where !value.isNaN: text.field(ids[BehaviourState.categoryIDs], Int32(value))
         case .kind? where !value.isNaN: text.field(ids[BehaviourState.kindIDs], Int32(value))
+        case .history(let history)?: text.field(block.histories[block.histories.count / block.events.count * place + history])
         case .joined(let join, let column)? where !value.isNaN: text.field(joined[join][column].texts?[Int(value)] ?? "")
         default: text.fields(UnsafeBufferPointer(rebasing: row[run.columns]))
         }
