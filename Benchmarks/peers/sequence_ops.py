@@ -1,4 +1,4 @@
-"""Yardstick of `augur bench ops --only hstu` and `--only gru`: the same work composed in PyTorch, medians, one JSON object a line."""
+"""Yardstick of `augur bench ops --only hstu`, `--only gru` and `--only mixture`: the same work composed in PyTorch, medians, one JSON object a line."""
 import json, time
 import torch
 import torch.nn.functional as F
@@ -43,3 +43,15 @@ for B, L, D in [(128, 50, 100), (256, 20, 128), (128, 200, 64)]:
     ps = [x] + list(cell.parameters())
     def step(): torch.autograd.grad(cell(x)[0], ps, g)
     say("gru forward+backward", [B, L, D], median(step), "pytorch " + torch.__version__)
+
+def mixture(g, *experts):
+    shares = torch.softmax(g, 1)
+    return sum(shares[:, e : e + 1] * x for e, x in enumerate(experts))
+
+for compiled in [False, True]:
+    f = torch.compile(mixture) if compiled else mixture
+    name = "pytorch " + torch.__version__ + (" --compile" if compiled else "")
+    B, E, D = 4096, 4, 64
+    inputs = [(torch.rand(B, E) - .5).requires_grad_()] + [(torch.rand(B, D) - .5).requires_grad_() for _ in range(E)]
+    g = torch.rand(B, D) - .5
+    say("mixture of experts forward+backward", [B, E, D], median(lambda: torch.autograd.grad(f(*inputs), inputs, g)), name)

@@ -28,6 +28,17 @@ struct BenchOps: ParsableCommand {
     softmax(2048, 20_000, 64, device, limits)
     lookup(1_000_000, 64, 131_072, device, limits)
     loss(1 << 20, device, limits)
+    mixture(4096, 4, 64, device, limits)
+  }
+
+  private func mixture(_ B: Int, _ E: Int, _ D: Int, _ device: Device, _ limits: Limits) {
+    let (experts, gates, dy) = ((0..<E).map { _ in random([B, D], device) }, random([B, E], device), random([B, D], device))
+    let bytes = 4 * Double(B * D * (3 * E + 2) + 4 * B * E)
+    say("mixture of experts forward+backward", [B, E, D], device, limits, flops: 0, bytes: bytes) {
+      let tape = Tape()
+      let made = AugurOps.mixture(experts.map { $0.watched(by: tape) }, gates: gates.watched(by: tape))
+      tape.backward(from: made, gradient: dy)
+    }
   }
 
   private func loss(_ T: Int, _ device: Device, _ limits: Limits) {
