@@ -194,12 +194,12 @@ public final class Dataset: Sendable {
     for number in segments.indices { body(segments[number].itemBytes(ofUsers: places(of: users, in: number))) }
   }
 
-  /// All that splits and their check read of these users and nothing else, as it lies in the files.
-  func forEachColumn(ofUsers users: ClosedRange<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
+  /// Takes all that splits and their check read out of the process; reading brings it back. Not by users: looking for them in the columns
+  /// would bring other pages in.
+  func releaseColumns() {
     for number in segments.indices {
-      let places = places(of: users, in: number)
-      if isMapped { body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: index.users[number][places]))) }
-      segments[number].forEachColumn(ofUsers: places, body)
+      if isMapped { releasePages(UnsafeRawBufferPointer(index.users[number])) }
+      segments[number].releaseColumns()
     }
   }
 

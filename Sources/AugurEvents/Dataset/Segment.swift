@@ -94,22 +94,11 @@ final class Segment: Sendable {
     UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: items[events(ofUsers: places)]))
   }
 
-  /// The bytes of the columns that splits and their check read, and of nothing but these users.
-  func forEachColumn(ofUsers places: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
-    guard !places.isEmpty else { return }
-    let events = events(ofUsers: places)
-    let sessions = sessionOffsets.count(before: Int64(events.lowerBound))..<sessionOffsets.count(before: Int64(events.upperBound))
-    body(itemBytes(ofUsers: places))
-    if let times { body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: times[events]))) }
-    for labels in labels.values { body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: labels[events]))) }
-    body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: sessionOffsets[sessions])))
-    body(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: offsets[places])))
-  }
-
   /// Takes the columns out of the process; reading brings them back.
   func releaseColumns() {
     releasePages(UnsafeRawBufferPointer(offsets))
     releasePages(UnsafeRawBufferPointer(sessionOffsets))
+    releasePages(UnsafeRawBufferPointer(items))
     if let times { releasePages(UnsafeRawBufferPointer(times)) }
     for labels in labels.values { releasePages(UnsafeRawBufferPointer(labels)) }
   }

@@ -11,13 +11,13 @@ public func sequenceLeaks(_ split: SequenceSplit) throws(EventsError) -> [String
 /// The same; sessions are only checked where all events of the users are at hand.
 func sequenceLeaks(_ split: SequenceSplit, checksSessions: Bool) throws(EventsError) -> [String] {
   var search = try LeakSearch(split, checksSessions)
-  var (first, events) = (0, 0)
+  var events = 0
   for user in 0..<split.dataset.userCount {
     search.check(user)
     events += split.dataset.eventCount(ofUser: user)
-    guard events > 1 << 20 || user == split.dataset.userCount - 1 else { continue }
-    split.dataset.forEachColumn(ofUsers: first...user, releasePages)
-    (first, events) = (user + 1, 0)
+    guard events > 1 << 20 else { continue }
+    split.dataset.releaseColumns()
+    events = 0
   }
   return search.lines
 }
