@@ -115,8 +115,8 @@ struct TableBatchMaker {
     labelCount = data.description.labels.count
   }
 
-  /// Precondition: at least one row.
-  func make(_ rows: some Collection<Int>) -> TableBatch {
+  /// Precondition: at least one row. Without `isTraining` no groups for gradients are made.
+  func make(_ rows: some Collection<Int>, isTraining: Bool = true) -> TableBatch {
     let device = inputs.device
     let labels = (0..<labelCount).map { label in
       let values = data.labels(label)
@@ -124,6 +124,6 @@ struct TableBatchMaker {
     }
     let weights = data.weights.map { weights in RowWeights(rows.map { weights[$0] }, device: device) }
     return TableBatch(
-      input: inputs.make(rows, of: columns, isTraining: true), labels: labels, weights: weights)
+      input: inputs.make(rows, of: columns, isTraining: isTraining), labels: labels, weights: weights)
   }
 }

@@ -69,7 +69,8 @@ public struct TableQuality: Sendable {
       switch answer.kind {
       case .probability: (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, calibrator, bootstrap)
       case .value:
-        let metrics = valueMetrics + (answer.quantile.map { q in [QuantileLoss(q)].filter { own in !valueMetrics.contains { $0.name == own.name } } } ?? [])
+        var metrics = valueMetrics
+        if let own = answer.quantile.map({ QuantileLoss($0) }), !metrics.contains(where: { $0.name == own.name }) { metrics.append(own) }
         results = ValueReport(
           try ValueExamples(predictions: scores, targets: labels, weights: weights), metrics: metrics, bootstrap: bootstrap
         ).results

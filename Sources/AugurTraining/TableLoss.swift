@@ -22,9 +22,9 @@ let objectiveKnobs: [Hyperparameter] = [
 ]
 
 extension TableObjective {
-  /// What a method is asked with these knobs on `data`.
-  init(_ method: TableMethod, _ knobs: Hyperparameters, _ data: TableDataset) throws {
-    let labels = data.description.labels.map { Label($0.name, isBinary: $0.task == .binary) }
+  /// What a method is asked with these knobs on such a table.
+  init(_ method: TableMethod, _ knobs: Hyperparameters, _ table: TableDescription) throws {
+    let labels = table.labels.map { Label($0.name, isBinary: $0.task == .binary) }
     guard method.isNetwork else {
       guard labels.count == 1 else {
         throw ModelError.badCombination(
@@ -37,19 +37,24 @@ extension TableObjective {
     let loss = knobs.choice("loss")
     try self.init(
       loss == "auto" ? try TableModelEntry.named(method.name).loss : loss, labels: labels, quantile: Double(knobs.real("quantile")))
-    try checkLabels(data)
-    offsets = startingPoint(data)
   }
 
-  /// Throws where labels do not fit a loss, or nothing can be learned of them.
+  /// The same, started where the training rows of `data` ask for. Throws where their labels do not fit, or nothing can be learned of them.
+  func fitted(to data: TableDataset) throws(TrainingError) -> TableObjective {
+    try checkLabels(data)
+    var fitted = self
+    fitted.offsets = startingPoint(data)
+    return fitted
+  }
+
   private func checkLabels(_ data: TableDataset) throws(TrainingError) {
     let rows = data.rows(.training)
     for (place, label) in labels.enumerated() {
       let values = data.labels(place)
-      let isAtLeastZero = ["lognormal", "survival", "delayed"].contains(joint) || losses == ["poisson"]
-      if !label.isBinary, isAtLeastZero, let row = rows.first(where: { values[$0] < 0 }) {
+      let loss = joint ?? losses[place]
+      if !label.isBinary, ["lognormal", "survival", "delayed", "poisson"].contains(loss), let row = rows.first(where: { values[$0] < 0 }) {
         throw .data(
-          problem: "label '\(label.name)' is \(values[row]) in row \(data.inputRows[row] + 1), and loss \(losses[0]) reads numbers from 0 on",
+          problem: "label '\(label.name)' is \(values[row]) in row \(data.inputRows[row] + 1), and loss \(loss) reads numbers from 0 on",
           advice: "correct the row, or take another loss")
       }
       guard label.isBinary, place > 0 || joint == "survival" else { continue }
@@ -64,11 +69,12 @@ extension TableObjective {
   /// Outputs that are the best constant answer of a joint loss; 0 where each label has its own.
   private func startingPoint(_ data: TableDataset) -> [Float] {
     guard let joint, joint != "entire-space" else { return offsets }
+    let (first, second) = (data.labels, data.labels(labels.count - 1))
     var all = 0.0
     var sums = [0.0, 0, 0]
     for row in data.rows(.training) {
       let weight = Double(data.weights?[row] ?? 1)
-      let (y, y1) = (Double(data.labels[row]), labels.count > 1 ? Double(data.labels(1)[row]) : 0)
+      let (y, y1) = (Double(first[row]), Double(second[row]))
       all += weight
       if joint == "lognormal" {
         guard y > 0 else { continue }
@@ -170,7 +176,7 @@ extension TableObjective {
 extension TableMethod {
   /// The name of what decides which epoch is the best, and whether more of it is better.
   public func judgement(_ data: TableDataset, _ knobs: Hyperparameters) -> (name: String, isMore: Bool) {
-    guard isNetwork, let objective = try? TableObjective(self, knobs, data) else {
+    guard isNetwork, let objective = try? TableObjective(self, knobs, data.description) else {
       let isBinary = data.description.task == .binary
       return (isBinary ? validationLoss ?? "AUC" : "MSE", false)
     }

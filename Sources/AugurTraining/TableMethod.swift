@@ -53,9 +53,9 @@ public struct TableMethod: Sendable {
     resume: Bool
   ) throws -> any TableRun {
     let description = TableModelDescription(
-      model: name, hyperparameters: model.all, shape: TableShape(data), objective: try TableObjective(self, plan, data),
+      model: name, hyperparameters: model.all, shape: TableShape(data), objective: try TableObjective(self, plan, data.description).fitted(to: data),
       data: data.fingerprint)
-    if name == TableSearch.name { 
+    if name == TableSearch.name {
       return try TableSearch(description.objective, plan: plan, data: data, device: device, seed: seed, folder: folder)
     }
     if name == TreeTrainer.name {
@@ -121,6 +121,15 @@ public struct TrainedTableModel {
     }
     (predictor, self.answers) = (BlendPredictor(members: members), answers)
   }
+
+  /// The model of a run on `data`. Throws where it answers labels that the table does not have.
+  public init(_ folder: RunFolder, on data: TableDataset, device: Device) throws {
+    try self.init(folder, data: data.path, device: device)
+    guard answers.allSatisfy({ max($0.label, $0.event ?? 0) < data.description.labels.count }) else {
+      throw TrainingError.run(
+        path: folder.path, problem: "its model answers labels that \(data.path) does not have", advice: "train again into another --output")
+    }
+  }
 }
 
 /// The best model of a run that is no search, and what it says about a row.
@@ -129,11 +138,17 @@ func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) th
 ) {
   let file = try folder.openModel()
   let description = try TableModelDescription(of: file)
+  guard description.data == (try folder.readSettings().data) else {
+    throw ModelError.damagedFile(path: file.path, problem: "is the model of another run, on \(description.data)")
+  }
   guard TableShape(features) == description.shape else {
     throw TrainingError.run(
       path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
   }
   if description.model == TreeTrainer.name {
+    guard description.objective.answers.count == 1 else {
+      throw ModelError.damagedFile(path: file.path, problem: "trees answer one label, not \(description.objective.answers.count)")
+    }
     return (TreePredictor(try TreeEnsemble(file, description.shape, isList: features.fields.map(\.isMultiValued))), description.objective.answers)
   }
   let (model, _) = try description.makeModel(device: device, seed: 0)

@@ -163,7 +163,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     var (sum, all) = (0.0, 0.0)
     for first in stride(from: rows.lowerBound, to: rows.upperBound, by: evaluationRows) {
       let part = first..<min(rows.upperBound, first + evaluationRows)
-      let batch = maker.make(part)
+      let batch = maker.make(part, isTraining: false)
       let weight = part.reduce(0) { $0 + rowWeight($1) }
       let outputs = model.outputs(batch.input, Pass())
       let loss = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: 1)

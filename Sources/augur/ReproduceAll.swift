@@ -11,16 +11,18 @@ extension Reproduce {
     do { try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true) } catch {
       throw UserMistake("\(output): cannot be made a folder: \(error.localizedDescription)")
     }
+    let (last, isTooLarge) = seed.addingReportingOverflow(UInt64(seeds) - 1)
+    guard !isTooLarge else { throw UserMistake("--seeds: \(seeds) from seed \(seed) on are beyond the largest seed") }
     let path = output + "/results.jsonl"
     var lines = try readResults(path)
     var missing: [String] = []
     for name in Recipe.all.map(\.name) + TableRecipe.all.flatMap({ set in set.models.map { "\(set.name)/\($0)" } }) {
-      for seed in seed..<seed + UInt64(seeds) where !lines.contains(where: { Self.isResult($0, name, seed) }) {
+      for seed in seed...last where !lines.contains(where: { Self.isResult($0, name, seed) }) {
         if !json { print("\(name), seed \(seed)") }
         do {
           let result = try reproduce(name, seed: seed)
-          lines.append(result.line)
-          try writeFileDurably(path: path, bytes: Array(lines.map { jsonText($0) + "\n" }.joined().utf8))
+          try writeFileDurably(path: path, bytes: Array((lines + [result.line]).map { jsonText($0) + "\n" }.joined().utf8))
+          lines = try readResults(path)
           if json { printJSON(result.line) } else { result.text.forEach { print("  " + $0) } }
         } catch {
           writeError("augur: \(name): \(error)\n")

@@ -73,7 +73,7 @@ extension Reproduce {
     let trainer = try makeTableRun(
       method, knobs, plan, table, device, seed: seed, output: folder + "/run", resume: keep != nil)
     try runTrainer(trainer, TrainingLine(of: table, method, trainer.knobs), json: json, isQuiet: json)
-    let model = try TrainedTableModel(RunFolder(folder + "/run"), data: table.path, device: device)
+    let model = try TrainedTableModel(RunFolder(folder + "/run"), on: table, device: device)
     let maps = try calibrate(
       RunFolder(folder + "/run"), trainer.knobs.choice("calibration"), table, device, json: json, isQuiet: true)
     let answers = outputs(of: model.predictor, on: table, .test)[0]

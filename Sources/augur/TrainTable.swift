@@ -55,7 +55,7 @@ extension SearchRecord {
 func calibrate(
   _ folder: RunFolder, _ method: String, _ table: TableDataset, _ device: Device, json: Bool, isQuiet: Bool = false
 ) throws -> [TableCalibration?] {
-  let model = try TrainedTableModel(folder, data: table.path, device: device)
+  let model = try TrainedTableModel(folder, on: table, device: device)
   let maps = try folder.calibrate(method, model, on: table)
   for (answer, made) in zip(model.answers, maps) where !isQuiet && answer.kind == .probability {
     let words = answer.words(in: model)
@@ -98,7 +98,7 @@ struct Calibrate: ParsableCommand {
     let folder = RunFolder(runFolder)
     let table = try openTable(data, of: try readTableSettings(folder))
     let device = try place.open()
-    guard try TrainedTableModel(folder, data: table.path, device: device).answers.contains(where: { $0.kind == .probability }) else {
+    guard try TrainedTableModel(folder, on: table, device: device).answers.contains(where: { $0.kind == .probability }) else {
       throw UserMistake("\(runFolder): answers values; only probabilities are calibrated")
     }
     try augur.calibrate(folder, method, table, device, json: json)
@@ -162,7 +162,7 @@ extension Evaluate {
     guard !table.rows(part).isEmpty else {
       throw UserMistake("\(table.path): no \(part.name) row to evaluate on; prepare the table with another --split")
     }
-    let model = try TrainedTableModel(folder, data: table.path, device: try place.open())
+    let model = try TrainedTableModel(folder, on: table, device: try place.open())
     let (outputs, maps) = (outputs(of: model.predictor, on: table, part), try folder.readCalibrations(model))
     if !json { print(tableProtocol(table, part)) }
     for (place, answer) in model.answers.enumerated() {

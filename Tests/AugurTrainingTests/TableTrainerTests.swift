@@ -26,7 +26,7 @@ import Testing
           data: data.fingerprint, itemCount: 0))
     }
     let description = TableModelDescription(
-      model: model, hyperparameters: knobs.all, shape: TableShape(data), objective: try TableObjective(try #require(TableMethod.named(model)), plan, data),
+      model: model, hyperparameters: knobs.all, shape: TableShape(data), objective: try TableObjective(try #require(TableMethod.named(model)), plan, data.description).fitted(to: data),
       data: data.fingerprint)
     return try TableTrainer(description, plan: plan, data: data, device: device, seed: 5, folder: folder, resume: resume)
   }

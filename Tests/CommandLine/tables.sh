@@ -100,6 +100,11 @@ mistake "trees of two labels" "answers one label, the table has 2" "$augur" trai
 mistake "one output for two labels" "take one of mlp" "$augur" train --data "$dir/several" --model fm --output "$dir/none"
 mistake "a label twice" "given twice" $several --label click --label click --output "$dir/none"
 mistake "labels of another list" "but the feature list says" $several --label buy --features "$dir/several/features.json" --output "$dir/none"
+cp -r "$dir/several-run" "$dir/strange" && cp "$dir/table-run/best.safetensors" "$dir/strange"
+mistake "the model of another table" "is the model of another run" "$augur" evaluate --run "$dir/strange"
+mistake "all results without a folder" "--output" "$augur" reproduce all
+mistake "seeds beyond the largest" "largest seed" "$augur" reproduce all --output "$dir/all" --seed 18446744073709551615 --seeds 2
+mistake "seeds of one result" "reproduce all" "$augur" reproduce beauty/sasrec --seeds 3
 check "time and event" $several --label days --label buy --output "$dir/durations"
 check "train on times" "$augur" train --data "$dir/durations" --model mlp --set loss=survival --epochs 3 --output "$dir/durations-run"
 keys='"C-index":[01][.0-9]*' check "evaluate times" has "$augur" evaluate --run "$dir/durations-run" --json

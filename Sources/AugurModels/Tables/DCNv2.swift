@@ -26,8 +26,7 @@ public final class DCNv2: TableModel {
     embedding = FeatureEmbedding("features", shape, width: h.integer("dim"), deviation: embeddingDeviation, in: store)
     let (width, store) = (shape.featureCount * h.integer("dim"), store)
     cross = (0..<h.integer("cross-layers")).map { Linear("cross.\($0)", width, width, in: store) }
-    deep = MLP(
-      "deep", width, h.widths("units"), batchNorm: h.choice("batch-norm") == "yes", dropout: h.real("dropout"), in: store)
+    deep = MLP("deep", width, h, in: store)
     crossOutput = h.choice("structure") == "parallel" ? OutputHeads("cross-output", width, count: outputs, bias: false, in: store) : nil
     output = OutputHeads("output", deep.width, count: outputs, in: store)
   }

@@ -45,9 +45,7 @@ public final class DeepFM: TableModel {
     first = FirstOrder("first", shape, in: store)
     embedding = FeatureEmbedding("features", shape, width: h.integer("dim"), deviation: embeddingDeviation, in: store)
     fields = shape.featureCount
-    deep = MLP(
-      "deep", fields * embedding.width, h.widths("units"), batchNorm: h.choice("batch-norm") == "yes", dropout: h.real("dropout"),
-      in: store)
+    deep = MLP("deep", fields * embedding.width, h, in: store)
     output = Linear("output", deep.width, 1, in: store)
   }
 

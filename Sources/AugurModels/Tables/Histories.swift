@@ -29,9 +29,7 @@ struct DeepHead {
   private let output: OutputHeads
 
   init(_ width: Int, _ h: Hyperparameters, outputs: Int, in store: ParameterStore) {
-    deep = MLP(
-      "deep", width, h.widths("units"), isDice: h.choice("activation") == "dice", batchNorm: h.choice("batch-norm") == "yes",
-      dropout: h.real("dropout"), in: store)
+    deep = MLP("deep", width, h, isDice: h.choice("activation") == "dice", in: store)
     output = OutputHeads("output", deep.width, count: outputs, in: store)
   }
 

@@ -43,12 +43,6 @@ let expertKnobs: [Hyperparameter] = [
   .real("dropout", 0.1, in: 0...0.95, "rate behind each layer"),
 ]
 
-extension MLP {
-  init(_ name: String, _ width: Int, _ h: Hyperparameters, _ units: String, in store: ParameterStore) {
-    self.init(name, width, h.widths(units), batchNorm: h.choice("batch-norm") == "yes", dropout: h.real("dropout"), in: store)
-  }
-}
-
 /// What a target takes of the experts by its own gate.
 struct GatedMixture {
   private let hidden: MLP
@@ -69,7 +63,7 @@ struct Tower {
   private let output: Linear
 
   init(_ name: String, _ width: Int, _ h: Hyperparameters, in store: ParameterStore) {
-    hidden = MLP("\(name).hidden", width, h, "units", in: store)
+    hidden = MLP("\(name).hidden", width, h, in: store)
     output = Linear("\(name).output", hidden.width, 1, in: store)
   }
 

@@ -21,8 +21,7 @@ public final class Perceptron: TableModel {
     embedding =
       isDense ? nil : FeatureEmbedding("features", shape, width: h.integer("dim"), deviation: embeddingDeviation, in: store)
     let input = isDense ? shape.numberCount : shape.featureCount * h.integer("dim")
-    deep = MLP(
-      "deep", input, h.widths("units"), batchNorm: h.choice("batch-norm") == "yes", dropout: h.real("dropout"), in: store)
+    deep = MLP("deep", input, h, in: store)
     output = OutputHeads("output", deep.width, count: outputs, in: store)
   }
 

@@ -224,5 +224,13 @@ func perceptronKnobs(units: String, dropout: Double, batchNorm: String = "yes") 
   ]
 }
 
+extension MLP {
+  /// Layers by `perceptronKnobs`, the widths being those of the knob `units`.
+  init(_ name: String, _ width: Int, _ h: Hyperparameters, _ units: String = "units", isDice: Bool = false, in store: ParameterStore) {
+    self.init(
+      name, width, h.widths(units), isDice: isDice, batchNorm: h.choice("batch-norm") == "yes", dropout: h.real("dropout"), in: store)
+  }
+}
+
 /// First values of vectors of features.
 let embeddingDeviation: Float = 1e-2

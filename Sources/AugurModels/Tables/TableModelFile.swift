@@ -41,8 +41,8 @@ public struct TableModelDescription: Sendable, Equatable {
       knobs[String(name.dropFirst(Self.knobPrefix.count))] = value
     }
     self.init(
-      model: model, hyperparameters: knobs, shape: TableShape(fieldSizes: sizes, numberCount: numbers, histories: histories), objective: try TableObjective(of: file),
-      data: data)
+      model: model, hyperparameters: knobs,
+      shape: TableShape(fieldSizes: sizes, numberCount: numbers, histories: histories), objective: try TableObjective(of: file), data: data)
   }
 
   /// Nil where the text does not fit fields of these sizes.

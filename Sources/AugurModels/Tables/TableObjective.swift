@@ -66,7 +66,8 @@ public struct TableObjective: Sendable, Equatable {
       losses = labels.map { loss != "auto" ? loss : $0.isBinary ? "bce" : "squared" }
       offsets = Array(repeating: 0, count: labels.count)
       for (label, own) in zip(labels, losses) where label.isBinary != ["bce", "focal"].contains(own) {
-        throw .badCombination("hyper-parameter 'loss': \(own) does not fit '\(label.name)', a label of \(label.isBinary ? "two classes" : "values")")
+        throw .badCombination(
+          "hyper-parameter 'loss': \(own) does not fit '\(label.name)', a label of \(label.isBinary ? "two classes" : "values")")
       }
     }
   }

@@ -10,7 +10,7 @@ extension ReportCommand {
   func tableReport(_ folder: RunFolder, _ settings: RunSettings) throws -> Report {
     let table = try openTable(data, of: settings)
     let device = try place.open()
-    let model = try TrainedTableModel(folder, data: table.path, device: device)
+    let model = try TrainedTableModel(folder, on: table, device: device)
     let maps = try folder.readCalibrations(model)
     let part: TablePart = table.rows(.test).isEmpty ? .validation : .test
     let outputs = outputs(of: model.predictor, on: table, part)
