@@ -39,6 +39,7 @@ extension ValueMetric {
 /// Every metric of predicted numbers. A new one adds its line here.
 public let valueMetrics: [any ValueMetric] = [
   MeanSquaredError(), RootMeanSquaredError(), MeanAbsoluteError(), QuantileLoss(0.1), QuantileLoss(0.5), QuantileLoss(0.9),
+  PoissonDeviance(),
 ]
 
 /// The metric of a name such as `RMSE`; upper and lower case are the same.

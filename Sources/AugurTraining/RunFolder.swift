@@ -14,10 +14,13 @@ public struct RunSettings: Codable, Sendable, Equatable {
   /// Fingerprint of the data set.
   public var data: String
   public var itemCount: Int
+  /// The declaration that it follows; nil where there is none.
+  public var task: String?
 
   public init(
-    model: String, hyperparameters: [String: String], seed: UInt64, dataPath: String, data: String, itemCount: Int
+    model: String, hyperparameters: [String: String], seed: UInt64, dataPath: String, data: String, itemCount: Int, task: String? = nil
   ) {
+    self.task = task
     (self.model, self.hyperparameters, self.seed) = (model, hyperparameters, seed)
     (self.dataPath, self.data, self.itemCount) = (dataPath, data, itemCount)
   }

@@ -18,7 +18,7 @@ let objectiveKnobs: [Hyperparameter] = [
   .widths("label-weights", "1", "weights of the labels' losses, such as 3-1; one number is that of all"),
   .choice(
     "metric", "auto", of: ["auto", "loss"],
-    "what decides which epoch is the best: the mean over answers of AUC or minus RMSE; or minus the loss, as losses of several outputs have it"),
+    "what decides which epoch is the best: the mean over answers of AUC or minus RMSE; or minus the loss, as quantile, poisson and losses of several outputs have it"),
 ]
 
 extension TableObjective {
@@ -169,7 +169,8 @@ extension TableObjective {
 
   /// Whether the best epoch is the one of the least loss.
   func isJudgedByLoss(_ knobs: Hyperparameters) -> Bool {
-    knobs.choice("metric") == "loss" || ["delayed", "lognormal", "survival"].contains(joint) || losses.contains("quantile")
+    knobs.choice("metric") == "loss" || ["delayed", "lognormal", "survival"].contains(joint)
+      || losses.contains { ["quantile", "poisson"].contains($0) }
   }
 }
 

@@ -5,6 +5,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case run(path: String, problem: String, advice: String)
   /// The data cannot be trained on.
   case data(problem: String, advice: String)
+  /// A task that cannot be asked like that.
+  case task(String, problem: String, advice: String)
   /// A loss that is no number, before the update that would have spread it.
   case nonFiniteLoss(step: Int, epoch: Int, batch: Int, checkpoint: String)
   /// A checkpoint could not be written; the one before it is still whole.
@@ -13,7 +15,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   /// Whether the user can mend it (exit code 2) or not (1).
   public var isUserMistake: Bool {
     switch self {
-    case .run, .data, .save: true
+    case .run, .data, .task, .save: true
     case .nonFiniteLoss: false
     }
   }
@@ -22,6 +24,7 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .run(let path, let problem, let advice): "\(path): \(problem); \(advice)"
     case .data(let problem, let advice): "\(problem); \(advice)"
+    case .task(let name, let problem, let advice): "task \(name): \(problem); \(advice)"
     case .nonFiniteLoss(let step, let epoch, let batch, let checkpoint):
       "loss is not finite at step \(step) (epoch \(epoch), batch \(batch)); last good checkpoint: \(checkpoint); "
         + "lower learning-rate or set clip"

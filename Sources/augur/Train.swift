@@ -13,13 +13,20 @@ private let interrupts = Atomic<Int>(0)
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a model of next items on a data set, or of a label on a table.",
-    discussion: "Knobs of --set: see `augur train --model NAME --list`. A run killed at any moment goes on with --resume.")
-  @Option(help: "Data set made by augur prepare.") var data: String
+    discussion: """
+      A task sets what is not given: the model, and its loss. --task NAME is one of
+
+      \(TaskDeclaration.all.map(\.line).joined(separator: "\n"))
+
+      Knobs of --set: see `augur train --model NAME --list`. A run killed at any moment goes on with --resume.
+      """)
+  @Option(help: "Data set made by augur prepare.") var data: String?
+  @Option(help: "What is asked of it.") var task: String?
   @Option(
     help: """
       \(ModelEntry.all.map(\.name).joined(separator: ", ")); of tables: \(TableMethod.all.map(\.name).joined(separator: ", ")).
       """)
-  var model: String
+  var model: String?
   @Option(help: "Run folder.") var output: String?
   @OptionGroup var place: DeviceOptions
   @Option(help: "Seed of initial weights, order, negatives and dropout.") var seed: UInt64 = 1
@@ -27,7 +34,7 @@ struct Train: ParsableCommand {
   @Option(help: "JSON object of knobs.") var config: String?
   @Option(name: .customLong("set"), help: "key=value; may be repeated.") var settings: [String] = []
   @Flag(help: "Go on with the run in --output; starts it where there is none yet.") var resume = false
-  @Flag(help: "List every knob of the model and the plan, with default and range, and stop.") var list = false
+  @Flag(help: "List every knob of the model and the plan, with default and range, or without a model every task, and stop.") var list = false
   @Flag(help: "Predict peak memory and time from a few steps on the data and stop; writes nothing, needs no --output.")
   var plan = false
   @Flag(help: "One JSON object an epoch.") var json = false
@@ -35,9 +42,15 @@ struct Train: ParsableCommand {
   var eachStep = false
 
   func run() throws {
-    if let method = TableMethod.named(model) {
-      return list ? printKnobs(method.name, method.paper, method.modelKnobs + method.planKnobs) : try runTable(method)
+    let task = try task.map { name throws(TrainingError) in try TaskDeclaration.named(name) }
+    guard let model = model ?? task?.model else {
+      guard list else { throw UserMistake("--model: name one, or a --task that has one") }
+      return TaskDeclaration.all.forEach { print($0.line) }
     }
+    let method = TableMethod.named(model)
+    try task?.check(method, model: model)
+    if list, let method { return printKnobs(method.name, method.paper, method.modelKnobs + method.planKnobs) }
+    if let method { return try runTable(method, task) }
     guard let entry = ModelEntry.all.first(where: { $0.name == model }) else {
       throw ModelError.unknownModel(model, known: ModelEntry.all.map(\.name) + TableMethod.all.map(\.name))
     }
@@ -48,23 +61,28 @@ struct Train: ParsableCommand {
     try applyKnobs(&modelKnobs, &planKnobs)
     let start = ContinuousClock.now
     let device = try place.open()
-    let dataset = try Dataset(path: data)
+    let dataset = try Dataset(path: try dataPath())
     guard let output, !plan else {
       let description = ModelDescription(
         model: model, hyperparameters: modelKnobs.all, itemCount: dataset.itemCount, data: dataset.fingerprint)
       let trainer = try Trainer(
         description, plan: planKnobs, data: dataset, device: device, seed: seed, folder: RunFolder("unused"), resume: false)
-      return printForecast(try trainer.forecast(startUp: (ContinuousClock.now - start) / .seconds(1)), trainer)
+      return printForecast(model, try trainer.forecast(startUp: (ContinuousClock.now - start) / .seconds(1)), trainer)
     }
     let trainer = try makeTrainer(
-      model, modelKnobs, planKnobs, dataset, device, seed: seed, output: output, resume: resume)
+      model, modelKnobs, planKnobs, dataset, device, seed: seed, output: output, resume: resume, task: task)
     if !json {
       print("\(model) on \(device): \(trainer.parameterCount) parameters, \(trainer.batchesPerEpoch) steps an epoch")
     }
     try runTrainer(trainer, TrainingLine(knobs: trainer.knobs), json: json, eachStep: eachStep)
   }
 
-  private func printForecast(_ forecast: RunForecast, _ trainer: Trainer) {
+  func dataPath() throws -> String {
+    guard let data else { throw UserMistake("--data: is missing; name a data set made by augur prepare") }
+    return data
+  }
+
+  private func printForecast(_ model: String, _ forecast: RunForecast, _ trainer: Trainer) {
     let (epochs, mebibytes) = (trainer.knobs.integer("epochs"), Double(forecast.peakMemoryBytes) / 1_048_576)
     if json {
       return printJSON([
@@ -115,15 +133,23 @@ struct Train: ParsableCommand {
   }
 }
 
+extension TaskDeclaration {
+  /// For lists of tasks.
+  var line: String {
+    let needs = isOfTables ? "labels " + labels.map(\.name).joined(separator: "; ") : "events"
+    return "\(name.padding(toLength: 19, withPad: " ", startingAt: 0))\(question) (\(model); \(needs))"
+  }
+}
+
 /// A trainer for a new run in `output`, or for the one that is there when `resume` is set.
 func makeTrainer(
   _ model: String, _ modelKnobs: Hyperparameters, _ plan: Hyperparameters, _ dataset: Dataset, _ device: Device, seed: UInt64,
-  output: String, resume: Bool
+  output: String, resume: Bool, task: TaskDeclaration? = nil
 ) throws -> Trainer {
   let folder = RunFolder(output)
   let settings = RunSettings(
     model: model, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
-    dataPath: URL(fileURLWithPath: dataset.path).path, data: dataset.fingerprint, itemCount: dataset.itemCount)
+    dataPath: URL(fileURLWithPath: dataset.path).path, data: dataset.fingerprint, itemCount: dataset.itemCount, task: task?.name)
   let isThere = try openRun(folder, settings, output, resume: resume)
   let description = ModelDescription(
     model: model, hyperparameters: modelKnobs.all, itemCount: dataset.itemCount, data: dataset.fingerprint)

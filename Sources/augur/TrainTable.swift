@@ -10,14 +10,16 @@ import Foundation
 
 extension Train {
   /// Trains a model of tables; the same options as for next-item models.
-  func runTable(_ method: TableMethod) throws {
+  func runTable(_ method: TableMethod, _ task: TaskDeclaration?) throws {
     var (modelKnobs, planKnobs) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
+    for (name, value) in task?.settings(for: method) ?? [] { try planKnobs.set(name, value) }
     try applyKnobs(&modelKnobs, &planKnobs)
     guard !plan else { throw UserMistake("--plan: predicts runs of next-item models; \(method.name) is a model of tables") }
     guard let output else { throw UserMistake("--output: expected a run folder") }
     let device = try place.open()
-    let table = try TableDataset(path: data)
-    let run = try makeTableRun(method, modelKnobs, planKnobs, table, device, seed: seed, output: output, resume: resume)
+    let table = try TableDataset(path: try dataPath())
+    try task?.check(table.description, path: table.path)
+    let run = try makeTableRun(method, modelKnobs, planKnobs, table, device, seed: seed, output: output, resume: resume, task: task)
     if !json { print("\(method.name) on \(device): \(run.words)") }
     if let warning = smallnessWarning(table) { writeError("augur: \(warning)\n") }
     try runTrainer(run, TrainingLine(of: table, method, run.knobs), json: json, eachStep: eachStep)
@@ -140,12 +142,12 @@ extension TrainingLine {
 /// A new run in `output`, or the one that is there when `resume` is set.
 func makeTableRun(
   _ method: TableMethod, _ modelKnobs: Hyperparameters, _ plan: Hyperparameters, _ table: TableDataset, _ device: Device,
-  seed: UInt64, output: String, resume: Bool
+  seed: UInt64, output: String, resume: Bool, task: TaskDeclaration? = nil
 ) throws -> any TableRun {
   let folder = RunFolder(output)
   let settings = RunSettings(
     model: method.name, hyperparameters: modelKnobs.all.merging(plan.all) { a, _ in a }, seed: seed,
-    dataPath: URL(fileURLWithPath: table.path).path, data: table.fingerprint, itemCount: 0)
+    dataPath: URL(fileURLWithPath: table.path).path, data: table.fingerprint, itemCount: 0, task: task?.name)
   let isThere = try openRun(folder, settings, output, resume: resume)
   let run = try method.makeRun(modelKnobs, plan, table, device: device, seed: seed, folder: folder, resume: isThere)
   if !isThere { try folder.create(settings) }
@@ -168,13 +170,15 @@ extension Evaluate {
     for (place, answer) in model.answers.enumerated() {
       let quality = TableQuality(outputs[place], table, part, answer, calibrator: maps[place]?.calibrator, intervals: true)
       if !json, model.answers.count > 1 { print("\(answer.name), a \(answer.kind.rawValue)") }
-      show(quality, answer, maps[place], json ? ["model": settings.model, "protocol": tableProtocol(table, part)] : [:])
+      var line: [String: Any] = json ? ["model": settings.model, "protocol": tableProtocol(table, part)] : [:]
+      if json, let task = settings.task { line["task"] = task }
+      show(quality, answer, maps[place], settings.metrics, line)
     }
   }
 
   /// Prints what an answer is worth; as JSON with the entries of `line`.
   private func show(
-    _ quality: TableQuality, _ answer: TableObjective.Answer, _ calibration: TableCalibration?, _ line: [String: Any]
+    _ quality: TableQuality, _ answer: TableObjective.Answer, _ calibration: TableCalibration?, _ metrics: [String], _ line: [String: Any]
   ) {
     if json {
       var line = line.merging(metricsJSON(quality)) { a, _ in a }
@@ -190,7 +194,7 @@ extension Evaluate {
     if let calibration { print("probabilities: \(calibration.method), fitted on \(calibration.rows) validation rows") }
     if answer.isOpen { print("labels are those seen so far: who still converts counts as one who did not") }
     if let shortcoming = quality.shortcoming { print("some metrics have no value: \(shortcoming)") }
-    for result in quality.results {
+    for result in quality.results(metrics) {
       guard let value = result.value else { continue }
       let interval = result.interval.map { " [\(decimal($0.lower, places: 4)), \(decimal($0.upper, places: 4))]" } ?? ""
       print("\(result.name.padding(toLength: 18, withPad: " ", startingAt: 0)) \(decimal(value, places: 4))\(interval)")
@@ -200,6 +204,19 @@ extension Evaluate {
     for bin in quality.reliability {
       print("\(decimal(bin.meanProbability, places: 4))    \(decimal(bin.meanLabel, places: 4))    \(decimal(bin.weight, places: 0))")
     }
+  }
+}
+
+extension RunSettings {
+  /// What the task is judged by; empty without one.
+  var metrics: [String] { task.flatMap { name in TaskDeclaration.all.first { $0.name == name } }?.metrics ?? [] }
+}
+
+extension TableQuality {
+  /// Those of the names, in their order; all where none of them is there.
+  func results(_ names: [String]) -> [MetricValue] {
+    let own = names.compactMap { name in results.first { $0.name == name } }
+    return own.isEmpty ? results : own
   }
 }
 

@@ -20,6 +20,15 @@ struct ValueMetricTests {
     #expect(QuantileLoss(0.5).value(weighted) == 3 / 8.0)
   }
 
+  @Test func devianceByHand() throws {
+    let examples = try ValueExamples(predictions: [1, 2, 3], targets: [1, 0, 6])
+    let deviance = try #require(PoissonDeviance().value(examples))
+    #expect(isNear(deviance, 2 * (2 + 6 * 0.6931471805599453 - 3) / 3, 1e-14))
+    #expect(PoissonDeviance().value(try ValueExamples(predictions: [4, 2], targets: [4, 2])) == 0)
+    #expect(PoissonDeviance().value(try ValueExamples(predictions: [0], targets: [1])) == nil)
+    #expect(PoissonDeviance().value(try ValueExamples(predictions: [1], targets: [-1])) == nil)
+  }
+
   @Test func theQuantileIsTheBestConstant() throws {
     let targets = (1...99).map(Double.init)
     func loss(_ constant: Double) throws -> Double {

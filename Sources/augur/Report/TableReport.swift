@@ -18,11 +18,11 @@ extension ReportCommand {
     for (place, answer) in model.answers.enumerated() {
       let quality = TableQuality(outputs[place], table, part, answer, calibrator: maps[place]?.calibrator, intervals: true)
       let words = answer.words(in: model)
-      sections.append(metrics(quality, heading: "Quality" + words, tableProtocol(table, part), settings.model))
+      sections.append(metrics(quality, heading: "Quality" + words, tableProtocol(table, part), settings))
       if answer.kind == .probability {
         sections.append(reliability(quality, outputs[place], answer, heading: "Reliability" + words, table, part, maps[place]))
       }
-      for name in ["AUC", "logloss", "calibration", "RMSE", "MAE", "C-index"] {
+      for name in settings.metrics.isEmpty ? ["AUC", "logloss", "calibration", "RMSE", "MAE", "C-index"] : settings.metrics {
         guard let value = quality[name] else { continue }
         cards.append(
           Report.Card(label: "\(part.name) \(name)\(words)", value: decimal(value, places: 4), note: "\(quality.rows) rows"))
@@ -50,8 +50,8 @@ extension ReportCommand {
       sections: sections)
   }
 
-  private func metrics(_ quality: TableQuality, heading: String, _ note: String, _ model: String) -> Report.Section {
-    let rows = quality.results.compactMap { result in
+  private func metrics(_ quality: TableQuality, heading: String, _ note: String, _ settings: RunSettings) -> Report.Section {
+    let rows = quality.results(settings.metrics).compactMap { result in
       result.value.map { value in
         let range = result.interval.map { "\(decimal($0.lower, places: 4)) – \(decimal($0.upper, places: 4))" } ?? ""
         return Report.Table.Row(cells: [
@@ -59,7 +59,7 @@ extension ReportCommand {
         ])
       }
     }
-    return .table(Report.Table(heading: heading, note: note, columns: ["Metric", model], rows: rows))
+    return .table(Report.Table(heading: heading, note: note, columns: ["Metric", settings.model], rows: rows))
   }
 
   /// Promised and observed shares, with the map of the run and without it.
