@@ -37,7 +37,7 @@ public final class BERT4Rec: SequenceModel {
     head = Linear("head", D, D, in: made)
   }
 
-  public var scoringTable: Tensor { outputTable.value.firstRows(itemCount) }
+  public func itemVectors(_ pass: Pass) -> Tensor { pass.tape == nil ? outputTable.value.firstRows(itemCount) : outputTable.value }
 
   /// A mask behind the newest events: its row is filled in.
   public func scoringInput(_ histories: [ArraySlice<Int32>], times: [[Int32]]?, itemCount: Int, device: Device) -> SequenceInput {

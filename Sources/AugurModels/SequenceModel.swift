@@ -49,12 +49,12 @@ public struct SequenceInput: Sendable {
 /// A model that scores the whole catalogue after each row of a history.
 public protocol SequenceModel: AnyObject {
   var parameters: [Parameter] { get }
-  /// The item table that scores: `[V, D]`, in training perhaps with rows behind the items.
+  /// The parameters of the items that score: `[V, D]`, perhaps with rows behind the items.
   var outputTable: Parameter { get }
   /// A score is the cosine of state and item: up to a factor for each state, the product with the direction of the item.
   var isCosine: Bool { get }
-  /// What scores the items, `[V, D]`: for a caller to keep, because it may be made at each call.
-  var scoringTable: Tensor { get }
+  /// The vectors of all items in this pass, `[V, D]`, in training perhaps with rows behind the items.
+  func itemVectors(_ pass: Pass) -> Tensor
   /// Scores depend on when events happened, not on their order alone.
   var readsTimes: Bool { get }
   /// Trained to fill in masked events of whole histories instead of to go on: row V of the input table is the mask.
@@ -73,7 +73,13 @@ public protocol SequenceModel: AnyObject {
 
 extension SequenceModel {
   public var isCosine: Bool { false }
-  public var scoringTable: Tensor { isCosine ? unitRows(outputTable.value) : outputTable.value }
+  public func itemVectors(_ pass: Pass) -> Tensor { outputTable.value }
+
+  /// What scores the items, `[V, D]`: for a caller to keep, because it may be made at each call.
+  public var scoringTable: Tensor {
+    let vectors = itemVectors(Pass())
+    return isCosine ? unitRows(vectors) : vectors
+  }
 
   public var readsTimes: Bool { false }
   public var fillsMasks: Bool { false }
@@ -104,7 +110,7 @@ public struct ModelEntry: Sendable {
 
   /// Every model, one line each.
   public static let all: [ModelEntry] = [
-    SASRec.entry, GSASRec.entry, ESASRec.entry, HSTU.entry, BERT4Rec.entry, GRU4Rec.entry, Caser.entry,
+    SASRec.entry, GSASRec.entry, ESASRec.entry, HSTU.entry, BERT4Rec.entry, GRU4Rec.entry, Caser.entry, TwoTower.entry,
   ]
 
   public static func named(_ name: String) throws(ModelError) -> ModelEntry {
@@ -132,12 +138,15 @@ public func checkMemory(_ bytes: Int, for work: String, _ device: Device) throws
 }
 
 /// Knobs of the loss, the same for every next-item model; the defaults differ.
-func objectiveKnobs(loss: String, negatives: Int, sharing: String) -> [Hyperparameter] {
+func objectiveKnobs(loss: String, negatives: Int, sharing: String, drawn: String = "uniform", similarity: String = "dot") -> [Hyperparameter] {
   [
     .choice("loss", loss, of: ["bce", "gbce", "sampled", "ce"], "bce, gbce, sampled softmax, or ce: softmax over the catalogue"),
     .integer("negatives", negatives, in: 1...1_000_000, "negatives of each list"),
     .choice("sharing", sharing, of: ["batch", "sequence", "row"], "who shares one list of negatives"),
-    .choice("similarity", "dot", of: ["dot", "cosine"], "of a state and an item: their product, or that of their directions"),
+    .choice(
+      "drawn", drawn, of: ["uniform", "in-batch"],
+      "negatives: any items, or targets of the batch; sampled softmax then takes the log of an item's share of the targets off its scores"),
+    .choice("similarity", similarity, of: ["dot", "cosine"], "of a state and an item: their product, or that of their directions"),
     .real("temperature", 0.07, in: 0.001...100, "of cosine: scores are divided by it"),
     .real("calibration", 0.75, in: 0...1, "t of gbce: 0 is bce, 1 gives calibrated probabilities"),
   ]
@@ -193,6 +202,9 @@ extension Hyperparameters {
   /// The loss compares with drawn negatives, not with the whole catalogue.
   public var drawsNegatives: Bool { knows("loss") && choice("loss") != "ce" }
 
+  /// Popular items are negatives more often.
+  public var drawsInBatch: Bool { drawsNegatives && choice("drawn") == "in-batch" }
+
   var positionAlignment: PositionAlignment { PositionAlignment(rawValue: choice("positions")) ?? .right }
 
   var isCosine: Bool { knows("similarity") && choice("similarity") == "cosine" }
@@ -210,12 +222,17 @@ func checkHeads(_ h: Hyperparameters) throws(ModelError) {
 }
 
 /// The mean loss of states against the next items, by the knobs of `objectiveKnobs`.
+///
+/// - Parameters:
+///   - states: `[T, D]`.
+///   - vectors: of the items, `[V, D]`.
+///   - logShares: `[V]`: the log of each item's share of the targets, where negatives are drawn among them.
 public func nextItemLoss(
-  _ states: Tensor, _ table: Parameter, targets: Lookup, negatives: Negatives?, _ h: Hyperparameters
+  _ states: Tensor, _ vectors: Tensor, targets: Lookup, negatives: Negatives?, logShares: Tensor? = nil, _ h: Hyperparameters
 ) -> Tensor {
-  let itemCount = table.shape.rows
+  let itemCount = vectors.shape.rows
   let (states, table) = h.isCosine
-    ? (unitRows(states), unitRows(table.value, scale: 1 / h.real("temperature"), tape: states.tape)) : (states, table.value)
+    ? (unitRows(states), unitRows(vectors, scale: 1 / h.real("temperature"), tape: states.tape)) : (states, vectors)
   guard let negatives else { return softmaxLoss(states, table, targets: targets, precision: h.precision) }
   let objective: SampledObjective
   switch h.choice("loss") {
@@ -226,5 +243,6 @@ public func nextItemLoss(
   case "sampled": objective = .softmax
   default: objective = .bce
   }
-  return sampledLoss(states, table, targets: targets, negatives: negatives, objective)
+  return sampledLoss(
+    states, table, targets: targets, negatives: negatives, objective, logQ: objective == .softmax ? logShares : nil)
 }

@@ -123,16 +123,24 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
 public func unitRows(_ x: Tensor, scale: Float = 1, tape: Tape? = nil) -> Tensor {
   let D = x.shape.columns
   let gain = Tensor([Float](repeating: scale / Float(D).squareRoot(), count: D), shape: [D], device: x.device)
-  guard let tape, let slot = x.slot, slot.isParameter else { return rmsNorm(x, gain: gain, epsilon: 1e-12) }
+  guard let tape, x.slot?.isParameter == true else { return rmsNorm(x, gain: gain, epsilon: 1e-12) }
+  return derivedTable(x, tape) { rmsNorm($0, gain: gain, epsilon: 1e-12) }
+}
+
+/// A table that `make` computes from a table of parameters in every step.
+///
+/// Ops add to the gradient of its rows as to a parameter's, and it goes on through `make` when the backward pass of `tape` comes back here.
+/// Cost: all rows, in every step.
+public func derivedTable(_ x: Tensor, _ tape: Tape, _ make: (Tensor) -> Tensor) -> Tensor {
   let inner = Tape()
   let rows = x.watched(by: inner)
-  let y = rmsNorm(rows, gain: gain, epsilon: 1e-12)
+  let y = make(rows)
   let table = Tensor(y.shape, dtype: y.dtype, storage: y.storage, slot: nil).asParameter()
   let turn = GradientSlot(tape: tape)
   turn.gradient = table.gradient
   tape.record(turn) { dy in
     inner.backward(from: y, gradient: dy)
-    if let dx = rows.gradient { slot.collect(dx) }
+    if let dx = rows.gradient { x.slot?.collect(dx) }
   }
   return table
 }

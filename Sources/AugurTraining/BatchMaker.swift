@@ -13,13 +13,15 @@ struct TrainingBatch {
   let chosen: Lookup?
   let targets: Lookup
   let negatives: Negatives?
+  let logShares: Tensor?
   var tokens: Int { input.rows.rows }
 
   /// The mean loss of the rows that predict.
   func loss(of model: any SequenceModel, _ pass: Pass, _ knobs: Hyperparameters) -> Tensor {
     let states = model.states(input, pass)
     return nextItemLoss(
-      chosen.map { chosenRows(states, $0) } ?? states, model.outputTable, targets: targets, negatives: negatives, knobs)
+      chosen.map { chosenRows(states, $0) } ?? states, model.itemVectors(pass), targets: targets, negatives: negatives,
+      logShares: logShares, knobs)
   }
 }
 
@@ -40,6 +42,8 @@ struct BatchMaker: Sendable {
   /// Of the model.
   let fillsMasks: Bool
   var augmentation: Augmentation?
+  /// `[V]`, the log of each item's share of the training targets, where negatives are drawn among them.
+  var logShares: Tensor?
 
   /// Both halves, on the calling thread.
   func make(_ sequences: SequenceBatch, step: Int) -> TrainingBatch {
@@ -91,39 +95,42 @@ struct BatchMaker: Sendable {
       input: SequenceInput(
         rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device),
         times: times.isEmpty ? nil : Tensor(times, shape: [times.count], device: device)),
-      chosen: fillsMasks ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives)
+      chosen: fillsMasks ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives,
+      logShares: logShares)
   }
 
-  /// Uniform over the catalogue. Lists of a single row avoid the row's own sequence (SASRec); shared lists are plain draws, and the loss
-  /// leaves out a negative that is its row's target.
+  /// Any items, or targets of the batch. Lists of a single row avoid the row's own sequence (SASRec), and so do those of one sequence
+  /// where they are drawn in the batch; other lists are plain draws, and the loss leaves out a negative that is its row's target.
   private func drawNegatives(_ host: inout HostBatch, _ step: Int) {
-    let N = knobs.integer("negatives")
+    let (N, isInBatch) = (knobs.integer("negatives"), knobs.drawsInBatch)
+    let sampler = NegativeSampler(itemCount: itemCount, targets: isInBatch ? host.sequences.targets : nil)
     var random = RandomStream(seed: derivedSeed(seed, step, 2))
     host.negatives.ids.removeAll(keepingCapacity: true)
+    let sequences = host.sequences.offsets.count - 1
     switch knobs.choice("sharing") {
-    case "batch": draw(N, &random, into: &host.negatives.ids)
-    case "sequence": draw(N * (host.sequences.offsets.count - 1), &random, into: &host.negatives.ids)
-    default: drawRowNegatives(&host, N, &random)
+    case "batch": sampler.draw(N, &random, into: &host.negatives.ids)
+    case "sequence" where !isInBatch: sampler.draw(N * sequences, &random, into: &host.negatives.ids)
+    case "sequence": drawForeign(&host, sampler, &random) { _ in N }
+    default: drawForeign(&host, sampler, &random) { $0.isEmpty ? 0 : $0.count * N }
     }
   }
 
-  private func draw(_ count: Int, _ random: inout RandomStream, into ids: inout [Int32]) {
-    for _ in 0..<count { ids.append(Int32(truncatingIfNeeded: random.below(itemCount))) }
-  }
-
-  private func drawRowNegatives(_ host: inout HostBatch, _ N: Int, _ random: inout RandomStream) {
+  /// For each sequence as many negatives as `count` says of its rows, none of them its own where a few tries find another.
+  private func drawForeign(
+    _ host: inout HostBatch, _ sampler: NegativeSampler, _ random: inout RandomStream, _ count: (Range<Int>) -> Int
+  ) {
     let batch = host.sequences
     host.own.fit(itemCount)
-    for (begin, end) in zip(batch.offsets, batch.offsets.dropFirst()) where end > begin {
+    for (begin, end) in zip(batch.offsets, batch.offsets.dropFirst()) {
       let range = Int(begin)..<Int(end)
       for t in range {
         host.own.insert(batch.inputs[t])
         host.own.insert(batch.targets[t])
       }
-      for _ in 0..<range.count * N {
-        var id = Int32(truncatingIfNeeded: random.below(itemCount))
+      for _ in 0..<count(range) {
+        var id = sampler.draw(&random)
         // A user who saw nearly everything gets what comes after a few tries.
-        for _ in 0..<16 where host.own.contains(id) { id = Int32(truncatingIfNeeded: random.below(itemCount)) }
+        for _ in 0..<16 where host.own.contains(id) { id = sampler.draw(&random) }
         host.negatives.ids.append(id)
       }
       for t in range {
@@ -131,6 +138,21 @@ struct BatchMaker: Sendable {
         host.own.remove(batch.targets[t])
       }
     }
+  }
+}
+
+/// Draws items: each as likely as any other, or as often as it is among `targets`.
+private struct NegativeSampler {
+  let itemCount: Int
+  let targets: [Int32]?
+
+  func draw(_ random: inout RandomStream) -> Int32 {
+    if let targets { return targets[random.below(targets.count)] }
+    return Int32(truncatingIfNeeded: random.below(itemCount))
+  }
+
+  func draw(_ count: Int, _ random: inout RandomStream, into ids: inout [Int32]) {
+    for _ in 0..<count { ids.append(draw(&random)) }
   }
 }
 

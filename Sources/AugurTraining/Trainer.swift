@@ -5,6 +5,7 @@ import AugurMetrics
 public import AugurModels
 import AugurOps
 public import AugurTensors
+import Glibc
 
 /// What an epoch came to.
 public struct EpochRecord: Codable, Sendable, Equatable {
@@ -75,7 +76,8 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     batches = SequenceBatches(split, try TrainingPlan.batchRules(all, model), seed: seed)
     maker = BatchMaker(
       itemCount: data.itemCount, device: device, knobs: all, seed: seed, fillsMasks: model.fillsMasks,
-      augmentation: try Augmentation(all, model, split, seed: derivedSeed(seed, 0, 7)))
+      augmentation: try Augmentation(all, model, split, seed: derivedSeed(seed, 0, 7)),
+      logShares: all.drawsInBatch ? Trainer.logShares(split, device) : nil)
     validationUsers = Trainer.draw(split.evaluatedUsers(.validation), all.integer("validation-users"), seed: seed)
     guard batches.trainingUserCount > 0 else {
       throw TrainingError.data(
@@ -91,6 +93,13 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
   var modelMetadata: [String: String] { description.metadata }
   public var parameterCount: Int { model.parameters.reduce(0) { $0 + $1.count } }
   public var batchesPerEpoch: Int { batches.batchesPerEpoch }
+
+  /// The log of each item's share of the training events; one that never occurs counts as once.
+  private static func logShares(_ split: SequenceSplit, _ device: Device) -> Tensor {
+    let counts = split.trainingCounts()
+    let total = Double(max(1, counts.reduce(0, +)))
+    return Tensor(counts.map { Float(log(Double(max(1, $0)) / total)) }, shape: [counts.count], device: device)
+  }
 
   private static func draw(_ users: [Int], _ count: Int, seed: UInt64) -> [Int] {
     guard count > 0, count < users.count else { return users }

@@ -13,6 +13,7 @@ import Testing
   static let plans: [[String: String]] = [
     ["batch": "32"], ["batch-tokens": "150"], ["shuffle": "blocks", "window": "random", "batch": "40"],
     ["shuffle": "blocks", "batch-tokens": "333", "sharing": "row"], ["sharing": "batch"], ["loss": "ce"],
+    ["drawn": "in-batch", "sharing": "sequence", "loss": "sampled"],
   ]
 
   private func makeTrainer(_ scratch: Scratch, _ data: Dataset, _ name: String, _ extra: [String: String], resume: Bool = false) throws -> Trainer {
@@ -137,5 +138,28 @@ import Testing
     let scratch = try Scratch()
     let data = try scratch.dataset()
     #expect(throws: ModelError.self) { try makeTrainer(scratch, data, "run", ["batch-tokens": "11"]) }
+  }
+
+  /// Negatives of the batch are targets of other sequences, in proportion to how often they are targets.
+  @Test(arguments: ["sequence", "row", "batch"]) func negativesComeFromTheBatch(_ sharing: String) throws {
+    var knobs = Hyperparameters(try ModelEntry.named("two-tower").hyperparameters)
+    for (name, value) in ["negatives": "400", "sharing": sharing] { try knobs.set(name, value) }
+    var host = HostBatch()
+    host.sequences.users = [0, 1, 2]
+    (host.sequences.offsets, host.sequences.inputs) = ([0, 3, 3, 7], [1, 2, 3, 9, 8, 7, 8])
+    (host.sequences.targets, host.sequences.positions) = ([2, 3, 4, 8, 7, 8, 8], [0, 1, 2, 0, 1, 2, 3])
+    let maker = BatchMaker(itemCount: 12, device: .cpu, knobs: knobs, seed: 3, fillsMasks: false)
+    maker.complete(&host, step: 0)
+    let lists = sharing == "batch" ? 1 : sharing == "sequence" ? 3 : 7
+    #expect(host.negatives.ids.count == 400 * lists)
+    let drawn = { (lists: Range<Int>) in host.negatives.ids[lists.lowerBound * 400..<lists.upperBound * 400] }
+    if sharing == "batch" {
+      #expect(Set(drawn(0..<1)) == [2, 3, 4, 7, 8])
+      let share = Double(drawn(0..<1).count { $0 == 8 }) / 400
+      #expect(abs(share - 3.0 / 7) < 0.08)
+    } else {
+      let (first, last) = sharing == "sequence" ? (0..<1, 2..<3) : (0..<3, 3..<7)
+      #expect(Set(drawn(first)) == [7, 8] && Set(drawn(last)) == [2, 3, 4])
+    }
   }
 }

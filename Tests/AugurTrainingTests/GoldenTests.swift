@@ -31,8 +31,10 @@ func assignFixedValues(_ parameter: Parameter) {
   @Test(arguments: [
     ("sasrec", ["loss": "ce"]), ("sasrec pre-norm", ["variant": "pre-norm", "negatives": "5", "sharing": "row"]),
     ("gsasrec", ["negatives": "5"]), ("esasrec", ["negatives": "5"]),
-    ("esasrec cosine", ["negatives": "5", "similarity": "cosine", "temperature": "0.5"]), ("hstu", ["negatives": "5"]), ("hstu times", ["negatives": "5", "time-bias": "yes"]), ("bert4rec", [:]),
+    ("esasrec cosine", ["negatives": "5", "similarity": "cosine", "temperature": "0.5"]), ("hstu", ["negatives": "5"]),
+    ("hstu times", ["negatives": "5", "time-bias": "yes"]), ("bert4rec", [:]),
     ("gru4rec", ["negatives": "5"]), ("caser", ["negatives": "5", "horizontal": "3", "vertical": "2"]),
+    ("two-tower", ["negatives": "5", "user-tower": "6", "item-tower": "7", "temperature": "0.5"]),
   ])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
     let entry = try ModelEntry.named(String(name.prefix { $0 != " " }))
@@ -69,12 +71,15 @@ func assignFixedValues(_ parameter: Parameter) {
     let negatives = Negatives(
       Lookup(ids(5 * (isByRow ? 12 : lengths.count), 3), rowCount: V, device: device), count: 5,
       sharing: isByRow ? .row : .sequence(rows))
+    let logShares = knobs.drawsInBatch ? Tensor((1...V).map { Float(log(Double($0) / 820)) }, shape: [V], device: device) : nil
     return (1...4).map { step in
       let tape = Tape()
-      let states = model.states(input, Pass(training: tape, seed: 1))
+      let pass = Pass(training: tape, seed: 1)
+      let states = model.states(input, pass)
       let loss = nextItemLoss(
-        chosen.map { chosenRows(states, $0) } ?? states, model.outputTable,
-        targets: Lookup(targets, rowCount: V, device: device), negatives: knobs.drawsNegatives ? negatives : nil, knobs)
+        chosen.map { chosenRows(states, $0) } ?? states, model.itemVectors(pass),
+        targets: Lookup(targets, rowCount: V, device: device), negatives: knobs.drawsNegatives ? negatives : nil,
+        logShares: logShares, knobs)
       tape.backward(from: loss)
       optimizer.update(step: step, learningRate: 0.01)
       return Double(loss.floats()[0])

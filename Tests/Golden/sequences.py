@@ -135,6 +135,15 @@ def caser_states(w, x, N=5, filters=3, vertical=2):
     return F.relu(hidden)
 
 
+def tower(w, name, x, hidden):
+    return linear(w, name + ".output", F.relu(linear(w, name + ".hidden.0", x, hidden)), D)
+
+
+def two_tower_states(w, x):
+    means = x.cumsum(0) / torch.arange(1, len(x) + 1)[:, None]
+    return tower(w, "user", torch.cat([means, x], -1), 6)
+
+
 def states(w, model, items, times):
     if model == "bert4rec":
         return bert_states(w, items)
@@ -143,6 +152,8 @@ def states(w, model, items, times):
         return gru_states(w, table[items])
     if model == "caser":
         return caser_states(w, table[items])
+    if model == "two-tower":
+        return two_tower_states(w, table[items])
     positions = w("positions", L, D)
     if model.startswith("esasrec"):
         x = table[items] + positions[L - len(items):]
@@ -161,15 +172,17 @@ def states(w, model, items, times):
 
 def loss(model, h, table, targets, negatives):
     """h [T, D], targets [T], negatives [T, N]; a negative equal to the target is left out."""
-    if model == "esasrec cosine":
+    if model in ("esasrec cosine", "two-tower"):
         h, table = F.normalize(h), F.normalize(table) / 0.5
     positive = (h * table[targets]).sum(-1)
+    shares = torch.log(torch.arange(1, V + 1) / 820) if model == "two-tower" else torch.zeros(V + 1)
     if model in ("sasrec", "bert4rec"):
         return F.cross_entropy(h @ table.T, targets)
     scores = torch.einsum("td,tnd->tn", h, table[negatives])
     same = negatives == targets[:, None]
-    if model in ("esasrec", "esasrec cosine", "hstu", "hstu times", "gru4rec"):
-        scores = scores.masked_fill(same, float("-inf"))
+    if model in ("esasrec", "esasrec cosine", "hstu", "hstu times", "gru4rec", "two-tower"):
+        positive = positive - shares[targets]
+        scores = (scores - shares[negatives]).masked_fill(same, float("-inf"))
         return (torch.logsumexp(torch.cat([positive[:, None], scores], 1), 1) - positive).mean()
     each = F.softplus(scores).masked_fill(same, 0).sum(1)
     if model in ("sasrec pre-norm", "caser"):
@@ -194,7 +207,8 @@ def losses(model):
     for _ in range(STEPS):
         h = torch.cat([states(w, model, *rows) for rows in zip(inputs, times)])[chosen]
         rows = V + 1 if model == "bert4rec" else V
-        table = w("output-items", V, D) if model in ("gsasrec", "gru4rec", "caser") else w("items", rows, D)
+        table = w("output-items", V, D) if model in ("gsasrec", "gru4rec", "caser", "two-tower") else w("items", rows, D)
+        table = tower(w, "item", table, 7) if model == "two-tower" else table
         value = loss(model, h, table, targets, negatives)
         optimizer = optimizer or torch.optim.Adam(w.tensors.values(), lr=0.01, betas=(0.9, 0.98), eps=1e-8)
         optimizer.zero_grad()
@@ -204,4 +218,4 @@ def losses(model):
     return result
 
 
-SEQUENCE_MODELS = ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "esasrec cosine", "hstu", "hstu times", "bert4rec", "gru4rec", "caser"]
+SEQUENCE_MODELS = ["sasrec", "sasrec pre-norm", "gsasrec", "esasrec", "esasrec cosine", "hstu", "hstu times", "bert4rec", "gru4rec", "caser", "two-tower"]

@@ -19,14 +19,16 @@ private enum Sharing: CaseIterable { case batch, sequence, row }
 
 let sampledLossCases: [OpCase] = Sharing.allCases.flatMap { sharing in
   [SampledObjective.bce, .gbce(beta: 0.3), .softmax].flatMap { objective in
-    [(7, 1, 1.0), (20, 3, 1.0), (50, 40, 1.0), (20, 9, 9.0)].map { (D: Int, N: Int, scale: Float) in
+    [(7, 1, 1.0, false), (20, 3, 1.0, true), (50, 40, 1.0, false), (20, 9, 9.0, true)].map {
+      (D: Int, N: Int, scale: Float, hasShares: Bool) in
       let offsets = [0, 5, 5, 6, 20]
       let (T, V) = (20, 30)
       let group = (0..<T).map { t in sharing == .batch ? 0 : sharing == .row ? t : offsets.lastIndex { $0 <= t } ?? 0 }
       let lists = sharing == .batch ? 1 : sharing == .row ? T : offsets.count - 1
+      let logQ = (0..<V).map { hasShares ? log(Float($0 + 1) / 465) : 0 }
       let (targets, negatives) = (fixedIDs(T, below: V, 3), fixedIDs(lists * N, below: V, 4))
       return OpCase(
-        "SampledLoss", "\(objective) shared by \(sharing) D\(D) N\(N) scale \(scale)",
+        "SampledLoss", "\(objective) shared by \(sharing) D\(D) N\(N) scale \(scale)\(hasShares ? " logQ" : "")",
         [.init([T, D], scale: scale), .init([V, D], .parameter, scale: scale)], isLoss: true, tolerance: 5e-5
       ) { x, _ in
         let device = x[0].device
@@ -34,9 +36,12 @@ let sampledLossCases: [OpCase] = Sharing.allCases.flatMap { sharing in
           sharing == .batch ? .batch : sharing == .row ? .row : .sequence(Jagged(offsets: offsets.map(Int32.init), device: device))
         return sampledLoss(
           x[0], x[1], targets: Lookup(targets, rowCount: V, device: device),
-          negatives: Negatives(Lookup(negatives, rowCount: V, device: device), count: N, sharing: kind), objective)
+          negatives: Negatives(Lookup(negatives, rowCount: V, device: device), count: N, sharing: kind), objective,
+          logQ: hasShares ? Tensor(logQ, shape: [V], device: device) : nil)
       } reference: { x in
-        func score(_ t: Int, _ item: Int32) -> Double { (0..<D).reduce(0) { $0 + x[0][t * D + $1] * x[1][Int(item) * D + $1] } }
+        func score(_ t: Int, _ item: Int32) -> Double {
+          (0..<D).reduce(-Double(logQ[Int(item)])) { $0 + x[0][t * D + $1] * x[1][Int(item) * D + $1] }
+        }
         let total = (0..<T).reduce(0.0) { sum, t in
           let own = negatives[group[t] * N..<(group[t] + 1) * N].filter { $0 != targets[t] }
           return sum + rowLoss(score(t, targets[t]), own.map { score(t, $0) }, objective, count: N)
