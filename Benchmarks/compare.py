@@ -26,7 +26,9 @@ WORKS = [
     dict(name="infer", flags=[], **INFER),
     dict(name="infer 1M", flags=["--items", "1000000", "--length", "50"], **INFER),
     dict(name="ingest", ours="ingest", flags=["LOG"], script="ingest.py", needs=["duckdb", "polars"], value="seconds"),
-    dict(name="ops", ours="ops", script="ops.py", needs=["torch"], value="milliseconds"),
+    dict(name="ops", ours="ops", our_flags=["--of", "engine"], script="ops.py", peer_flags=[], needs=["torch"], value="milliseconds"),
+    dict(name="model ops", ours="ops", our_flags=["--of", "models"], script=os.path.join(HERE, "peers", "model_ops.py"), peer_flags=[],
+         needs=["torch"], value="milliseconds", variants=FLOAT32),
     dict(name="top-k", ours="top-k", value="milliseconds"),
     dict(name="suite", ours="suite", value="seconds"),
 ]

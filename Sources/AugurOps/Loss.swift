@@ -37,6 +37,10 @@ public enum Loss: Sendable, Equatable {
   /// part is over the positives, of which `positiveShare` is the weighted share. `penalty` (x1^2 + x2^2) is added.
   case lognormal(positiveShare: Float, penalty: Float = 0.01)
 
+  /// Outputs of a network and labels that a row has.
+  public var outputs: Int { form.outputs }
+  public var labels: Int { form.labels }
+
   /// Its kernel and how many outputs and labels it reads.
   var form: (kind: Int, entry: String, outputs: Int, labels: Int, p0: Float, p1: Float) {
     switch self {

@@ -10,11 +10,19 @@ struct BenchOps: ParsableCommand {
   @Option(help: "Timed repeats.") var repeats = 15
   @Flag(help: "One JSON object an op.") var json = false
   @Option(help: "Only the ops whose names begin so.") var only = ""
+  @Option(help: "engine: products, attention, softmax, lookups; models: what models do beside them. Both without it.") var of: Group?
+
+  enum Group: String, CaseIterable, ExpressibleByArgument { case engine, models }
 
   func run() throws {
     guard repeats > 0 else { throw UserMistake("--repeats: expected at least 1, got \(repeats)") }
     let device = try place.open()
     let limits = Limits(device)
+    if of != .models { engineOps(device, limits) }
+    if of != .engine { modelOps(device, limits) }
+  }
+
+  private func engineOps(_ device: Device, _ limits: Limits) {
     for (M, N, K) in [(1024, 1024, 1024), (2048, 2048, 2048), (12800, 64, 64), (12800, 256, 64), (12800, 64, 256), (1, 100_000, 64), (64, 100_000, 64)] {
       for dtype in [DataType.float32, .bfloat16] {
         let (x, w) = (converted(random([M, K], device), to: dtype), converted(random([N, K], device), to: dtype))
@@ -23,30 +31,8 @@ struct BenchOps: ParsableCommand {
       }
     }
     for (B, H, L, K) in [(128, 2, 200, 32), (128, 2, 50, 32), (16, 4, 1024, 64)] { attention(B, H, L, K, device, limits) }
-    for (B, H, L, K) in [(128, 1, 200, 64), (128, 2, 50, 32), (16, 4, 1024, 64)] { hstu(B, H, L, K, device, limits) }
-    for (B, L, D) in [(128, 50, 100), (256, 20, 128), (128, 200, 64)] { gru(B, L, D, device, limits) }
     softmax(2048, 20_000, 64, device, limits)
     lookup(1_000_000, 64, 131_072, device, limits)
-    loss(1 << 20, device, limits)
-    mixture(4096, 4, 64, device, limits)
-  }
-
-  private func mixture(_ B: Int, _ E: Int, _ D: Int, _ device: Device, _ limits: Limits) {
-    let (experts, gates, dy) = ((0..<E).map { _ in random([B, D], device) }, random([B, E], device), random([B, D], device))
-    let bytes = 4 * Double(B * D * (3 * E + 2) + 4 * B * E)
-    say("mixture of experts forward+backward", [B, E, D], device, limits, flops: 0, bytes: bytes) {
-      let tape = Tape()
-      let made = AugurOps.mixture(experts.map { $0.watched(by: tape) }, gates: gates.watched(by: tape))
-      tape.backward(from: made, gradient: dy)
-    }
-  }
-
-  private func loss(_ T: Int, _ device: Device, _ limits: Limits) {
-    let (x, y) = (random([T], device), Tensor((0..<T).map { Float($0 % 2) }, shape: [T], device: device))
-    say("binary loss forward+backward", [T], device, limits, flops: 0, bytes: 20 * Double(T)) {
-      let tape = Tape()
-      tape.backward(from: meanLoss(.binary(), x.watched(by: tape), labels: y))
-    }
   }
 
   private func lookup(_ V: Int, _ D: Int, _ n: Int, _ device: Device, _ limits: Limits) {
@@ -88,34 +74,6 @@ struct BenchOps: ParsableCommand {
     }
   }
 
-  private func hstu(_ B: Int, _ H: Int, _ L: Int, _ K: Int, _ device: Device, _ limits: Limits) {
-    let rows = Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device)
-    let (q, kv, gradient) = (random([B * L, H * K], device), random([B * L, 2 * H * K], device), random([B * L, H * K], device))
-    let bias = HSTUBias(position: random([L], device).asParameter())
-    let flops = 2.0 * Double(B * H * L) * Double(L * K)
-    say("hstu forward", [B, H, L, K], device, limits, flops: flops) { _ = hstuAttention(q: q, kv: kv, rows, heads: H, bias: bias) }
-    say("hstu forward+backward", [B, H, L, K], device, limits, flops: 3.5 * flops) {
-      let tape = Tape()
-      let o = hstuAttention(q: q.watched(by: tape), kv: kv.watched(by: tape), rows, heads: H, bias: bias)
-      tape.backward(from: o, gradient: gradient)
-    }
-  }
-
-  /// With the product of the inputs, as torch.nn.GRU.
-  private func gru(_ B: Int, _ L: Int, _ D: Int, _ device: Device, _ limits: Limits) {
-    let rows = Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device)
-    let (x, gradient) = (random([B * L, D], device), random([B * L, D], device))
-    let (w, u) = (random([D, 3 * D], device).asParameter(), random([D, 3 * D], device).asParameter())
-    let (b, c) = (random([3 * D], device).asParameter(), random([3 * D], device).asParameter())
-    let flops = 12.0 * Double(B * L) * Double(D * D)
-    say("gru forward", [B, L, D], device, limits, flops: flops) { _ = AugurOps.gru(linear(x, w, bias: b), rows, weight: u, bias: c) }
-    say("gru forward+backward", [B, L, D], device, limits, flops: 3 * flops) {
-      let tape = Tape()
-      let h = AugurOps.gru(linear(x.watched(by: tape), w, bias: b), rows, weight: u, bias: c)
-      tape.backward(from: h, gradient: gradient)
-    }
-  }
-
   private func softmax(_ T: Int, _ V: Int, _ D: Int, _ device: Device, _ limits: Limits) {
     let (h, table) = (random([T, D], device), random([V, D], device).asParameter())
     let targets = Lookup((0..<T).map { Int32($0 * 7919 % V) }, rowCount: V, device: device)
@@ -125,7 +83,7 @@ struct BenchOps: ParsableCommand {
     }
   }
 
-  private func say(
+  func say(
     _ op: String, _ shape: [Int], _ device: Device, _ limits: Limits, _ dtype: DataType = .float32, flops: Double,
     bytes: Double = 0, _ body: () -> Void
   ) {
