@@ -6,7 +6,7 @@ PACKAGES = libopenblas-dev ocl-icd-opencl-dev opencl-headers
 TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind
 DEMO = demo
 
-.PHONY: build demo test bench bench-accept setup setup-test fuzz sanitize portable clean
+.PHONY: build demo test bench bench-accept setup setup-test fuzz sanitize ptx portable clean
 
 setup:
 	@sh Benchmarks/setup.sh $(PACKAGES)
@@ -39,6 +39,7 @@ test: setup-test
 	swift test -c release --skip-build --scratch-path $(BUILD)
 	for isa in baseline avx2 avx512; do AUGUR_ISA=$$isa swift test -c release --skip-build --scratch-path $(BUILD) --filter AugurOpsTests || exit 1; done
 	AUGUR_OPENCL_TUNING=gpu swift test -c release --skip-build --scratch-path $(BUILD) --filter 'AugurOpsTests|DeviceTests'
+	$(MAKE) ptx
 	$(MAKE) fuzz SECONDS=10
 	sh Tests/CommandLine/run.sh $(AUGUR)
 
@@ -74,6 +75,14 @@ sanitize: setup-test
 	  --filter '$(TESTS)'
 	swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan --filter '$(TESTS)'
 
+# The device kernels as NVIDIA's assembler takes them, which pip has; skipped where that or clang-15 cannot be had.
+PTXAS_HOME = $(BUILD)-ptxas
+ptx:
+	@sh Benchmarks/setup.sh --optional clang-15 libclc-15 libclc-15-dev python3-venv
+	@[ -d $(PTXAS_HOME) ] || { python3 -m venv $(PTXAS_HOME) && $(PTXAS_HOME)/bin/pip install -q nvidia-cuda-nvcc==13.0.88; } >/dev/null 2>&1 || \
+	  rm -rf $(PTXAS_HOME)
+	@PTXAS=$$(ls $(CURDIR)/$(PTXAS_HOME)/lib/python3*/site-packages/nvidia/cu13/bin/ptxas 2>/dev/null || command -v ptxas) sh Tests/ptx.sh
+
 # The C kernels compile for a processor that none of the variants is for.
 portable:
 	@sh Benchmarks/setup.sh libc6-dev-arm64-cross
@@ -81,4 +90,4 @@ portable:
 	  -I Kernels/include $$(pkg-config --cflags openblas | sed 's/-I/-isystem /g') -c -o /dev/null $$file || exit 1; done
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(DEMO)
+	rm -rf $(BUILD) $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(PTXAS_HOME) $(DEMO)

@@ -22,6 +22,7 @@ struct Reproduce: ParsableCommand {
   @Option(help: "Seed.") var seed: UInt64 = 1
   @Option(help: "Of all: so many seeds, from --seed on.") var seeds = 1
   @Option(help: "Of all: folder of the tables.") var output: String?
+  @Option(help: "Of all: these alone, as in beauty/sasrec,telco-churn/auto.") var only: String?
   @OptionGroup var place: DeviceOptions
   @Option(name: .customLong("set"), help: "key=value: another knob than the recipe's; may be repeated.") var settings: [String] = []
   @Option(help: "Keep the data set and the run here.") var keep: String?
@@ -30,7 +31,9 @@ struct Reproduce: ParsableCommand {
   func run() throws {
     guard (1...100).contains(seeds) else { throw UserMistake("--seeds: expected 1...100, got \(seeds)") }
     if name == "all" { return try runAll() }
-    guard seeds == 1, output == nil else { throw UserMistake("\(output == nil ? "--seeds" : "--output"): is of augur reproduce all") }
+    for (option, isGiven) in [("--seeds", seeds != 1), ("--output", output != nil), ("--only", only != nil)] where isGiven {
+      throw UserMistake("\(option): is of augur reproduce all")
+    }
     let result = try reproduce(name, seed: seed)
     if json { printJSON(result.line) } else { result.text.forEach { print($0) } }
   }

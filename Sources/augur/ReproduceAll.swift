@@ -16,7 +16,7 @@ extension Reproduce {
     let path = output + "/results.jsonl"
     var lines = try readResults(path)
     var missing: [String] = []
-    for name in Recipe.all.map(\.name) + TableRecipe.all.flatMap({ set in set.models.map { "\(set.name)/\($0)" } }) {
+    for name in try names() {
       for seed in seed...last where !lines.contains(where: { Self.isResult($0, name, seed) }) {
         if !json { print("\(name), seed \(seed)") }
         do {
@@ -34,6 +34,16 @@ extension Reproduce {
     try writeTables(lines, to: output)
     if !json { print("\(output)/results.md, results.html: \(lines.count) runs") }
     guard missing.isEmpty else { throw UserMistake("no result of \(missing.joined(separator: ", ")); run it again when that is mended") }
+  }
+
+  private func names() throws -> [String] {
+    let all = Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in set.models.map { "\(set.name)/\($0)" } }
+    guard let only else { return all }
+    let asked = only.split(separator: ",").map(String.init)
+    if let other = asked.first(where: { !all.contains($0) }) {
+      throw UserMistake("--only: '\(other)' is none of all results; did you mean '\(nearestName(to: other, in: all) ?? all[0])'?")
+    }
+    return all.filter(asked.contains)
   }
 
   private static func isResult(_ line: [String: Any], _ name: String, _ seed: UInt64) -> Bool {

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Every device kernel as NVIDIA's assembler takes it, without a GPU: clang to PTX, ptxas to sm_90. An error, or more registers,
+# local memory or spilled bytes than Tests/ptx-budget.txt allows, fails. `ptx.sh write` makes the budget anew.
+# The texts are compiled with the defaults of their macros, which are a GPU's tuning.
+cd "$(dirname "$0")/../Kernels" || exit 1
+budget=../Tests/ptx-budget.txt
+clang=${CLANG:-clang-15}
+libclc=${LIBCLC:-/usr/lib/clc/nvptx64--nvidiacl.bc}
+ptxas=${PTXAS:-$(command -v ptxas)}
+for need in "$(command -v "$clang")" "$libclc" "$ptxas"; do
+  [ -e "$need" ] && continue
+  echo "ptx: skipped: needs clang-15, libclc-15 and ptxas (pip install nvidia-cuda-nvcc==13.0.88, PTXAS=.../nvidia/cu13/bin/ptxas)"
+  exit 0
+done
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+
+# The text that X.c embeds, behind the prelude; with it, one PTX for each variant.
+variants() {
+  case $1 in
+    Attention | HSTU)
+      for width in 16 32 64 128; do echo "-D WIDTH=$width"; echo "-D WIDTH=$width -D BFLOAT16"; done
+      echo "-D WIDTH=256 -D KEYS=16"; echo "-D WIDTH=256 -D KEYS=16 -D BFLOAT16" ;;
+    Matmul) echo; echo "-D BFLOAT16" ;;
+    *) echo ;;
+  esac
+}
+assemble() { # stem, options
+  name=$(echo "$1 $2" | sed 's/ -D / /g; s/ *$//; s/ /,/g')
+  # shellcheck disable=SC2086
+  "$clang" -x cl -cl-std=CL1.2 -target nvptx64-nvidia-nvcl -Xclang -target-cpu -Xclang sm_80 -Xclang -target-feature -Xclang +ptx75 \
+    -Xclang -mlink-builtin-bitcode -Xclang "$libclc" -O2 -S -Wno-everything $2 "$dir/$1.cl" -o - |
+    sed -e 's/^\.version .*/.version 8.0/' -e 's/^\.target .*/.target sm_90, texmode_independent/' >"$dir/a.ptx" || return 1
+  "$ptxas" -arch=sm_90 -v "$dir/a.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log"; echo "ptx: $name does not assemble"; return 1; }
+  awk -v name="$name" -F"[ ',]+" '
+    /Compiling entry/ { for (i = 1; i < NF; i++) if ($i == "function") entry = $(i + 1); spilled = 0 }
+    /bytes spill stores/ { for (i = 1; i < NF; i++) if ($i == "spill" && $(i + 1) == "stores") spilled = $(i - 2) }
+    /Used .* registers/ {
+      registers = local = 0
+      for (i = 1; i <= NF; i++) { if ($i == "registers") registers = $(i - 1); if ($i == "smem") local = $(i - 2) }
+      if (entry != "") print name, entry, registers, local, spilled
+      entry = ""
+    }' "$dir/log"
+}
+
+for text in */*.cl; do
+  stem=${text%%/*}
+  { cat Common/opencl.h
+    awk '/^const char \*ck_opencl_/ { on = 1 } on && /#embed/ { gsub(/"/, "", $2); print $2 } /^}/ { on = 0 }' "$stem/$stem.c" |
+      while read -r part; do cat "$stem/$part"; done
+  } >"$dir/$stem.cl"
+  variants "$stem" >"$dir/variants"
+  while read -r options; do assemble "$stem" "$options" >>"$dir/found" || exit 1; done <"$dir/variants"
+done
+count=$(wc -l <"$dir/found")
+if [ "$1" = write ]; then
+  { echo "# program kernel registers local-bytes spilled-bytes; of sm_90, by Tests/ptx.sh"; LC_ALL=C sort "$dir/found"; } >"$budget"
+  echo "ptx: $count kernels written to Tests/ptx-budget.txt"
+  exit 0
+fi
+LC_ALL=C sort "$dir/found" | awk '
+  NR == FNR { if (!/^#/) { allowed[$1 " " $2] = 1; for (i = 3; i <= 5; i++) limit[$1 " " $2, i] = $i }; next }
+  { key = $1 " " $2; seen[key] = 1 }
+  !(key in allowed) { print "ptx: " key " has no line in Tests/ptx-budget.txt; run Tests/ptx.sh write"; bad = 1; next }
+  { split("x x registers local-bytes spilled-bytes", what, " ")
+    for (i = 3; i <= 5; i++) if ($i > limit[key, i]) { print "ptx: " key ": " what[i] " " $i ", allowed " limit[key, i]; bad = 1 } }
+  END { for (key in allowed) if (!(key in seen)) { print "ptx: " key " is in the budget and not in the kernels"; bad = 1 }; exit bad }' \
+  "$budget" - || exit 1
+echo "ptx: $count kernels assemble for sm_90 within the budget"
