@@ -93,12 +93,19 @@ static void CK(ck_window_sums_backward)(float *dx, float *dg, const float *dy, c
 static void CK(ck_window_max_forward)(float *y, int32_t *best, const float *x, const int32_t *place, ck_int begin, ck_int end, ck_int N,
                                       ck_int D) {
   for (ck_int t = begin; t < end; t++) {
-    const ck_int there = least(place[t] + 1, N);
-    for (ck_int d = 0; d < D; d++) {
-      ck_int top = t - there + 1;  // the first of equals
-      for (ck_int r = top + 1; r <= t; r++) top = x[r * D + d] > x[top * D + d] || x[r * D + d] != x[r * D + d] ? r : top;
-      y[t * D + d] = x[top * D + d];
-      if (best) best[t * D + d] = (int32_t)top;
+    const ck_int first = t - least(place[t] + 1, N) + 1;
+    float *top = y + t * D;
+    int32_t *row = best + t * D;
+    memcpy(top, x + first * D, (size_t)D * sizeof(float));
+    for (ck_int d = 0; d < D; d++) row[d] = (int32_t)first;
+    // The first of equals stays, and so does a NaN.
+    for (ck_int r = first + 1; r <= t; r++) {
+      const float *other = x + r * D;
+      CK_ROW for (ck_int d = 0; d < D; d++) {
+        const int is_more = (other[d] > top[d]) | (other[d] != other[d]);
+        top[d] = is_more ? other[d] : top[d];
+        row[d] = is_more ? (int32_t)r : row[d];
+      }
     }
   }
 }

@@ -103,21 +103,25 @@ static void CK(ck_weighted_sums)(float *y, const float *h, const float *a, const
 }
 
 static void CK(ck_history_shares)(float *p, const float *s, const int32_t *offsets, ck_int begin, ck_int end) {
+#pragma clang fp reassociate(on)
   for (ck_int b = begin; b < end; b++) {
     const ck_int from = offsets[b], to = offsets[b + 1];
-    float largest = -__builtin_inff(), sum = 0;
-    for (ck_int j = from; j < to; j++) largest = s[j] > largest ? s[j] : largest;
-    for (ck_int j = from; j < to; j++) sum += p[j] = ck_exp(s[j] - largest);
-    for (ck_int j = from; j < to; j++) p[j] /= sum;
+    const float largest = CK(maximum)(s + from, to - from, -__builtin_inff());
+    float sum = 0;
+    CK_ROW for (ck_int j = from; j < to; j++) p[j] = ck_exp(s[j] - largest);
+    CK_ROW for (ck_int j = from; j < to; j++) sum += p[j];
+    const float share = 1 / sum;
+    CK_ROW for (ck_int j = from; j < to; j++) p[j] *= share;
   }
 }
 
 // ds = p (dp - sum p dp)
 static void CK(ck_history_shares_backward)(float *ds, const float *dp, const float *p, const int32_t *offsets, ck_int begin, ck_int end) {
+#pragma clang fp reassociate(on)
   for (ck_int b = begin; b < end; b++) {
     float sum = 0;
-    for (ck_int j = offsets[b]; j < offsets[b + 1]; j++) sum += p[j] * dp[j];
-    for (ck_int j = offsets[b]; j < offsets[b + 1]; j++) ds[j] = p[j] * (dp[j] - sum);
+    CK_ROW for (ck_int j = offsets[b]; j < offsets[b + 1]; j++) sum += p[j] * dp[j];
+    CK_ROW for (ck_int j = offsets[b]; j < offsets[b + 1]; j++) ds[j] = p[j] * (dp[j] - sum);
   }
 }
 #endif

@@ -301,7 +301,7 @@ void ck_window_sums_forward(float *y, const float *x, const float *g, const int3
                             ck_int D);
 void ck_window_sums_backward(float *dx, float *dg, const float *dy, const float *x, const float *g, const int32_t *place,
                              const int32_t *left, ck_int begin, ck_int end, ck_int M, ck_int N, ck_int D);
-// y[t, D] = the largest of rows t-N+1..t of the sequence, best[t, D] (unless null) its row, the oldest of equals; NaN wins
+// y[t, D] = the largest of rows t-N+1..t of the sequence, best[t, D] its row, the oldest of equals; NaN wins
 void ck_window_max_forward(float *y, int32_t *best, const float *x, const int32_t *place, ck_int begin, ck_int end, ck_int N, ck_int D);
 void ck_window_max_backward(float *dx, const float *dy, const int32_t *best, const int32_t *left, ck_int begin, ck_int end, ck_int N,
                             ck_int D);

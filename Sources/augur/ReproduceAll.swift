@@ -1,4 +1,5 @@
 // `augur reproduce all`: every result, by seeds, in one table.
+import AugurMetrics
 import AugurTensors
 import AugurTraining
 import Foundation
