@@ -8,8 +8,10 @@ public enum ComputeError: Error, Sendable, Equatable, CustomStringConvertible {
   case unknownDevice(String)
   /// A device kernel does not compile; the first lines of the compiler's log.
   case kernelDoesNotBuild(module: String, device: String, log: String)
-  /// The device refuses an allocation.
+  /// The device refuses an allocation, also after everything idle was given back.
   case outOfDeviceMemory(bytes: Int, device: String)
+  /// The device reports an error in the middle of work; the code is OpenCL's.
+  case deviceFailed(call: String, device: String, code: Int)
 
   public var description: String {
     switch self {
@@ -20,7 +22,15 @@ public enum ComputeError: Error, Sendable, Equatable, CustomStringConvertible {
     case .kernelDoesNotBuild(let module, let device, let log):
       "device kernel \(module) does not build for \(device): \(log)"
     case .outOfDeviceMemory(let bytes, let device):
-      "out of memory on \(device): \(bytes) bytes refused; use a smaller --batch or model"
+      "out of memory on \(device): \(bytes) bytes refused; take a smaller batch, length or dim, --plan says what a run needs"
+    case .deviceFailed(let call, let device, let code):
+      "\(device) failed in \(call) (\(ComputeError.words(code))); the last checkpoint is good: go on with --resume, perhaps on --device cpu"
     }
+  }
+
+  /// The codes of OpenCL that a device under way can report.
+  private static func words(_ code: Int) -> String {
+    let known = [-4: "out of device memory", -5: "out of resources, or lost", -6: "out of host memory", -14: "an earlier kernel failed", -36: "queue lost"]
+    return known[code].map { "error \(code): \($0)" } ?? "error \(code)"
   }
 }

@@ -5,7 +5,7 @@ import Glibc
 
 /// An OpenCL device with one in-order queue. Calls from several threads are taken one at a time.
 ///
-/// Nothing here throws once the device is set up: an error that the device reports later is fatal and names the call.
+/// Nothing here throws once the device is set up: an error that the device reports later ends the process (`DeviceFailure`).
 public final class OpenCLQueue: @unchecked Sendable {
   /// The device's name, as the driver gives it.
   public let name: String
@@ -149,11 +149,11 @@ public final class OpenCLQueue: @unchecked Sendable {
     guard grid.groups.min() > 0 else { return }
     withState { state in
       let kernel: cl_kernel
-      do { kernel = try state.programs.kernel(module, entry) } catch { fatalError("\(error)") }
+      do { kernel = try state.programs.kernel(module, entry) } catch { DeviceFailure.end(error) }
       for (index, argument) in arguments.enumerated() {
         let code = OpenCLQueue.set(argument, cl_uint(index), of: kernel)
         guard code == CL_SUCCESS else {
-          fatalError("\(module.name).\(entry) on \(name): argument \(index) refused (error \(code))")
+          DeviceFailure.end(.deviceFailed(call: "argument \(index) of \(module.name).\(entry)", device: name, code: Int(code)))
         }
       }
       state.lastCall = entry
@@ -198,7 +198,6 @@ public final class OpenCLQueue: @unchecked Sendable {
 
   private func check(_ code: cl_int, _ call: String, _ state: State) {
     guard code != CL_SUCCESS else { return }
-    let reason = code == CL_MEM_OBJECT_ALLOCATION_FAILURE ? "out of memory" : "error \(code)"
-    fatalError("\(call) on \(name): \(reason) (last kernel: \(state.lastCall))")
+    DeviceFailure.end(.deviceFailed(call: "\(call), after \(state.lastCall)", device: name, code: Int(code)))
   }
 }

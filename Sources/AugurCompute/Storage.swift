@@ -13,7 +13,7 @@ public final class Storage: @unchecked Sendable {
   private unowned(unsafe) let arena: Arena  // lives as long as the process
   private let blockBytes: Int
 
-  /// A block of at least `bytes` bytes; contents undefined. Out of memory is fatal and says what was asked.
+  /// A block of at least `bytes` bytes; contents undefined. Out of memory ends the process and says what was asked.
   package init(bytes: Int, device: Device) {
     self.device = device
     self.arena = Arena.of(device)
@@ -111,18 +111,33 @@ package final class Arena: Sendable {
       $0.allocations += 1
       $0.bytes += bytes
     }
+    if let fresh = allocate(bytes) { return fresh }
+    giveBackIdle()
+    guard let fresh = allocate(bytes) else { DeviceFailure.end(.outOfDeviceMemory(bytes: bytes, device: "\(device)")) }
+    return fresh
+  }
+
+  private func allocate(_ bytes: Int) -> Storage.Memory? {
     switch device {
     case .cpu:
       var pointer: UnsafeMutableRawPointer?
       let alignment = bytes >= 1 << 21 ? 1 << 21 : 64
-      guard posix_memalign(&pointer, alignment, bytes) == 0, let pointer else {
-        fatalError("arena: no memory for \(bytes) bytes on the cpu; use a smaller --batch or model")
-      }
+      guard posix_memalign(&pointer, alignment, bytes) == 0, let pointer else { return nil }
       if alignment > 64 { madvise(pointer, bytes, MADV_HUGEPAGE) }
       return .host(pointer)
-    case .openCL(let queue):
-      do { return .openCL(try queue.allocate(bytes: bytes)) } catch { fatalError("arena: \(error)") }
+    case .openCL(let queue): return (try? queue.allocate(bytes: bytes)).map { .openCL($0) }
     }
+  }
+
+  /// Gives every block that is not in use back to the system: sizes change, and blocks of other sizes may be what is in the way.
+  package func giveBackIdle() {
+    let idle = state.withLock { state in
+      let idle = state.free
+      state.free = Array(repeating: [], count: idle.count)
+      state.bytes = state.bytesInUse
+      return idle
+    }
+    for case .host(let pointer) in idle.joined() { free(pointer) }
   }
 
   func give(_ memory: Storage.Memory, _ bytes: Int) {
