@@ -1,8 +1,6 @@
 // Jagged causal pointwise attention (Zhai et al. 2024, HSTU), after Attention/heads.h: P = SiLU(scale Q K^T + position + time) / n over
-// keys of the same sequence, j <= i. Work-groups, work-items and local memory as in Attention.cl: one work-item does all the sums of its
-// row in order. The gradient of the positions has one work-item for a distance and a chunk of rows, which walks over the rows; that of
+// keys of the same sequence, j <= i. Work-groups, work-items and local memory as in Attention.cl. The gradient of the positions has one work-item for a distance and a chunk of rows, which walks over the rows; that of
 // the buckets is collected for each row and head, and summed over them by the host. No atomics.
-// Local memory: 2 * KEYS * WIDTH floats (dk, dv: no more).
 #define BUCKETS 129
 
 // The last b with starts[b] <= |later - time|.
@@ -37,6 +35,7 @@ ATTENTION_KERNEL void hstu_forward(__global float *o, __global const float *q, _
                                    __global const int *starts, __global const int *offsets, int T, int B, int H, int K, int n, int ldq,
                                    int ldk, int ldv, int ldo, float scale, int q0, int k0, int v0) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  LOCAL_PRODUCTS(scores)
   q += q0;
   k += k0;
   v += v0;
@@ -51,10 +50,16 @@ ATTENTION_KERNEL void hstu_forward(__global float *o, __global const float *q, _
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int j = max(at.start, tile); j < min(stop, tile_end); j++) {
-      const float score = head_dot(query, keys + (j - tile) * PARTS);
-      const float x = scale * score + cell_bias(position, time, times, starts, t, j, at.end, n);
-      head_add(sum, share * activation(x, SILU), values + (j - tile) * PARTS);
+    for (int step = tile; step < tile_end; step += STEP) {
+      const int from = max(at.start, step), to = min(stop, min(step + STEP, tile_end));
+      EXCHANGE(scores, j, from, to, head_dot(query, keys + (j - tile) * PARTS))
+      STEP_BARRIER
+      for (int j = from; j < to; j++) {
+        const float score = PRODUCT(scores, j, head_dot(query, keys + (j - tile) * PARTS));
+        const float x = scale * score + cell_bias(position, time, times, starts, t, j, at.end, n);
+        head_add(sum, share * activation(x, SILU), values + (j - tile) * PARTS);
+      }
+      STEP_BARRIER
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
@@ -68,6 +73,8 @@ ATTENTION_KERNEL void hstu_backward_queries(__global float *dq, __global float *
                                             __global const int *offsets, int T, int B, int H, int K, int n, int ldq, int ldk, int ldv,
                                             int ldo, float scale, int q0, int k0, int v0) {
   __local hvec keys[KEYS * PARTS], values[KEYS * PARTS];
+  LOCAL_PRODUCTS(scores)
+  LOCAL_PRODUCTS(products)
   q += q0;
   k += k0;
   v += v0;
@@ -83,11 +90,19 @@ ATTENTION_KERNEL void hstu_backward_queries(__global float *dq, __global float *
     stage(keys, k + h * K, tile, tile_end, ldk, K);
     stage(values, v + h * K, tile, tile_end, ldv, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int j = max(at.start, tile); j < min(stop, tile_end); j++) {
-      const float score = head_dot(query, keys + (j - tile) * PARTS), dp = head_dot(gradient, values + (j - tile) * PARTS);
-      const float x = scale * score + cell_bias(position, time, times, starts, t, j, at.end, n), dx = hstu_cell(x, dp, 1.0f / n);
-      head_add(sum, dx, keys + (j - tile) * PARTS);
-      if (time) dtime[((size_t)t * H + h) * BUCKETS + time_bucket(times[min(t + 1, at.end - 1)], times[j], starts)] += dx;
+    for (int step = tile; step < tile_end; step += STEP) {
+      const int from = max(at.start, step), to = min(stop, min(step + STEP, tile_end));
+      EXCHANGE(scores, j, from, to, head_dot(query, keys + (j - tile) * PARTS))
+      EXCHANGE(products, j, from, to, head_dot(gradient, values + (j - tile) * PARTS))
+      STEP_BARRIER
+      for (int j = from; j < to; j++) {
+        const float score = PRODUCT(scores, j, head_dot(query, keys + (j - tile) * PARTS));
+        const float dp = PRODUCT(products, j, head_dot(gradient, values + (j - tile) * PARTS));
+        const float x = scale * score + cell_bias(position, time, times, starts, t, j, at.end, n), dx = hstu_cell(x, dp, 1.0f / n);
+        head_add(sum, dx, keys + (j - tile) * PARTS);
+        if (time && SLICE == 0) dtime[((size_t)t * H + h) * BUCKETS + time_bucket(times[min(t + 1, at.end - 1)], times[j], starts)] += dx;
+      }
+      STEP_BARRIER
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
@@ -101,6 +116,8 @@ ATTENTION_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv,
                                          __global const int *offsets, int T, int B, int H, int K, int n, int ldq, int ldk, int ldv,
                                          int ldo, float scale, int q0, int k0, int v0) {
   __local hvec queries[KEYS * PARTS], gradients[KEYS * PARTS];
+  LOCAL_PRODUCTS(scores)
+  LOCAL_PRODUCTS(products)
   q += q0;
   k += k0;
   v += v0;
@@ -119,11 +136,19 @@ ATTENTION_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv,
     stage(queries, q + h * K, tile, tile_end, ldq, K);
     stage(gradients, go + h * K, tile, tile_end, ldo, K);
     barrier(CLK_LOCAL_MEM_FENCE);
-    for (int i = max(t, tile); i < min(stop, tile_end); i++) {
-      const float score = head_dot(key, queries + (i - tile) * PARTS), dp = head_dot(value, gradients + (i - tile) * PARTS);
-      const float x = scale * score + cell_bias(position, time, times, starts, i, t, stop, n);
-      head_add(sum_v, share * activation(x, SILU), gradients + (i - tile) * PARTS);
-      head_add(sum_k, hstu_cell(x, dp, share), queries + (i - tile) * PARTS);
+    for (int step = tile; step < tile_end; step += STEP) {
+      const int from = max(t, step), to = min(stop, min(step + STEP, tile_end));
+      EXCHANGE(scores, i, from, to, head_dot(key, queries + (i - tile) * PARTS))
+      EXCHANGE(products, i, from, to, head_dot(value, gradients + (i - tile) * PARTS))
+      STEP_BARRIER
+      for (int i = from; i < to; i++) {
+        const float score = PRODUCT(scores, i, head_dot(key, queries + (i - tile) * PARTS));
+        const float dp = PRODUCT(products, i, head_dot(value, gradients + (i - tile) * PARTS));
+        const float x = scale * score + cell_bias(position, time, times, starts, i, t, stop, n);
+        head_add(sum_v, share * activation(x, SILU), gradients + (i - tile) * PARTS);
+        head_add(sum_k, hstu_cell(x, dp, share), queries + (i - tile) * PARTS);
+      }
+      STEP_BARRIER
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
@@ -151,7 +176,7 @@ ELEMENT_KERNEL void hstu_backward_positions(__global float *dposition, __global 
     for (int t = max(c * chunk, start + d); t < min(end, last); t++) {
       for (int h = 0; h < H; h++) {
         hvec score = (hvec)(0.0f), dp = (hvec)(0.0f);
-        FOR_PARTS(p) {
+        _Pragma("unroll 4") for (int p = 0; p < PARTS; p++) {
           const int column = h * K + p * HEAD_VECTOR, count = K - p * HEAD_VECTOR;
           score = fma(head_factor(q + (size_t)t * ldq + column, count), head_factor(k + (size_t)(t - d) * ldk + column, count), score);
           dp = fma(head_factor(go + (size_t)t * ldo + column, count), head_factor(v + (size_t)(t - d) * ldv + column, count), dp);

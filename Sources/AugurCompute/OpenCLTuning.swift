@@ -47,9 +47,9 @@ package struct OpenCLTuning: Sendable {
   package func tileGrid(_ M: Int, _ N: Int, batch: Int = 1) -> LaunchGrid {
     LaunchGrid(groups: SIMD3(parts(N, tileN), parts(M, tileM), batch), local: tileItems)
   }
-  /// Attention: `T` rows of the packed batch, `H` heads.
-  package func attentionGrid(_ T: Int, _ H: Int) -> LaunchGrid {
-    LaunchGrid(groups: SIMD3(parts(T, queries), H, 1), local: SIMD3(queries, 1, 1))
+  /// Attention: `T` rows of the packed batch, `H` heads of `width` columns; on a GPU up to 8 work-items share a row.
+  package func attentionGrid(_ T: Int, _ H: Int, width: Int) -> LaunchGrid {
+    LaunchGrid(groups: SIMD3(parts(T, queries), H, 1), local: SIMD3(vector == 16 ? 1 : min(8, width / 16), queries, 1))
   }
   /// `top_k`: `B` users.
   package func selectGrid(_ B: Int) -> LaunchGrid {

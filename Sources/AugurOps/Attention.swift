@@ -7,9 +7,12 @@ import CKernels
 /// Options of a program for heads of width K, rounded up: the tiles are arrays of that size. Wide heads take half the keys at a time: two
 /// tiles of them would be 64 KiB, and GPUs give 48. A row's sums go key by key, so its bits are the same.
 func headOptions(width K: Int, _ precision: DataType) -> String {
-  let width = [16, 32, 64, 128, 256].first { $0 >= K } ?? 256
+  let width = tileWidth(K)
   return "-D WIDTH=\(width)" + (width > 128 ? " -D KEYS=16" : "") + (precision == .bfloat16 ? " -D BFLOAT16" : "")
 }
+
+/// Columns that a tile has for heads of width K.
+func tileWidth(_ K: Int) -> Int { [16, 32, 64, 128, 256].first { $0 >= K } ?? 256 }
 
 private func module(width K: Int, _ precision: DataType) -> KernelModule {
   KernelModule(name: "attention", options: headOptions(width: K, precision)) { String(cString: ck_opencl_attention()) }
@@ -134,7 +137,7 @@ private func attend(
     }
   case .openCL(let queue):
     queue.launch(
-      module(width: K, precision), "attention_forward", queue.tuning.attentionGrid(rows.rows, H), o.argument, lse.argument,
+      module(width: K, precision), "attention_forward", queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K)), o.argument, lse.argument,
       q.tensor.argument, k.tensor.argument, v.tensor.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H),
       .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
       .int(k.offset), .int(v.offset), .int(Int(causal)))
@@ -156,7 +159,7 @@ private func attend(
       }
     case .openCL(let queue):
       let delta = Tensor([rows.rows, H], device: device)
-      let grid = queue.tuning.attentionGrid(rows.rows, H)
+      let grid = queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K))
       queue.launch(
         module(width: K, precision), "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, o.argument, lse.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count),

@@ -58,7 +58,8 @@ public func hstuAttention(
     }
   case .openCL(let queue):
     queue.launch(
-      module(width: D / H, precision), "hstu_forward", queue.tuning.attentionGrid(rows.rows, H), [o.argument] + call.deviceArguments())
+      module(width: D / H, precision), "hstu_forward", queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(D / H)),
+      [o.argument] + call.deviceArguments())
   }
   if let tape, let slot = o.slot {
     tape.record(slot) { go in
@@ -168,7 +169,7 @@ private struct HSTUCall {
   }
 
   private func backward(on queue: OpenCLQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
-    let (T, grid, program) = (rows.rows, queue.tuning.attentionGrid(rows.rows, H), module(width: K, precision))
+    let (T, grid, program) = (rows.rows, queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K)), module(width: K, precision))
     guard T > 0 else { return }
     let dTime = bias.time.map { _ in Tensor.zeros(Shape(T * H, HSTUBias.buckets), device: q.device) }
     let inputs = [go.argument] + deviceArguments()
