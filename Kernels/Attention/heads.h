@@ -29,10 +29,16 @@ typedef JOIN(float, HEAD_VECTOR) hvec;
 #define PARTS (WIDTH / HEAD_VECTOR)
 #define OWN_PARTS (PARTS / SLICES)
 #define FOR_PARTS(c) _Pragma("unroll") for (int c = 0; c < OWN_PARTS; c++)
+#if SLICES == 1
+#define SLICE 0
+#define GROUP_ROW ((int)get_local_id(0))
+#define ATTENTION_KERNEL __kernel __attribute__((reqd_work_group_size(QUERIES, 1, 1)))
+#else
 #define SLICE ((int)get_local_id(0))
 #define GROUP_ROW ((int)get_local_id(1))
-#define PART(c) ((c) * SLICES + SLICE)
 #define ATTENTION_KERNEL __kernel __attribute__((reqd_work_group_size(SLICES, QUERIES, 1)))
+#endif
+#define PART(c) ((c) * SLICES + SLICE)
 
 // Products of a row with STEP rows of a tile at a time: each item's share goes to local memory, and what a row needs is the sum.
 #if SLICES == 1

@@ -49,7 +49,8 @@ package struct OpenCLTuning: Sendable {
   }
   /// Attention: `T` rows of the packed batch, `H` heads of `width` columns; on a GPU up to 8 work-items share a row.
   package func attentionGrid(_ T: Int, _ H: Int, width: Int) -> LaunchGrid {
-    LaunchGrid(groups: SIMD3(parts(T, queries), H, 1), local: SIMD3(vector == 16 ? 1 : min(8, width / 16), queries, 1))
+    let slices = vector == 16 ? 1 : min(8, width / 16)
+    return LaunchGrid(groups: SIMD3(parts(T, queries), H, 1), local: slices == 1 ? SIMD3(queries, 1, 1) : SIMD3(slices, queries, 1))
   }
   /// `top_k`: `B` users.
   package func selectGrid(_ B: Int) -> LaunchGrid {
