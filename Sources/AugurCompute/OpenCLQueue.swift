@@ -149,7 +149,7 @@ public final class OpenCLQueue: @unchecked Sendable {
     guard grid.groups.min() > 0 else { return }
     withState { state in
       let kernel: cl_kernel
-      do { kernel = try state.programs.kernel(module, entry) } catch { DeviceFailure.end(error) }
+      do throws(ComputeError) { kernel = try state.programs.kernel(module, entry) } catch { DeviceFailure.end(error) }
       for (index, argument) in arguments.enumerated() {
         let code = OpenCLQueue.set(argument, cl_uint(index), of: kernel)
         guard code == CL_SUCCESS else {
