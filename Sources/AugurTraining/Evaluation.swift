@@ -12,21 +12,27 @@ let evaluationBatch = 128
 /// Whether an evaluation ranks the items of a history again: in sessions people come back to them.
 public enum SeenItems: String, Sendable, CaseIterable { case removed, ranked }
 
-/// A history with its times in seconds, where there are any, and the item that came next.
-private typealias Case = (seen: ArraySlice<Int32>, times: [Int32], target: Int32)
+/// A history with its times in seconds, where there are any, the item that came next, and items that are no candidates beside those seen.
+private typealias Case = (seen: ArraySlice<Int32>, times: [Int32], target: Int32, removed: [Int32])
 
 /// Where the held-out item of each user stands among all unseen items, or all. The result does not depend on `batch`, to the bit.
+///
+/// - Parameter unavailable: items that a user cannot get, such as those that are not sold; they are no candidates.
 public func rankPositions(
-  of model: any SequenceModel, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen: SeenItems = .removed, batch: Int = 128
+  of model: any SequenceModel, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen: SeenItems = .removed, batch: Int = 128,
+  unavailable: (Int) -> [Int32] = { _ in [] }
 ) -> [RankPosition] {
-  rankPositions(of: model, itemCount: split.dataset.itemCount, users.count, seen, batch) { example(of: users[$0], on: split, part) }
+  rankPositions(of: model, itemCount: split.dataset.itemCount, users.count, seen, batch) {
+    let (seen, times, target) = example(of: users[$0], on: split, part)
+    return (seen, times, target, unavailable(users[$0]))
+  }
 }
 
 /// The same for rows that are given.
 public func rankPositions(
   of model: any SequenceModel, itemCount: Int, _ rows: PrefixTargets, seen: SeenItems
 ) -> [RankPosition] {
-  rankPositions(of: model, itemCount: itemCount, rows.targets.count, seen, evaluationBatch) { (rows.prefixes[$0][...], [], rows.targets[$0]) }
+  rankPositions(of: model, itemCount: itemCount, rows.targets.count, seen, evaluationBatch) { (rows.prefixes[$0][...], [], rows.targets[$0], []) }
 }
 
 private func rankPositions(
@@ -41,7 +47,7 @@ private func rankPositions(
     let h = model.lastStates(model.scoringInput(cases.map(\.seen), times: cases.map(\.times), itemCount: itemCount, device: device))
     var (seen, seenOffsets): ([Int32], [Int32]) = ([], [0])
     for one in cases {
-      if seenItems == .removed { seen.append(contentsOf: one.seen.sorted()) }
+      seen.append(contentsOf: ((seenItems == .removed ? Array(one.seen) : []) + one.removed).sorted())
       seenOffsets.append(Int32(seen.count))
     }
     let ranks = targetRanks(
@@ -53,7 +59,9 @@ private func rankPositions(
   return positions
 }
 
-private func example(of user: Int, on split: SequenceSplit, _ part: HeldOut) -> Case {
+private func example(
+  of user: Int, on split: SequenceSplit, _ part: HeldOut
+) -> (seen: ArraySlice<Int32>, times: [Int32], target: Int32) {
   guard let found = split.example(user, part) else {
     preconditionFailure("evaluation: expected users with \(split.targetRule(part)), got user \(user)")
   }
@@ -63,14 +71,15 @@ private func example(of user: Int, on split: SequenceSplit, _ part: HeldOut) -> 
 
 /// The same for a baseline that scores from counts.
 public func rankPositions(
-  of scorer: some Scorer, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen seenItems: SeenItems = .removed
+  of scorer: some Scorer, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen seenItems: SeenItems = .removed,
+  unavailable: (Int) -> [Int32] = { _ in [] }
 ) -> [RankPosition] {
   var scores = [Float](repeating: 0, count: split.dataset.itemCount)
   return users.map { user in
     let (seen, _, target) = example(of: user, on: split, part)
     let history = Array(seen)
     scores.withUnsafeMutableBufferPointer { scorer.scores(history: history.span, into: $0) }
-    let removed = seenItems == .removed ? history : []
+    let removed = (seenItems == .removed ? history : []) + unavailable(user)
     return rankPosition(target: target, seen: removed.span, scores: scores.span)
   }
 }

@@ -18,6 +18,9 @@ struct FeaturesCommand: ParsableCommand {
       end of the log are left out and counted. The column label_known is the end of the horizon: prepare --format table leaves out rows of \
       training that were labelled by what came behind the cut.
 
+      With --as-of TIME, a row for each user with an event before it, of features about users as of that moment, for churn or value: user_id, \
+      timestamp and the features. Labels of what came later are yours to join.
+
       Features are described by a JSON file, for which --print-features prints a beginning. {"feature": "history", "of": "item", "last": 20} is \
       a column item_history of the ids of the items that the user met last, oldest first and joined by '|' (or "category"): prepare --format \
       table takes it with --history item_history=item_id, for the models din, bst and dien. Two more features join files: {"feature": "table", \
@@ -42,6 +45,7 @@ struct FeaturesCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Kind of event to predict, such as purchase.", valueName: "kind")) var label: String?
   @Option(help: ArgumentHelp("Kinds of events that are rows, with --label.", valueName: "kind,...")) var impressions: String?
   @Option(help: ArgumentHelp("How long after an impression the label looks: 1h, 7d.", valueName: "span")) var horizon = "7d"
+  @Option(help: ArgumentHelp("A row a user, as of this moment: 2024-05-31, or epoch seconds.", valueName: "time")) var asOf: String?
   @Option(help: ArgumentHelp("Goes on from a saved state; the log must begin where that one ended.", valueName: "file")) var state: String?
   @Option(help: ArgumentHelp("Writes the state after the last event.", valueName: "file")) var saveState: String?
   @Option(help: "Threads; the table does not depend on it.") var threads: Int?
@@ -59,6 +63,8 @@ struct FeaturesCommand: ParsableCommand {
     guard state == nil || features == nil else {
       throw UserMistake("--features: a saved state has its own description; leave one of --features and --state out")
     }
+    guard asOf == nil || label == nil else { throw UserMistake("--as-of: gives rows of users, --label rows of impressions; leave one of them out") }
+    let time = try asOf.map { text throws(EventsError) in try moment(text, option: "--as-of") }
     if let threads {
       guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
       ThreadPool.shared.threads = threads
@@ -69,14 +75,16 @@ struct FeaturesCommand: ParsableCommand {
     var behaviour =
       if let state { try BehaviourState(path: state) } else { try BehaviourState(try description(for: set)) }
     try behaviour.description.check(against: set, place: state ?? features ?? "--features")
-    let report = try writeBehaviourTable(set, state: &behaviour, task: try task(for: set), output: output)
+    if time != nil { try behaviour.description.checkOfUsers(place: state ?? features ?? "--features") }
+    let report = try writeBehaviourTable(set, state: &behaviour, task: try task(for: set), asOf: time, output: output)
     if let saveState { try behaviour.save(to: saveState) }
     show(report, output, seconds: (clock.now - start) / .seconds(1))
   }
 
   private func description(for set: Dataset?) throws -> BehaviourDescription {
     if let features { return try BehaviourDescription(file: features) }
-    return set.map(BehaviourDescription.standard(for:)) ?? .standard()
+    let standard = set.map(BehaviourDescription.standard(for:)) ?? .standard()
+    return asOf == nil ? standard : standard.ofUsers
   }
 
   private func task(for set: Dataset) throws -> OutcomeTask? {

@@ -10,8 +10,11 @@ import Foundation
 struct Reproduce: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Reproduces a published result: " + Recipe.all.map(\.name).joined(separator: ", ") + ", "
-      + TableRecipe.all.map { "\($0.name)/MODEL" }.joined(separator: ", ") + "; or all of them.",
+      + TableRecipe.all.map { "\($0.name)/MODEL" }.joined(separator: ", ") + "; or a task of a synthetic log: "
+      + SyntheticRecipe.all.map(\.fullName).joined(separator: ", ") + "; or all of them.",
     discussion: """
+      A synthetic task draws its own log, needs no data, and prints the best achievable score beside ours; synthetic/all runs each of them.
+
       MODEL is one of \(TableMethod.all.map(\.name).joined(separator: ", ")).
 
       all: every result once for each seed, into results.jsonl of --output as they come, and from it results.md and results.html; what is there \
@@ -26,14 +29,18 @@ struct Reproduce: ParsableCommand {
   @OptionGroup var place: DeviceOptions
   @Option(name: .customLong("set"), help: "key=value: another knob than the recipe's; may be repeated.") var settings: [String] = []
   @Option(help: "Keep the data set and the run here.") var keep: String?
+  @Option(help: "Of synthetic tasks: share of the users of the log.") var scale = 1.0
   @Flag(help: "One JSON object; nothing else.") var json = false
 
   func run() throws {
     guard (1...100).contains(seeds) else { throw UserMistake("--seeds: expected 1...100, got \(seeds)") }
+    guard (0.001...10).contains(scale) else { throw UserMistake("--scale: expected 0.001...10, got \(scale)") }
+    guard scale == 1 || name.hasPrefix(SyntheticRecipe.prefix) else { throw UserMistake("--scale: is of synthetic tasks") }
     if name == "all" { return try runAll() }
     for (option, isGiven) in [("--seeds", seeds != 1), ("--output", output != nil), ("--only", only != nil)] where isGiven {
       throw UserMistake("\(option): is of augur reproduce all")
     }
+    if name == SyntheticRecipe.prefix + "all" { return try runAllSynthetic() }
     let result = try reproduce(name, seed: seed)
     if json { printJSON(result.line) } else { result.text.forEach { print($0) } }
   }
@@ -44,16 +51,17 @@ struct Reproduce: ParsableCommand {
   func reproduce(_ name: String, seed: UInt64) throws -> Result {
     let recipe = Recipe.named(name)
     let table = TableRecipe.named(name)
+    let folder = keep ?? NSTemporaryDirectory() + "/augur-reproduce-\(ProcessInfo.processInfo.processIdentifier)"
+    defer { if keep == nil { try? FileManager.default.removeItem(atPath: folder) } }
+    if let synthetic = SyntheticRecipe.named(name) { return try runSynthetic(synthetic, seed: seed, folder: folder) }
     guard let file = recipe?.file ?? table?.recipe.file else {
-      let names = Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in TableMethod.all.map { "\(set.name)/\($0.name)" } }
+      let names = Recipe.all.map(\.name) + SyntheticRecipe.all.map(\.fullName) + TableRecipe.all.flatMap { set in TableMethod.all.map { "\(set.name)/\($0.name)" } }
       throw UserMistake("unknown result '\(name)'; did you mean '\(nearestName(to: name, in: names) ?? names[0])'? known: \(names.joined(separator: ", "))")
     }
     guard let root = dataRoot ?? ProcessInfo.processInfo.environment["AUGUR_DATA"] else {
       throw UserMistake("reproduce: expected --data-root or $AUGUR_DATA, the folder that holds \(file)")
     }
     let start = ContinuousClock.now
-    let folder = keep ?? NSTemporaryDirectory() + "/augur-reproduce-\(ProcessInfo.processInfo.processIdentifier)"
-    defer { if keep == nil { try? FileManager.default.removeItem(atPath: folder) } }
     if let table { return try runTable(table.recipe, name: name, model: table.model, seed: seed, root: root, folder: folder) }
     guard let recipe else { preconditionFailure("reproduce: no recipe \(name)") }
     let input = root + "/" + recipe.file

@@ -38,7 +38,8 @@ extension Reproduce {
   }
 
   private func names() throws -> [String] {
-    let all = Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in set.models.map { "\(set.name)/\($0)" } }
+    let all =
+      Recipe.all.map(\.name) + TableRecipe.all.flatMap { set in set.models.map { "\(set.name)/\($0)" } } + SyntheticRecipe.all.map(\.fullName)
     guard let only else { return all }
     let asked = only.split(separator: ",").map(String.init)
     if let other = asked.first(where: { !all.contains($0) }) {

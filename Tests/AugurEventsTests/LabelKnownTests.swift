@@ -32,6 +32,8 @@ import Testing
     #expect(made.split.words.hasSuffix(", 60 rows left out whose label was known later than that"))
     let data = try TableDataset(path: "\(folder.path)/data")
     #expect(data.features.columns.sorted() == ["a", "time"] && data.features.list.labelKnown == RowTime("label_known", unit: .seconds))
+    // Rows keep the places that they were read at.
+    #expect(data.inputRows[669] == 669 && data.inputRows[670] == 700 && data.inputRows[790] == 850)
     // The written list gives the same again, and another name is told.
     let list = folder.write("list.json", folder.read("data/features.json"))
     #expect(try prepare(csv(0..<1000)) { $0.features = list }.fingerprint == made.fingerprint)

@@ -16,3 +16,19 @@ mistake "rows for a task of events" "table" "$augur" train --data "$dir/leavers"
 mistake "a model of events for a task of rows" "asks about rows of a table" $survival --model sasrec --output "$dir/none"
 mistake "neither model nor task" "name one, or a --task" "$augur" train --data "$dir/leavers" --output "$dir/none"
 mistake "no data" "--data: is missing" "$augur" train --task churn --output "$dir/none"
+# Tasks of synthetic logs, small: each draws its log, and says how near the best it comes.
+for task in churn fraud; do
+  keys='"within_5_percent":{"' check "synthetic $task" has "$augur" reproduce synthetic/$task --scale 0.02 --set networks=no --json
+done
+for task in churn_time value conversion delayed_conversion demand_item_day demand_day price_response; do
+  keys='"within_5_percent":{"' check "synthetic $task" has "$augur" reproduce synthetic/$task --scale 0.02 --set epochs=2 --json
+done
+keys='"HR@10":0.[0-9]*' check "synthetic next items" has "$augur" reproduce synthetic/next_item --scale 0.02 --set dim=8 --set epochs=1 --json
+mistake "a synthetic task that is none" "synthetic/churn" "$augur" reproduce synthetic/chrun
+mistake "a scale of nothing" "--scale" "$augur" reproduce synthetic/churn --scale 0
+mistake "a scale of what is published" "is of synthetic tasks" "$augur" reproduce toys/sasrec --scale 0.1 --data-root "$dir"
+# Users as of a moment.
+keys='^user_id,timestamp,user_' check "users as of a moment" has sh -c "$augur features --data $dir/data --as-of 2020-06-01 --output $dir/users.csv >/dev/null && head -n 1 $dir/users.csv"
+mistake "a moment before the log" "no event lies before 2019-01-01" "$augur" features --data "$dir/data" --as-of 2019-01-01 --output "$dir/none.csv"
+mistake "a moment that is none" "--as-of" "$augur" features --data "$dir/data" --as-of soon --output "$dir/none.csv"
+mistake "a moment and a label" "leave one of them out" "$augur" features --data "$dir/data" --as-of 2020-06-01 --label purchase --output "$dir/none.csv"

@@ -65,16 +65,21 @@ extension BehaviourFeature {
 /// Writes the table: `user_id`, `item_id`, `timestamp`, with a task `label` and `label_known`, the end of its horizon, then the columns of the
 /// state, in order of time, then user.
 /// The file appears whole or not at all. Features are those that `state` gives event by event, and it has observed the whole log behind this.
-public func writeBehaviourTable(_ data: Dataset, state: inout BehaviourState, task: OutcomeTask? = nil, output: String) throws(EventsError)
-  -> BehaviourTableReport
-{
-  let fixed = ["user_id", "item_id", "timestamp"] + (task == nil ? [] : ["label", FeatureList.labelKnownName])
+///
+/// - Parameter asOf: writes `user_id`, `timestamp` and the columns for each user with an event before this moment, as of it, instead of a row
+///   an event; the log is read up to there. Features must be about users: see `BehaviourDescription.ofUsers`.
+public func writeBehaviourTable(
+  _ data: Dataset, state: inout BehaviourState, task: OutcomeTask? = nil, asOf: Int64? = nil, output: String
+) throws(EventsError) -> BehaviourTableReport {
+  let fixed =
+    ["user_id"] + (asOf == nil ? ["item_id"] : []) + ["timestamp"] + (task == nil ? [] : ["label", FeatureList.labelKnownName])
   if let name = state.columns.map(\.name).first(where: fixed.contains) {
     throw EventsError(file: "features", field: name, problem: "is a column of every table already", advice: "give the feature another name")
   }
   let order = try TimeOrder(data, StateIndices(of: data, in: &state))
   let labels = try task.map { task throws(EventsError) in try OutcomeLabels(data, task, latest: order.latest).labels }
   var rows = BehaviourRows(order: order, labels: labels)
+  rows.users = asOf.map { UserRows(asOf: $0, count: state.ids[BehaviourState.userIDs].count) }
   let text = try RowText(path: output, header: fixed, state: state, horizon: task?.horizon.milliseconds)
   var (filled, written) = (RowBlock(columns: state.columns.count), RowBlock(columns: state.columns.count))
   var failures: (EventsError?, EventsError?) = (nil, nil)
@@ -90,6 +95,9 @@ public func writeBehaviourTable(_ data: Dataset, state: inout BehaviourState, ta
     if let failure = failures.0 ?? failures.1 { throw failure }
     swap(&filled, &written)
   } while !written.events.isEmpty
+  if let asOf, rows.report.rows == 0 {
+    throw EventsError(file: data.path, problem: "no event lies before \(Timestamp.text(asOf))", advice: "name a later moment")
+  }
   try text.commit()
   rows.report.columns = state.columns.count
   rows.report.note(state)
@@ -119,6 +127,8 @@ private final class RowBlock {
 private struct BehaviourRows {
   var order: TimeOrder
   let labels: [UInt8]?
+  /// Set where the rows are users as of a moment.
+  var users: UserRows?
   var report = BehaviourTableReport()
 
   /// Fills the block with the next rows, none at the end.
@@ -126,6 +136,7 @@ private struct BehaviourRows {
     block.events.removeAll(keepingCapacity: true)
     block.labels.removeAll(keepingCapacity: true)
     block.histories.removeAll(keepingCapacity: true)
+    if users != nil { return try fillUsers(block, &state) }
     while block.events.count < RowBlock.capacity, let timed = order.next() {
       switch labels.map({ OutcomeLabel(rawValue: $0[timed.row]) ?? .none }) ?? .no {
       case .none: break
@@ -145,6 +156,47 @@ private struct BehaviourRows {
   }
 }
 
+/// Which users have rows as of a moment, and how far they are written.
+private struct UserRows {
+  let asOf: Int64
+  var isMet: [Bool]
+  var next = 0
+  var isObserved = false
+
+  init(asOf: Int64, count: Int) {
+    self.asOf = asOf
+    isMet = [Bool](repeating: false, count: count)
+  }
+}
+
+extension BehaviourRows {
+  /// All events before the moment first, then the users who had one.
+  private mutating func fillUsers(_ block: RowBlock, _ state: inout BehaviourState) throws(EventsError) {
+    guard var users else { return }
+    if !users.isObserved {
+      while let timed = order.next(), timed.event.time < users.asOf {
+        try state.observe(timed.event)
+        users.isMet[Int(timed.event.user)] = true
+        report.events += 1
+        report.keptEvents = max(report.keptEvents, state.keptEvents)
+      }
+      users.isObserved = true
+    }
+    while block.events.count < RowBlock.capacity, users.next < users.isMet.count {
+      defer { users.next += 1 }
+      guard users.isMet[users.next] else { continue }
+      // No feature reads the item.
+      let event = BehaviourEvent(user: Int32(users.next), item: 0, time: users.asOf, kind: BehaviourEvent.none)
+      try state.features(of: event, into: block.numbers + block.events.count * block.columns)
+      if !state.histories.isEmpty { block.histories += try state.histories(of: event) }
+      block.events.append(event)
+      block.labels.append(false)
+      report.rows += 1
+    }
+    self.users = users
+  }
+}
+
 /// Rows as lines of CSV.
 private struct RowText {
   private let text: TableText
@@ -153,9 +205,11 @@ private struct RowText {
   private let runs: [TextRun]
   /// Of the labels; nil without.
   private let horizon: Int64?
+  private let hasItems: Bool
 
   init(path: String, header: [String], state: BehaviourState, horizon: Int64?) throws(EventsError) {
     text = try TableText(path: path)
+    hasItems = header.contains("item_id")
     (ids, joined, self.horizon) = (state.ids, state.joins.map(\.rows.columns), horizon)
     runs = TextRun.runs(of: state.columns)
     for name in header + state.columns.map(\.name) { text.field(name) }
@@ -165,7 +219,7 @@ private struct RowText {
   func write(_ block: RowBlock) throws(EventsError) {
     for (place, event) in block.events.enumerated() {
       text.field(ids[BehaviourState.userIDs], event.user)
-      text.field(ids[BehaviourState.itemIDs], event.item)
+      if hasItems { text.field(ids[BehaviourState.itemIDs], event.item) }
       text.field(time: event.time)
       if let horizon {
         text.field(block.labels[place] ? 1 : 0)

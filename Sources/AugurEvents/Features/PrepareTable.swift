@@ -298,7 +298,7 @@ struct PreparedTable {
         SafetensorsTensor(TableDescription.labelName(place), shape: [rows], values: order.map { labels.values[$0] }))
     }
     tensors.append(SafetensorsTensor("part", shape: [rows], values: order.map { division.parts[$0] }))
-    tensors.append(SafetensorsTensor("row", shape: [rows], values: order.map(Int64.init)))
+    tensors.append(SafetensorsTensor("row", shape: [rows], values: order.map { Int64(table.inputRow($0)) }))
     if let weights { tensors.append(SafetensorsTensor("weight", shape: [rows], values: order.map { weights[$0] })) }
     if let folds { tensors.append(SafetensorsTensor("fold", shape: [rows], values: order.map { folds[$0] })) }
     let path = "\(folder)/\(TableDescription.columnsName)"

@@ -141,6 +141,10 @@ struct Table {
   let head: TableHead
   private(set) var pieces: [Piece] = []
   private(set) var rows = 0
+  /// [rows], of those that are kept, the places among all that count as read; nil where all are.
+  private var keptRows: [Int]?
+  /// The place of a row among all that count as read, from 0.
+  func inputRow(_ row: Int) -> Int { keptRows?[row] ?? row }
   /// Text and bounds in memory, bytes.
   private(set) var memory = 0
   var names: [String] { head.names }
@@ -166,7 +170,10 @@ struct Table {
   }
 
   /// Keeps the rows where `keeps` is true, in their order and with their lines.
-  mutating func keep(where keeps: [Bool]) {
+  ///
+  /// - Parameter renumbers: whether the others count as never read.
+  mutating func keep(where keeps: [Bool], renumbers: Bool = true) {
+    keptRows = renumbers ? nil : (keptRows ?? Array(0..<rows)).keeping(keeps)
     let old = pieces
     (pieces, rows, memory) = ([], 0, 0)
     for piece in old {

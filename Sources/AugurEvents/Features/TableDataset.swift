@@ -127,6 +127,6 @@ public final class TableDataset: Sendable {
   public var weights: DatasetSlice<Float>? { weightValues.map(slice) }
   /// [rows], nil without folds.
   public var folds: DatasetSlice<UInt8>? { foldNumbers.map(slice) }
-  /// [rows], place of each row among those that were read and not left out, from 0.
+  /// [rows], place of each row among the good ones that were read, those included that are in no part, from 0.
   public var inputRows: DatasetSlice<Int64> { slice(rowNumbers) }
 }

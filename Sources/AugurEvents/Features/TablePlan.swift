@@ -23,7 +23,7 @@ struct TablePlan {
     groups = try RowGroups(table, list, options, given: given)
     division = try TableDivision(options, groups, labels, file: table.file)
     if let kept = division.kept {
-      self.table.keep(where: kept)
+      self.table.keep(where: kept, renumbers: false)
       labels = labels.keeping(kept)
       furtherLabels = furtherLabels.map { $0.keeping(kept) }
       groups.keep(kept)

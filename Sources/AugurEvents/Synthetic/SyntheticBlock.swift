@@ -27,10 +27,8 @@ final class SyntheticBlock {
     tally = SyntheticTally(days: world.options.days)
     let range = world.users(ofBlock: block)
     let users = range.map { SyntheticUser($0, seed: world.log.seed, options: world.options) }
-    let weights = users.map { $0.activity * world.mass(of: $0.life(days: world.options.days)) + 1e-9 }
+    let (shares, weights) = world.visitShares(users)
     var left = world.rows(before: range.upperBound) - world.rows(before: range.lowerBound)
-    let most = Double(world.mostVisits - 1) * (1 + world.followUps)
-    let shares = SyntheticWorld.shares(of: left - users.count, weights, most: most)
     var shareLeft = shares.reduce(0, +)
     for (index, user) in users.enumerated() {
       let others = users.count - 1 - index

@@ -34,6 +34,9 @@ public struct SyntheticTruth: Codable, Sendable, Equatable {
   /// Price elasticity of conversion and typical price of each category, from category 1.
   public let elasticity: [Double]
   public let typicalPrice: [Double]
+  /// Visits of the shop that were expected on each day, and those that came.
+  public let expectedDayVisits: [Double]
+  public let dayVisits: [Int]
 }
 
 /// Gathers the tallies of the blocks, in their order.
@@ -72,7 +75,8 @@ struct SyntheticTruthBuilder {
       parameters: parameters, best: best.best, bestUsers: best.examples, protocolText: best.protocolText, tasks: tasks,
       dirty: Dictionary(uniqueKeysWithValues: kinds.map { ($0.name, total.dirt[Int($0.rawValue)]) }),
       stages: ["view": total.stages[0], "cart": total.stages[1], "purchase": total.stages[2]],
-      elasticity: world.catalogue.elasticity, typicalPrice: world.catalogue.typicalCents.map { $0 / 100 })
+      elasticity: world.catalogue.elasticity, typicalPrice: world.catalogue.typicalCents.map { $0 / 100 },
+      expectedDayVisits: expectedDayVisits, dayVisits: total.dayVisits)
   }
 
   private var parameters: [String: Double] {
@@ -256,10 +260,8 @@ extension SyntheticTruthBuilder {
   private var dayDemand: SyntheticTask {
     // Visits come in sessions of 1 + Geometric, so their variance is 2 m - 1 times the mean.
     let inflation = 2 * world.options.session - 1
-    var (half, high, sum, steps) = (0.0, 0.0, 0.0, 0.0)
-    for day in 0..<world.options.days {
-      steps += total.rateSteps[day]
-      let rate = max(0, steps * world.rhythm.mass(ofDay: day) + total.partial[day])
+    var (half, high, sum) = (0.0, 0.0, 0.0)
+    for (day, rate) in expectedDayVisits.enumerated() {
       let visits = Double(total.dayVisits[day])
       half += pinball(visits, rate, 0.5)
       high += pinball(visits, rate + 1.2816 * (rate * inflation).squareRoot(), 0.9)
@@ -272,6 +274,14 @@ extension SyntheticTruthBuilder {
         + " with the variance of sessions",
       examples: world.options.days,
       best: ["pinball@0.5": half / n, "pinball@0.9": high / n, "mean_visits": sum / n])
+  }
+
+  private var expectedDayVisits: [Double] {
+    var steps = 0.0
+    return (0..<world.options.days).map { day in
+      steps += total.rateSteps[day]
+      return max(0, steps * world.rhythm.mass(ofDay: day) + total.partial[day])
+    }
   }
 
   private func pinball(_ value: Double, _ quantile: Double, _ level: Double) -> Double {

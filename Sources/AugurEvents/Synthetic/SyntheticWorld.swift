@@ -75,6 +75,15 @@ final class SyntheticWorld: Sendable {
     return shares.map { min($0, most) }
   }
 
+  /// Rows behind the first of each user of a block, and the weights by which they share them.
+  func visitShares(_ users: [SyntheticUser]) -> (shares: [Double], weights: [Double]) {
+    let weights = users.map { $0.activity * mass(of: $0.life(days: options.days)) + 1e-9 }
+    guard let first = users.first else { return ([], []) }
+    let count = rows(before: first.number + users.count) - rows(before: first.number)
+    let most = Double(mostVisits - 1) * (1 + followUps)
+    return (Self.shares(of: count - users.count, weights, most: most), weights)
+  }
+
   /// Probability that a drawn purchase comes within `days` and before churn, both memoryless.
   func reach(_ user: SyntheticUser, days: Double) -> Double {
     guard options.funnel == .steps else { return 1 }

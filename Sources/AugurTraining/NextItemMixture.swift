@@ -1,0 +1,76 @@
+// A trained model of next items beside counted chains, popularity and tastes, mixed as the validation targets are likeliest.
+public import AugurEvents
+import AugurLayers
+public import AugurModels
+import AugurOps
+import AugurTensors
+import Glibc
+
+/// The softmax of a sequence model over the catalogue, for one history at a time.
+struct SoftmaxScorer: Scorer {
+  let model: any SequenceModel
+  let itemCount: Int
+
+  func scores(history: Span<Int32>, into: UnsafeMutableBufferPointer<Float>) {
+    var items: [Int32] = []
+    for place in history.indices { items.append(history[place]) }
+    let device = model.outputTable.value.device
+    let h = model.lastStates(model.scoringInput([items[...]], times: [[]], itemCount: itemCount, device: device))
+    let logits = linear(h, model.scoringTable, transposed: true).floats()
+    let largest = logits.max() ?? 0
+    for item in into.indices { into[item] = exp(logits[item] - largest) }
+  }
+}
+
+/// Parts of a mixture by name, with what makes them one.
+public struct NextItemMixture {
+  public let names: [String]
+  public let mixture: ItemMixture
+  /// Users by whose validation targets the weights are fitted, at most.
+  private static let fittedUsers = 4000
+
+  /// Counts the training part, and fits the weights on the validation targets.
+  ///
+  /// - Parameter model: a trained model, whose scores are logarithms of probabilities but for a sum: it is left out where it reads times or
+  ///   compares directions. Nil mixes what is counted alone.
+  public init(_ data: Dataset, model: (name: String, model: any SequenceModel)? = nil) {
+    let split = SequenceSplit(data)
+    let (offsets, items) = split.trainingHistories()
+    let users = split.evaluatedUsers(.validation)
+    let stride = max(1, users.count / Self.fittedUsers)
+    let examples = Swift.stride(from: 0, to: users.count, by: stride).compactMap { place in
+      split.example(users[place], .validation).map { (history: Array($0.history), target: $0.target) }
+    }
+    var (names, parts) = (["popularity", "markov"], [any Scorer]())
+    items.withUnsafeBufferPointer { items in
+      let histories = Histories(offsets: offsets, items: items, itemCount: data.itemCount)
+      parts = [Popularity(histories), MarkovChain(histories)]
+      if let categories = Self.categories(data) {
+        names.append("chain with tastes")
+        parts.append(TasteChain(histories, categories: categories))
+      }
+    }
+    if let model, !model.model.readsTimes, !model.model.isCosine {
+      names.append(model.name)
+      parts.append(SoftmaxScorer(model: model.model, itemCount: data.itemCount))
+    }
+    self.names = names
+    mixture = ItemMixture(parts, examples: examples)
+  }
+
+  /// Of each item, by its first event; nil where the log has none.
+  private static func categories(_ data: Dataset) -> [Int32]? {
+    guard data.labelCount(.category) > 0 else { return nil }
+    var found = [Int32](repeating: -1, count: data.itemCount)
+    for user in 0..<data.userCount {
+      guard let labels = data.labels(user, .category) else { return nil }
+      for (item, label) in zip(data.history(user), labels) where found[Int(item)] < 0 { found[Int(item)] = label }
+    }
+    return found
+  }
+
+  /// The parts with their weights, the heaviest first.
+  public var words: String {
+    zip(names, mixture.weights).sorted { $0.1 > $1.1 }.map { "\(Double(Int(($0.1 * 100).rounded())) / 100) \($0.0)" }.joined(separator: ", ")
+  }
+}
