@@ -18,7 +18,8 @@ extension SyntheticTable {
       guard visit.second < end - 7 * 86_400 else { break }
       let item = shop.items[visit.item]
       lines.add([
-        "\(SyntheticOracle.start + visit.second)", "\(item.category)", "\(shop.users[visit.user].segment)", visit.price < 0.95 * item.basePrice ? "1" : "0",
+        "\(SyntheticOracle.start + visit.second)", "\(item.category)", "\(shop.users[visit.user].segment)",
+        visit.price < 0.95 * item.basePrice ? "1" : "0",
         cell(log(visit.price / (typical[item.category] ?? item.basePrice))), visit.isBought(withinDays: 7) ? "1" : "0",
       ])
     }
@@ -27,8 +28,9 @@ extension SyntheticTable {
     return SyntheticTable(
       path: folder + "/table.csv", labels: ["bought"], split: .time, categorical: ["category_id"],
       judge: .elasticity(elasticity.reduce(0, +) / Double(elasticity.count)),
-      protocolText: "first views by users that are not fraudulent: bought within 7 days; the mean over categories of how the logarithm of what the model "
-        + "promises falls with that of the price, 10 % up and down from the prices of the rows; inputs: category, segment, promotion and price; split by time")
+      protocolText: "first views by users that are not fraudulent: bought within 7 days; the mean over categories of how the logarithm "
+        + "of what the model promises falls with that of the price, 10 % up and down from the prices of the rows; inputs: category, segment, "
+        + "promotion and price; split by time")
   }
 
   private static let relativePrice = "log_relative_price"

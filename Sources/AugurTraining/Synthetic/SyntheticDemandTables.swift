@@ -37,8 +37,9 @@ extension SyntheticTable {
     return SyntheticTable(
       path: folder + "/table.csv", labels: ["sold"], split: .time, categorical: ["item_id", "category_id"],
       judge: .count(truth, dispersion: 1),
-      protocolText: "purchases within \(waitDays) days from the visits of a day, for each of the first \(followedItems) items and each day with a visit, "
-        + "given the day's visits, their users' segments, price and discount; fraudulent users left out; the oracle adds true probabilities; "
+      protocolText: "purchases within \(waitDays) days from the visits of a day, for each of the first \(followedItems) items and each day "
+        + "with a visit, given the day's visits, their users' segments, price and discount; fraudulent users left out; the oracle adds true "
+        + "probabilities; "
         + "quantiles of a Poisson, or of a negative binomial where validation rows spread more; split by time 60:15:25")
   }
 
@@ -81,7 +82,7 @@ extension SyntheticTable {
     let sessions = shop.truth.parameters["session"] ?? 1
     return SyntheticTable(
       path: folder + "/table.csv", labels: ["sold"], split: .time, judge: .count(truth, dispersion: 2 * sessions - 1),
-      protocolText: "visits of the shop on a day, from those of the \(history) days before; the oracle knows the true rhythm and the users alive, and "
-        + "how far sessions spread; ours spread as validation days do; split by time 60:15:25")
+      protocolText: "visits of the shop on a day, from those of the \(history) days before; the oracle knows the true rhythm and the users "
+        + "alive, and how far sessions spread; ours spread as validation days do; split by time 60:15:25")
   }
 }

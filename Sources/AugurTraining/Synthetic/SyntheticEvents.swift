@@ -19,8 +19,8 @@ public struct SyntheticEvents {
     }
     try lines.write(to: path)
     protocolText =
-      "last visit of each user, all items ranked but those seen and those not sold at the time, which the item table tells; the oracle ranks by the "
-      + "true distribution, on the same visits"
+      "last visit of each user, all items ranked but those seen and those not sold at the time, which the item table tells; the oracle "
+      + "ranks by the true distribution, on the same visits"
   }
 
   /// Of a mixture, and of a model alone.

@@ -28,7 +28,7 @@ public struct SyntheticRecipe: Sendable {
     SyntheticRecipe(
       "next_item", task: "next-item",
       [
-        ("loss", "ce"), ("length", "50"), ("dim", "64"), ("epochs", "8"), ("schedule", "cosine"), ("learning-rate", "0.004"),
+        ("loss", "ce"), ("length", "50"), ("dim", "64"), ("epochs", "4"), ("schedule", "cosine"), ("learning-rate", "0.004"),
         ("patience", "0"), ("evaluate-every", "4"), ("validation-users", "2000"),
       ], events: 1_000_000, users: 20_000),
     SyntheticRecipe(

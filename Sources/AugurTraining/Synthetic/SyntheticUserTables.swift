@@ -58,8 +58,8 @@ extension SyntheticTable {
     return SyntheticTable(
       path: path, labels: ["churned"], split: .random,
       judge: .probability(rows.map { shop.oracle.churnProbability(ofUser: $0) }, answer: 0),
-      protocolText: "users signed up and not churned on day \(shop.oracle.cutDay) (at_risk): churned in the \(shop.oracle.endDay - shop.oracle.cutDay) days to the "
-        + "end; the oracle knows the hazard, whose part by activity shows only as the rate of visits\(known)")
+      protocolText: "users signed up and not churned on day \(shop.oracle.cutDay) (at_risk): churned in the "
+        + "\(shop.oracle.endDay - shop.oracle.cutDay) days to the end; the oracle knows the hazard, whose part by activity shows only as the rate of visits\(known)")
   }
 
   /// When they leave, in days from the cut.
@@ -80,7 +80,8 @@ extension SyntheticTable {
   /// What honest users who are there at the cut spend on visits behind it.
   static func value(_ shop: SyntheticShop, _ folder: String) throws -> SyntheticTable {
     let (table, path) = (try UserTable(shop, asOf: shop.oracle.cutDay, folder: folder), folder + "/table.csv")
-    let rows = try table.write(shop.users.indices.filter { shop.users[$0].isAtRisk && !shop.users[$0].isFraud }, labels: ["spend"], to: path) {
+    let population = shop.users.indices.filter { shop.users[$0].isAtRisk && !shop.users[$0].isFraud }
+    let rows = try table.write(population, labels: ["spend"], to: path) {
       [cell(shop.users[$0].spend)]
     }
     var spend: [Substring: (sum: Double, visits: Double)] = [:]
@@ -94,8 +95,9 @@ extension SyntheticTable {
     let expected = rows.map { visits[$0] * (spend[shop.users[$0].segment].map { $0.sum / $0.visits } ?? 0) }
     return SyntheticTable(
       path: path, labels: ["spend"], split: .random, judge: .value(expected),
-      protocolText: "at_risk users that are not fraudulent: spend that follows from visits after day \(shop.oracle.cutDay); the oracle expects the true "
-        + "rate of visits, thinned by the true hazard, times the mean of probability times price of the segment; that rate shows in the log only as the number of visits so far\(known)")
+      protocolText: "at_risk users that are not fraudulent: spend that follows from visits after day \(shop.oracle.cutDay); the oracle "
+        + "expects the true rate of visits, thinned by the true hazard, times the mean of probability times price of the segment; that rate "
+        + "shows in the log only as the number of visits so far\(known)")
   }
 
   /// Who is fraudulent, from the whole log.

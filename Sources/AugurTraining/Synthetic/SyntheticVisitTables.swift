@@ -36,8 +36,8 @@ extension SyntheticTable {
     return SyntheticTable(
       path: folder + "/table.csv", labels: ["carted", "bought"], split: .time, categorical: ["item_id", "category"],
       judge: .probability(truth, answer: 1),
-      protocolText: "first views of an item by users that are not fraudulent, whose \(Int(horizonDays)) days lie inside the log: bought within them; the "
-        + "oracle knows user, price, promotion and hazard; inputs: behaviour before the view, user and item table; split by time 60:15:25")
+      protocolText: "first views of an item by users that are not fraudulent, whose \(Int(horizonDays)) days lie inside the log: bought "
+        + "within them; the oracle knows user, price, promotion and hazard; inputs: behaviour before the view, user and item table; split by time 60:15:25")
   }
 
   /// Without what tells the future: the day on which an item retires.
@@ -86,7 +86,7 @@ extension SyntheticTable {
     try lines.write(to: path)
     return SyntheticTable(
       path: path, labels: labels, split: .random, categorical: ["category_id"], judge: .rate(truth),
-      protocolText: "first views of the last \(openDays) days by users that are not fraudulent, seen from the end of the log: the mean promise that "
-        + "they are ever bought, before churn; the oracle knows the probabilities; inputs: segment, category and price; rows drawn 60:15:25")
+      protocolText: "first views of the last \(openDays) days by users that are not fraudulent, seen from the end of the log: the mean "
+        + "promise that they are ever bought, before churn; the oracle knows the probabilities; inputs: segment, category and price; rows drawn 60:15:25")
   }
 }
