@@ -102,6 +102,12 @@ public struct BinaryExamples: Sendable {
     return (positive, negative)
   }
 
+  /// Weighted share of the rows of label 1; 0 without weight.
+  package var positiveShare: Double {
+    let (positive, negative) = classWeights(weights)
+    return positive + negative > 0 ? positive / (positive + negative) : 0
+  }
+
   /// Why metrics of two classes have no value; nil where they do.
   public var shortcoming: String? {
     let (positive, negative) = classWeights(weights)

@@ -8,6 +8,8 @@ public struct Hyperparameter: Sendable {
     case choice([String])
     /// Positive integers joined by `-`, such as 400-400.
     case widths
+    /// What its owner reads, such as the name of a column, said in words.
+    case text(String)
   }
   public let name: String
   public let kind: Kind
@@ -28,6 +30,10 @@ public struct Hyperparameter: Sendable {
     Self(name: name, kind: .widths, standard: standard, meaning: meaning)
   }
 
+  public static func text(_ name: String, _ standard: String, _ domain: String, _ meaning: String) -> Self {
+    Self(name: name, kind: .text(domain), standard: standard, meaning: meaning)
+  }
+
   /// What may be written, in words.
   public var domain: String {
     switch kind {
@@ -35,6 +41,7 @@ public struct Hyperparameter: Sendable {
     case .real(let range): "a number in \(range.lowerBound)...\(range.upperBound)"
     case .choice(let choices): "one of " + choices.joined(separator: ", ")
     case .widths: "up to 16 widths in 1...65536 joined by -"
+    case .text(let words): words + ", or " + standard
     }
   }
 
@@ -49,6 +56,7 @@ public struct Hyperparameter: Sendable {
     case .real(let range): Double(text).map(range.contains) ?? false
     case .choice(let choices): choices.contains(text)
     case .widths: Hyperparameter.widths(text) != nil
+    case .text: !text.isEmpty && text.utf8.count <= 4096 && !text.unicodeScalars.contains { $0.value < 32 }
     }
   }
 }

@@ -53,11 +53,12 @@ public struct TableQuality: Sendable {
   public let reliability: [ReliabilityBin]
 
   /// - Parameters:
-  ///   - calibrator: from logits to probabilities; metrics of the order of rows take the logits themselves.
+  ///   - calibration: from logits to probabilities. Metrics of the order of rows take the logits themselves, where one map is that of
+  ///     all rows; those of segments may change the order.
   ///   - intervals: whether to draw intervals, a thousand times the work.
   public init(
-    _ outputs: [Float], _ data: TableDataset, _ part: TablePart, _ answer: TableObjective.Answer, calibrator: Calibrator? = nil,
-    intervals: Bool
+    _ outputs: [Float], _ data: TableDataset, _ part: TablePart, _ answer: TableObjective.Answer,
+    calibration: TableCalibration? = nil, intervals: Bool
   ) {
     let range = data.rows(part)
     rows = range.count
@@ -67,7 +68,9 @@ public struct TableQuality: Sendable {
     let (scores, bootstrap) = (outputs.map(Double.init), intervals ? Bootstrap() : nil)
     do throws(MetricsError) {
       switch answer.kind {
-      case .probability: (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, calibrator, bootstrap)
+      case .probability:
+        let promised = calibration.map { ($0.probabilities(outputs, data.columns, range), $0.segments != nil) }
+        (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, promised, bootstrap)
       case .value:
         var metrics = valueMetrics
         if let own = answer.quantile.map({ QuantileLoss($0) }), !metrics.contains(where: { $0.name == own.name }) { metrics.append(own) }
@@ -84,13 +87,15 @@ public struct TableQuality: Sendable {
   }
 
   private static func classes(
-    _ scores: [Double], _ labels: [Double], _ weights: [Double]?, _ calibrator: Calibrator?, _ bootstrap: Bootstrap?
+    _ scores: [Double], _ labels: [Double], _ weights: [Double]?, _ promised: (probabilities: [Double], areRanked: Bool)?,
+    _ bootstrap: Bootstrap?
   ) throws(MetricsError) -> ([MetricValue], String?, [ReliabilityBin]) {
     let examples = try BinaryExamples(logits: scores, labels: labels, weights: weights)
-    guard let calibrator else {
+    guard let (probabilities, areRanked) = promised else {
       return (BinaryReport(examples, bootstrap: bootstrap).results, examples.shortcoming, AugurMetrics.reliability(examples))
     }
-    let calibrated = try BinaryExamples(probabilities: scores.map { calibrator.probability($0) }, labels: labels, weights: weights)
+    let calibrated = try BinaryExamples(probabilities: probabilities, labels: labels, weights: weights)
+    if areRanked { return (BinaryReport(calibrated, bootstrap: bootstrap).results, examples.shortcoming, AugurMetrics.reliability(calibrated)) }
     // A flat piece of the map makes ties: what ranks takes the logits.
     let all = binaryMetrics()
     func report(_ examples: BinaryExamples, areRanking: Bool) -> BinaryReport {

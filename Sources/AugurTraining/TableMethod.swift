@@ -31,17 +31,17 @@ public struct TableMethod: Sendable {
   public static let all: [TableMethod] =
     TableModelEntry.all.map {
       TableMethod(
-        name: $0.name, paper: $0.paper, modelKnobs: $0.hyperparameters, planKnobs: TrainingPlan.tableKnobs + [calibrationKnob],
+        name: $0.name, paper: $0.paper, modelKnobs: $0.hyperparameters, planKnobs: TrainingPlan.tableKnobs + calibrationKnobs,
         validationLoss: nil)
     } + [
       TableMethod(
         name: TreeTrainer.name, paper: TreeTrainer.paper, modelKnobs: TreeTrainer.hyperparameters,
-        planKnobs: TreeTrainer.planKnobs + [calibrationKnob],
+        planKnobs: TreeTrainer.planKnobs + calibrationKnobs,
         validationLoss: "logloss"),
       TableMethod(
         name: TableSearch.name, paper: "the models of this list, chosen and mixed by validation; Caruana et al. 2004",
         modelKnobs: [],
-        planKnobs: TableSearch.planKnobs + [calibrationKnob], validationLoss: "logloss"),
+        planKnobs: TableSearch.planKnobs + calibrationKnobs, validationLoss: "logloss"),
     ]
 
   /// The method of a name; nil for models that are not about tables.
@@ -55,6 +55,7 @@ public struct TableMethod: Sendable {
     let description = TableModelDescription(
       model: name, hyperparameters: model.all, shape: TableShape(data), objective: try TableObjective(self, plan, data.description).fitted(to: data),
       data: data.fingerprint)
+    _ = try CalibrationPlan(plan).field(in: data.features, description.objective.answers)
     if name == TableSearch.name {
       return try TableSearch(description.objective, plan: plan, data: data, device: device, seed: seed, folder: folder)
     }

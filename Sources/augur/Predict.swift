@@ -25,13 +25,7 @@ struct Predict: ParsableCommand {
     let folder = RunFolder(runFolder)
     let settings = try readTableSettings(folder)
     let model = try TrainedTableModel(folder, data: settings.dataPath, device: try place.open())
-    let maps = try folder.readCalibrations(model)
-    for (answer, map) in zip(model.answers, maps) where answer.kind == .probability {
-      if let map, !map.isTrusted, !force {
-        throw UserMistake("\(runFolder): \(map.distrust(answer, of: model)); augur calibrate --run \(runFolder), or give --force")
-      }
-      if map == nil { writeError("augur: nobody has checked these probabilities: the run has no calibration\(answer.words(in: model))\n") }
-    }
+    let maps = try trustedMaps(of: folder, model)
     guard column == nil || model.answers.count == 1 else {
       throw UserMistake("--column: the model gives \(model.answers.count) answers; leave it out")
     }
@@ -50,6 +44,29 @@ struct Predict: ParsableCommand {
   }
 }
 
+extension Predict {
+  /// By answer, the map of the run. Throws where its probabilities are off on the validation rows, or nobody has looked, unless `--force`.
+  private func trustedMaps(of folder: RunFolder, _ model: TrainedTableModel) throws -> [TableCalibration?] {
+    let states = try folder.readCalibrationStates(model)
+    for (answer, state) in zip(model.answers, states) where answer.kind == .probability {
+      switch state {
+      case .fitted(let map):
+        guard map.isTrusted || force else {
+          throw UserMistake("\(runFolder): \(map.distrust(answer, of: model)); augur calibrate --run \(runFolder), or give --force")
+        }
+      case .unchecked(let reason): writeError("augur: nobody has checked these probabilities\(answer.words(in: model)): \(reason)\n")
+      case .missing:
+        guard force else {
+          throw UserMistake(
+            "\(runFolder): nobody has checked its probabilities\(answer.words(in: model)): finish it with augur train --resume, "
+              + "augur calibrate --run \(runFolder), or give --force")
+        }
+      }
+    }
+    return states.map(\.map)
+  }
+}
+
 /// Whether `--model` or a run of that name is about tables.
 func isTableModel(_ name: String) -> Bool { TableMethod.named(name) != nil }
 
@@ -59,8 +76,8 @@ extension TrainedTableModel {
     let outputs = predictor.outputs(columns, 0..<columns.rowCount)
     return answers.indices.map { place in
       guard answers[place].kind == .probability else { return outputs[place] }
-      let map = maps[place]?.calibrator ?? .identity
-      return outputs[place].map { Float(map.probability(Double($0))) }
+      guard let map = maps[place] else { return outputs[place].map { Float(Calibrator.identity.probability(Double($0))) } }
+      return map.probabilities(outputs[place], columns, 0..<columns.rowCount).map { Float($0) }
     }
   }
 }

@@ -76,7 +76,7 @@ extension Reproduce {
       method, knobs, plan, table, device, seed: seed, output: run.path, resume: keep != nil, task: isMain ? task : nil)
     try runTrainer(trainer, TrainingLine(of: table, method, trainer.knobs), json: json, isQuiet: json)
     let model = try TrainedTableModel(run, on: table, device: device)
-    let maps = try calibrate(run, trainer.knobs.choice("calibration"), table, device, json: json, isQuiet: true)
+    let maps = try calibrate(run, CalibrationPlan(trainer.knobs), table, device, json: json, isQuiet: true)
     let answers = (outputs(of: model.predictor, on: table, .test), outputs(of: model.predictor, on: table, .validation))
     var scores = try made.judge.scores(answers, table) { maps[$0]?.calibrator }
     if case .elasticity(let best) = made.judge {

@@ -75,10 +75,10 @@ extension Reproduce {
     try runTrainer(trainer, TrainingLine(of: table, method, trainer.knobs), json: json, isQuiet: json)
     let model = try TrainedTableModel(RunFolder(folder + "/run"), on: table, device: device)
     let maps = try calibrate(
-      RunFolder(folder + "/run"), trainer.knobs.choice("calibration"), table, device, json: json, isQuiet: true)
+      RunFolder(folder + "/run"), CalibrationPlan(trainer.knobs), table, device, json: json, isQuiet: true)
     let answers = outputs(of: model.predictor, on: table, .test)[0]
     let quality = TableQuality(
-      answers, table, .test, model.answers[0], calibrator: maps[0]?.calibrator, intervals: false)
+      answers, table, .test, model.answers[0], calibration: maps[0], intervals: false)
     let raw = TableQuality(answers, table, .test, model.answers[0], intervals: false)
     return FoldResult(
       quality: quality, rawLogloss: raw["logloss"], chosen: (trainer as? TableSearch)?.outcome,

@@ -24,7 +24,7 @@ extension Train {
     if let warning = smallnessWarning(table) { writeError("augur: \(warning)\n") }
     try runTrainer(run, TrainingLine(of: table, method, run.knobs), json: json, eachStep: eachStep)
     if let search = run as? TableSearch, let outcome = search.outcome { show(outcome, table) }
-    try calibrate(RunFolder(output), run.knobs.choice("calibration"), table, device, json: json)
+    try calibrate(RunFolder(output), CalibrationPlan(run.knobs), table, device, json: json)
   }
 
   /// What a search chose, and why.
@@ -55,10 +55,10 @@ extension SearchRecord {
 /// Fits the map of a run to its validation rows and says what came of it.
 @discardableResult
 func calibrate(
-  _ folder: RunFolder, _ method: String, _ table: TableDataset, _ device: Device, json: Bool, isQuiet: Bool = false
+  _ folder: RunFolder, _ plan: CalibrationPlan, _ table: TableDataset, _ device: Device, json: Bool, isQuiet: Bool = false
 ) throws -> [TableCalibration?] {
   let model = try TrainedTableModel(folder, on: table, device: device)
-  let maps = try folder.calibrate(method, model, on: table)
+  let maps = try folder.calibrate(plan, model, on: table)
   for (answer, made) in zip(model.answers, maps) where !isQuiet && answer.kind == .probability {
     let words = answer.words(in: model)
     guard let made else {
@@ -69,14 +69,26 @@ func calibrate(
       continue
     }
     if json {
-      printJSON([
+      var line: [String: Any] = [
         "calibration": made.method, "answer": answer.name, "rows": made.rows, "ratio": number(made.ratio ?? .nan),
         "ratio_before": number(made.ratioBefore ?? .nan),
-      ])
+      ]
+      if let segments = made.segments {
+        line["segment"] = segments.column
+        line["segments"] = segments.own.map { own in
+          [
+            "value": own.value, "rows": own.rows, "ratio": number(own.ratio ?? .nan), "ratio_before": number(own.ratioBefore ?? .nan),
+          ] as [String: Any]
+        }
+      }
+      printJSON(line)
     } else {
       print(
         "calibration \(made.method)\(words) on \(made.rows) validation rows: promised over observed "
           + "\(decimal(made.ratioBefore ?? .nan, places: 3)) before, \(decimal(made.ratio ?? .nan, places: 3)) with it")
+      if let segments = made.segments {
+        print("\(segments.own.count) values of \(segments.column) have maps of their own; all others share one")
+      }
     }
     if !made.isTrusted { writeError("augur: \(made.distrust(answer, of: model))\n") }
   }
@@ -89,6 +101,8 @@ struct Calibrate: ParsableCommand {
   @Option(name: .customLong("run"), help: "Run folder of a table model.") var runFolder: String
   @Option(help: "Data set; the one of the run by default.") var data: String?
   @Option(help: "none, temperature, platt or isotonic.") var method = "platt"
+  @Option(help: "Categorical feature: a map for each of its values that has the rows, one for all others.") var segment: String?
+  @Option(help: "Validation rows from which a value has a map of its own.") var segmentRows = 1000
   @OptionGroup var place: DeviceOptions
   @Flag(help: "One JSON object.") var json = false
 
@@ -97,13 +111,16 @@ struct Calibrate: ParsableCommand {
     guard methods.contains(method) else {
       throw UserMistake("--method: expected one of \(methods.joined(separator: ", ")), got '\(method)'")
     }
+    let least = TableCalibration.fewestRows
+    guard segmentRows >= least else { throw UserMistake("--segment-rows: expected at least \(least), got \(segmentRows)") }
     let folder = RunFolder(runFolder)
     let table = try openTable(data, of: try readTableSettings(folder))
     let device = try place.open()
     guard try TrainedTableModel(folder, on: table, device: device).answers.contains(where: { $0.kind == .probability }) else {
       throw UserMistake("\(runFolder): answers values; only probabilities are calibrated")
     }
-    try augur.calibrate(folder, method, table, device, json: json)
+    let plan = CalibrationPlan(method, segment: segment, segmentRows: segmentRows)
+    try augur.calibrate(folder, plan, table, device, json: json)
   }
 }
 
@@ -168,23 +185,34 @@ extension Evaluate {
     let (outputs, maps) = (outputs(of: model.predictor, on: table, part), try folder.readCalibrations(model))
     if !json { print(tableProtocol(table, part)) }
     for (place, answer) in model.answers.enumerated() {
-      let quality = TableQuality(outputs[place], table, part, answer, calibrator: maps[place]?.calibrator, intervals: true)
+      let quality = TableQuality(outputs[place], table, part, answer, calibration: maps[place], intervals: true)
       if !json, model.answers.count > 1 { print("\(answer.name), a \(answer.kind.rawValue)") }
+      let segments = try maps[place]?.segmentQualities(outputs[place], table, part, answer) ?? []
       var line: [String: Any] = json ? ["model": settings.model, "protocol": tableProtocol(table, part)] : [:]
       if json, let task = settings.task { line["task"] = task }
-      show(quality, answer, maps[place], settings.metrics, line)
+      show(quality, answer, maps[place], segments, settings.metrics, line)
     }
   }
 
   /// Prints what an answer is worth; as JSON with the entries of `line`.
   private func show(
-    _ quality: TableQuality, _ answer: TableObjective.Answer, _ calibration: TableCalibration?, _ metrics: [String], _ line: [String: Any]
+    _ quality: TableQuality, _ answer: TableObjective.Answer, _ calibration: TableCalibration?, _ segments: [SegmentQuality],
+    _ metrics: [String], _ line: [String: Any]
   ) {
     if json {
       var line = line.merging(metricsJSON(quality)) { a, _ in a }
       line["answer"] = answer.name
       if answer.kind == .probability {
         line["calibrated_by"] = calibration?.method ?? "none"
+        if let column = calibration?.segments?.column {
+          line["segment"] = column
+          line["segments"] = segments.map { own in
+            [
+              "value": own.value, "rows": own.rows, "observed": number(own.observed), "calibration": number(own.ratio ?? .nan),
+              "calibration_before": number(own.ratioBefore ?? .nan),
+            ] as [String: Any]
+          }
+        }
         line["reliability"] = quality.reliability.map { bin in
           ["promised": number(bin.meanProbability), "observed": number(bin.meanLabel), "weight": number(bin.weight)]
         }
@@ -203,6 +231,12 @@ extension Evaluate {
     print("promised  observed  rows")
     for bin in quality.reliability {
       print("\(decimal(bin.meanProbability, places: 4))    \(decimal(bin.meanLabel, places: 4))    \(decimal(bin.weight, places: 0))")
+    }
+    guard let column = calibration?.segments?.column else { return }
+    print("promised over observed by \(column): without calibration, as answered, rows")
+    for own in segments {
+      print(
+        "\(decimal(own.ratioBefore ?? .nan, places: 3))  \(decimal(own.ratio ?? .nan, places: 3))  \(own.rows)  \(own.value)")
     }
   }
 }

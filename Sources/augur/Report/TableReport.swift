@@ -16,11 +16,12 @@ extension ReportCommand {
     let outputs = outputs(of: model.predictor, on: table, part)
     var (sections, cards): ([Report.Section], [Report.Card]) = ([], [])
     for (place, answer) in model.answers.enumerated() {
-      let quality = TableQuality(outputs[place], table, part, answer, calibrator: maps[place]?.calibrator, intervals: true)
+      let quality = TableQuality(outputs[place], table, part, answer, calibration: maps[place], intervals: true)
       let words = answer.words(in: model)
       sections.append(metrics(quality, heading: "Quality" + words, tableProtocol(table, part), settings))
       if answer.kind == .probability {
         sections.append(reliability(quality, outputs[place], answer, heading: "Reliability" + words, table, part, maps[place]))
+        if let segments = try segments(outputs[place], answer, table, part, maps[place], words) { sections.append(segments) }
       }
       for name in settings.metrics.isEmpty ? ["AUC", "logloss", "calibration", "RMSE", "MAE", "C-index"] : settings.metrics {
         guard let value = quality[name] else { continue }
@@ -60,6 +61,25 @@ extension ReportCommand {
       }
     }
     return .table(Report.Table(heading: heading, note: note, columns: ["Metric", settings.model], rows: rows))
+  }
+
+  /// Promised over observed for each value of the column that has maps of its own.
+  private func segments(
+    _ outputs: [Float], _ answer: TableObjective.Answer, _ table: TableDataset, _ part: TablePart, _ calibration: TableCalibration?,
+    _ words: String
+  ) throws -> Report.Section? {
+    guard let calibration, let column = calibration.segments?.column else { return nil }
+    let rows = try calibration.segmentQualities(outputs, table, part, answer).map { segment in
+      Report.Table.Row(cells: [
+        Report.Table.Cell(segment.value), Report.Table.Cell("\(segment.rows)"), Report.Table.Cell(decimal(segment.observed, places: 4)),
+        Report.Table.Cell(decimal(segment.ratioBefore ?? .nan, places: 3)), Report.Table.Cell(decimal(segment.ratio ?? .nan, places: 3)),
+      ])
+    }
+    return .table(
+      Report.Table(
+        heading: "Calibration by \(column)\(words)", note: "promised over observed positives of the \(part.name) rows; values with few "
+          + "validation rows share a map and a line",
+        columns: [column, "Rows", "Observed share", "Ratio without calibration", "Ratio as answered"], rows: rows))
   }
 
   /// Promised and observed shares, with the map of the run and without it.
