@@ -103,10 +103,15 @@ extension TableObjective {
 
   /// The loss of a batch, times `scale`.
   ///
-  /// - Parameter x: outputs of the model, `[B, 1]` each.
-  func loss(_ x: [Tensor], _ labels: [Tensor], weights: RowWeights?, _ knobs: Hyperparameters, scale: Float) -> Tensor {
-    let x = zip(x, offsets).map { x, offset in
-      offset == 0 ? x : add(x, Tensor([Float](repeating: offset, count: x.count), shape: x.shape, device: x.device))
+  /// - Parameters:
+  ///   - x: outputs of the model, `[B, 1]` each.
+  ///   - isAnswer: whether it is that of answers, which undo that negatives are left out.
+  func loss(
+    _ x: [Tensor], _ labels: [Tensor], weights: RowWeights?, _ knobs: Hyperparameters, scale: Float, isAnswer: Bool = false
+  ) -> Tensor {
+    let x = zip(x, offsets).enumerated().map { place, own in
+      let (x, offset) = (own.0, own.1 + (isAnswer && place == 0 ? negativeShift : 0))
+      return offset == 0 ? x : add(x, Tensor([Float](repeating: offset, count: x.count), shape: x.shape, device: x.device))
     }
     guard let joint else {
       var sum: Tensor?

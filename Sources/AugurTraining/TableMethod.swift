@@ -52,9 +52,10 @@ public struct TableMethod: Sendable {
     _ model: Hyperparameters, _ plan: Hyperparameters, _ data: TableDataset, device: Device, seed: UInt64, folder: RunFolder,
     resume: Bool
   ) throws -> any TableRun {
+    var objective = try TableObjective(self, plan, data.description).fitted(to: data)
+    try objective.takeNegativeRate(data, plan, seed: seed)
     let description = TableModelDescription(
-      model: name, hyperparameters: model.all, shape: TableShape(data), objective: try TableObjective(self, plan, data.description).fitted(to: data),
-      data: data.fingerprint)
+      model: name, hyperparameters: model.all, shape: TableShape(data), objective: objective, data: data.fingerprint)
     _ = try CalibrationPlan(plan).field(in: data.features, description.objective.answers)
     if name == TableSearch.name {
       return try TableSearch(description.objective, plan: plan, data: data, device: device, seed: seed, folder: folder)
@@ -150,7 +151,8 @@ func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) th
     guard description.objective.answers.count == 1 else {
       throw ModelError.damagedFile(path: file.path, problem: "trees answer one label, not \(description.objective.answers.count)")
     }
-    return (TreePredictor(try TreeEnsemble(file, description.shape, isList: features.fields.map(\.isMultiValued))), description.objective.answers)
+    let trees = try TreeEnsemble(file, description.shape, isList: features.fields.map(\.isMultiValued))
+    return (TreePredictor(trees, description.objective), description.objective.answers)
   }
   let (model, _) = try description.makeModel(device: device, seed: 0)
   try load(model.parameters, from: file)

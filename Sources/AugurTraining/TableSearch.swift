@@ -36,7 +36,7 @@ public final class TableSearch: TableRun {
     .choice("blend", "yes", of: ["yes", "no"], "mix models, or take the best one alone"),
     .integer("members", 10, in: 1...100, "models that a blend draws, with replacement"),
     .choice("networks", "yes", of: ["yes", "no"], "try networks beside trees and logistic regression"),
-  ]
+  ] + negativeKnobs
 
   private struct Candidate {
     let model: String
@@ -113,6 +113,7 @@ public final class TableSearch: TableRun {
       for (name, value) in candidate.settings.sorted(by: { $0.key < $1.key }) {
         if plan.knows(name) { try plan.set(name, value) } else { try model.set(name, value) }
       }
+      for knob in negativeKnobs { try plan.set(knob.name, knobs.all[knob.name] ?? knob.standard) }
       let path = "members/\(place)-\(candidate.model)"
       let own = RunFolder("\(folder.path)/\(path)")
       let isThere = own.holdsCheckpoint

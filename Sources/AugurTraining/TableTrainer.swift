@@ -20,7 +20,7 @@ extension TrainingPlan {
     .integer("accumulate", 1, in: 1...65_536, "batches whose gradients one step adds up, as if they were one"),
     .choice("optimizer", "adam", of: TrainingPlan.optimizers, TrainingPlan.optimizerWords),
     .real("embedding-l2", 0, in: 0...10, "penalty l2 / 2 |V|^2 on the vectors of features, in the gradient"),
-  ] + objectiveKnobs + knobs.filter { !sequenceKnobs.contains($0.name) }
+  ] + objectiveKnobs + negativeKnobs + knobs.filter { !sequenceKnobs.contains($0.name) }
     + [
       .real("beta2", 0.999, in: 0...0.99999, "Adam, second moment"),
       .integer("patience", 3, in: 0...1_000_000, "evaluations without a better validation metric before stopping; 0: never stop"),
@@ -42,6 +42,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
   private let description: TableModelDescription
   /// Weight of rows of class 1; 1 where labels are values.
   private let positiveWeight: Float
+  private let training: TrainingRows
   /// Training rows in the order of the epoch under way.
   private var order: (epoch: Int, rows: [Int]) = (-1, [])
 
@@ -55,6 +56,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
     positiveWeight = description.isBinary ? all.real("positive-weight") : 1
+    training = TrainingRows(data, all, seed: seed)
     optimizer = Optimizer(model.parameters, all)
     maker = TableBatchMaker(data, device: device, readsHistories: model.readsHistories)
     judges = description.objective.answers.map { TableJudge(data, $0) }
@@ -76,8 +78,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
   }
 
   func batchCount(ofEpoch epoch: Int) -> Int {
-    let rows = data.rows(.training).count
-    return (rows + stepRows - 1) / stepRows
+    (training.rows.count + stepRows - 1) / stepRows
   }
 
   /// Rows of one step.
@@ -117,7 +118,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
   private func trainingRows(_ batch: Int) -> ArraySlice<Int> {
     if order.epoch != progress.epoch {
       var random = RandomStream(seed: derivedSeed(seed, progress.epoch, 2))
-      order = (progress.epoch, Array(data.rows(.training)).shuffled(using: &random))
+      order = (progress.epoch, training.rows.shuffled(using: &random))
     }
     let size = stepRows
     return order.rows[batch * size..<min(order.rows.count, (batch + 1) * size)]
@@ -166,7 +167,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
       let batch = maker.make(part, isTraining: false)
       let weight = part.reduce(0) { $0 + rowWeight($1) }
       let outputs = model.outputs(batch.input, Pass())
-      let loss = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: 1)
+      let loss = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: 1, isAnswer: true)
       (sum, all) = (sum + weight * Double(loss.floats()[0]), all + weight)
     }
     return all > 0 ? sum / all : nil

@@ -1,16 +1,16 @@
 # Probabilities: maps by the value of a column, and the gate before answers are handed out. Read by run.sh.
-awk 'BEGIN { srand(8); print "shop,list,x,clicked,bought"; for (i = 0; i < 6000; i++) { s = i % 50 == 0 ? "rare" i : "s" (i % 2); x = rand()
+awk 'BEGIN { srand(8); print "shop,x,clicked,bought"; for (i = 0; i < 6000; i++) { s = i % 200 == 0 ? "rare" i : "s" (i % 2); x = rand()
   p = s == "s0" ? .1 + .5 * x : s == "s1" ? .8 - .6 * x : .3; y = rand() < p
-  print s ",a|b," x "," y "," (y && rand() < .5 ? 1 : 0) } }' >"$dir/shops.csv"
-shops="$augur prepare --input $dir/shops.csv --format table --allow-leaks"
-check "prepare shops" $shops --label clicked --categorical list --output "$dir/shops"
+  print s "," x "," y "," (y && rand() < .5 ? 1 : 0) } }' >"$dir/bought.csv"
+cut -d, -f1-3 "$dir/bought.csv" >"$dir/shops.csv"
+check "prepare shops" "$augur" prepare --input "$dir/shops.csv" --format table --label clicked --output "$dir/shops"
 segment="--set calibration-segment=shop --set calibration-segment-rows=200"
 linear="$augur train --data $dir/shops --model logistic-regression --set batch=64 --epochs 3"
 keys='"segment":"shop","segments":\[{"ratio":\(1\|0.99\|1.00\)[0-9.]*,"ratio_before":[0-9.]*,"rows":[0-9]*,"value":"s[01]"},{[^}]*"s[01]"}\]' check "a map for each shop" has $linear $segment --set calibration=isotonic --output "$dir/shops-run" --json
 check "in the file of the run" grep -q '"column" : "shop"' "$dir/shops-run/calibration.json"
 keys='"segments":\[{"calibration":[0-9.]*,"calibration_before":[0-9.]*,"observed":[0-9.]*,"rows":[0-9]*,"value":"s' check "evaluated by shop" has "$augur" evaluate --run "$dir/shops-run" --json
 keys='promised over observed by shop' check "and said" said "$augur" evaluate --run "$dir/shops-run"
-printf 'shop,list,x\ns0,a,0.5\ns1,a,0.5\nnew,a,0.5\n' >"$dir/ask-shops.csv"
+printf 'shop,x\ns0,0.5\ns1,0.5\nnew,0.5\n' >"$dir/ask-shops.csv"
 check "answers by shop" "$augur" predict --run "$dir/shops-run" --input "$dir/ask-shops.csv" --output "$dir/by-shop.csv"
 check "other answers than one map gives" sh -c "$augur calibrate --run $dir/shops-run --method isotonic && $augur predict --run $dir/shops-run --input $dir/ask-shops.csv --output $dir/by-none.csv && ! cmp -s $dir/by-shop.csv $dir/by-none.csv"
 keys='2 values of shop have maps of their own' check "by shop again" said "$augur" calibrate --run "$dir/shops-run" --segment shop --segment-rows 200
@@ -36,13 +36,23 @@ rm "$dir/gate-auto/calibration.json"
 mistake "a run that was never calibrated" "nobody has checked its probabilities: finish it with augur train --resume" "$augur" predict --run "$dir/gate-auto" $gate
 check "by force" "$augur" predict --run "$dir/gate-auto" --input "$dir/ask-shops.csv" --output "$dir/forced.csv" --force
 rm "$dir/forced.csv"
-check "prepare both labels" $shops --label clicked --label bought --drop list --output "$dir/both-labels"
+check "prepare both labels" "$augur" prepare --input "$dir/bought.csv" --format table --label clicked --label bought --output "$dir/both-labels"
 for model in esmm mmoe; do
   check "$model without a map" "$augur" train --data "$dir/both-labels" --model $model --set calibration=none --set learning-rate=1e-6 --epochs 1 --output "$dir/gate-$model"
   mistake "the gate of $model" "outside 0.98...1.02 of '" "$augur" predict --run "$dir/gate-$model" $gate
   check "$model by shop" "$augur" calibrate --run "$dir/gate-$model" --segment shop --segment-rows 200
   check "$model after it" "$augur" predict --run "$dir/gate-$model" --input "$dir/ask-shops.csv" --output "$dir/mended-$model.csv"
 done
-check "labels of values" "$augur" prepare --input "$dir/shops.csv" --format table --label x --drop list --output "$dir/values" --allow-leaks
+check "labels of values" "$augur" prepare --input "$dir/shops.csv" --format table --label x --output "$dir/values"
 mistake "segments of values" "only probabilities" "$augur" train --data "$dir/values" --model mlp --set calibration-segment=shop --output "$dir/none"
 check "nothing half-written" sh -c "! ls $dir/none $dir/none.csv 2>/dev/null | grep ."
+# Fewer negatives: drawn by the seed, or left out when the rows were made.
+for model in logistic-regression gbdt auto; do
+  check "$model on a third of the negatives" "$augur" train --data "$dir/shops" --model $model --set sample-negatives=0.3 $([ $model = auto ] && echo --set networks=no || echo --epochs 4) --output "$dir/drawn-$model"
+done
+check "the rate in the model" grep -aq 'negative-rate":"0.[23]' "$dir/drawn-gbdt/best.safetensors"
+check "clicks of ESMM, thinned" "$augur" train --data "$dir/both-labels" --model esmm --set negative-rate=0.5 --epochs 1 --output "$dir/thinned"
+mistake "a rate of none" "negative-rate" $linear --set negative-rate=0 --output "$dir/none"
+mistake "negatives of values" "one label of two classes" "$augur" train --data "$dir/values" --model mlp --set sample-negatives=0.1 --output "$dir/none"
+mistake "negatives of several labels" "one label of two classes" "$augur" train --data "$dir/both-labels" --model mmoe --set sample-negatives=0.1 --output "$dir/none"
+check "no run of it is left" test ! -e "$dir/none"

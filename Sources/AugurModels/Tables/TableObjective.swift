@@ -47,6 +47,8 @@ public struct TableObjective: Sendable, Equatable {
   public let quantile: Double
   /// Added to the outputs of the model, by output: where a constant answer would lie, so that training starts there.
   public var offsets: [Float]
+  /// Share of the negatives of the first label that training reads; answers undo it.
+  public var negativeRate = 1.0
 
   /// - Parameter loss: `auto` is bce for two classes and squared for numbers.
   public init(_ loss: String, labels: [Label], quantile: Double = 0.5) throws(ModelError) {
@@ -101,7 +103,10 @@ public struct TableObjective: Sendable, Equatable {
 
   /// Logits, values or times of rows, by answer, from outputs of a model, by output.
   public func answers(_ outputs: [[Float]]) -> [[Float]] {
-    let x = zip(outputs, offsets).map { own, offset in offset == 0 ? own : own.map { $0 + offset } }
+    let x = outputs.indices.map { place in
+      let offset = offsets[place] + (place == 0 ? negativeShift : 0)
+      return offset == 0 ? outputs[place] : outputs[place].map { $0 + offset }
+    }
     switch joint {
     case "lognormal": return [x[0].indices.map { Float(Self.logNormalMean(Double(x[0][$0]), Double(x[1][$0]), Double(x[2][$0]))) }]
     case "survival": return [x[0].indices.map { Float(Self.medianTime(Double(x[0][$0]), Double(x[1][$0]))) }]
@@ -110,6 +115,9 @@ public struct TableObjective: Sendable, Equatable {
     default: return x.indices.map { losses[$0] == "poisson" ? x[$0].map { exp(min($0, 80)) } : x[$0] }
     }
   }
+
+  /// What the logit of the first output gains where negatives are left out: ln w.
+  public var negativeShift: Float { negativeRate == 1 ? 0 : Float(log(negativeRate)) }
 
   private static func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-x.magnitude)) }
 
@@ -138,6 +146,7 @@ extension TableObjective {
       "loss": joint ?? losses.joined(separator: ","), "quantile": "\(quantile)", "offsets": offsets.map { "\($0)" }.joined(separator: ","),
       "labels": "\(labels.count)",
     ]
+    if negativeRate != 1 { entries["negative-rate"] = "\(negativeRate)" }
     for (place, label) in labels.enumerated() {
       entries["label.\(place)"] = label.name
       entries["label.\(place).task"] = label.isBinary ? "binary" : "regression"
@@ -167,5 +176,8 @@ extension TableObjective {
     try self.init(Set(names).count == 1 ? loss : "auto", labels: labels, quantile: quantile)
     guard self.offsets.count == offsets.count, Set(names).count == 1 || names == losses else { throw damaged() }
     self.offsets = offsets
+    guard let rate = entries["negative-rate"] else { return }
+    guard let rate = Double(rate), rate > 0, rate <= 1 else { throw damaged() }
+    negativeRate = rate
   }
 }

@@ -122,10 +122,11 @@ func binned(_ columns: TableColumns, _ range: Range<Int>, _ features: [FeatureBi
 /// Trees and the features that they read.
 public struct TreePredictor: TablePredictor {
   public let trees: TreeEnsemble
+  private let objective: TableObjective
 
-  public init(_ trees: TreeEnsemble) { self.trees = trees }
+  public init(_ trees: TreeEnsemble, _ objective: TableObjective) { (self.trees, self.objective) = (trees, objective) }
 
   public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {
-    [trees.outputs(binned(columns, range, trees.features))]
+    objective.answers([trees.outputs(binned(columns, range, trees.features))])
   }
 }

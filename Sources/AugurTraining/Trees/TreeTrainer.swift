@@ -26,7 +26,7 @@ public final class TreeTrainer: TableRun {
     .real("learning-rate", 0.05, in: 1e-6...1, "share of a tree's values that counts"),
     .real("positive-weight", 1, in: 1e-6...1e6, "weight of rows of class 1"),
     .integer("patience", 50, in: 0...1_000_000, "trees without a better validation loss before stopping; 0: never stop"),
-  ]
+  ] + negativeKnobs
 
   public private(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
@@ -38,6 +38,8 @@ public final class TreeTrainer: TableRun {
   private let limits: TreeLimits
   private var progress = Progress()
   private let training: Rows
+  /// Places of the training rows that count, rising; the others weigh 0.
+  private let counted: [Int32]
   private let validation: Rows
   /// Where the trees so far stand.
   private var trainingOutputs: [Float]
@@ -64,12 +66,17 @@ public final class TreeTrainer: TableRun {
     let columns = data.columns
     let features = makeFeatureBins(data.features, columns, training: data.rows(.training))
     let weight = description.isBinary ? knobs.real("positive-weight") : 1
+    let range = data.rows(.training)
+    let kept = TrainingRows(data, knobs, seed: seed).rows
+    counted = kept.map { Int32(truncatingIfNeeded: $0 - range.lowerBound) }
+    var counts = [Float](repeating: kept.count == range.count ? 1 : 0, count: range.count)
+    for place in counted { counts[Int(place)] = 1 }
     func rows(_ part: TablePart) -> Rows {
       let range = data.rows(part)
       let labels = range.map { data.labels[$0] }
       return Rows(
         bins: binned(columns, range, features), labels: labels,
-        weights: range.enumerated().map { (data.weights?[$1] ?? 1) * (labels[$0] == 1 ? weight : 1) })
+        weights: range.enumerated().map { (data.weights?[$1] ?? 1) * (labels[$0] == 1 ? weight : 1) * (part == .training ? counts[$0] : 1) })
     }
     (training, validation) = (rows(.training), rows(.validation))
     trees = TreeEnsemble(features: features, base: Self.base(training.labels, training.weights, isBinary: description.isBinary))
@@ -89,7 +96,7 @@ public final class TreeTrainer: TableRun {
   }
 
   public var words: String {
-    "\(training.bins.rowCount) rows of \(trees.features.count) inputs, \(limits.leaves) leaves a tree"
+    "\(counted.count) rows of \(trees.features.count) inputs, \(limits.leaves) leaves a tree"
   }
   /// Numbers that were learned: a decision and a value a node.
   public var parameterCount: Int { trees.trees.reduce(0) { $0 + $1.nodes.count } }
@@ -121,7 +128,7 @@ public final class TreeTrainer: TableRun {
       var metric: Double?
       if !validation.labels.isEmpty {
         Self.add(tree, to: &validationOutputs, validation.bins)
-        metric = -meanLoss(validationOutputs, validation)
+        metric = -meanLoss(description.objective.answers([validationOutputs])[0], validation)
       }
       let loss = meanLoss(trainingOutputs, training)
       try checkFinite(loss)
@@ -184,12 +191,11 @@ public final class TreeTrainer: TableRun {
   }
 
   private func sampledRows() -> [Int32] {
-    let (count, fraction) = (training.labels.count, Double(knobs.real("row-fraction")))
-    let all = Int32(truncatingIfNeeded: count)
-    guard fraction < 1 else { return Array(0..<all) }
+    let fraction = Double(knobs.real("row-fraction"))
+    guard fraction < 1 else { return counted }
     var random = RandomStream(seed: derivedSeed(seed, progress.epoch, 5))
-    let drawn = (0..<all).filter { _ in random.uniform() < fraction }
-    return drawn.isEmpty ? Array(0..<all) : drawn
+    let drawn = counted.filter { _ in random.uniform() < fraction }
+    return drawn.isEmpty ? counted : drawn
   }
 
   private func usedInputs() -> [Int] {

@@ -1,0 +1,119 @@
+// Training on fewer negatives: the odds that come out are those of all rows.
+import AugurCompute
+import AugurEvents
+import AugurMetrics
+import AugurModels
+import AugurTensors
+import Foundation
+import OpCases
+import Testing
+
+@testable import AugurTraining
+
+@Suite(.serialized) struct NegativeSamplingTests {
+  /// Two classes by a known log-odds; thinned, a tenth of the training negatives is left in the file.
+  private func table(_ scratch: Scratch, rows: Int, isThinned: Bool = false) throws -> TableDataset {
+    var (training, validation, test) = ("a,x,y\n", "a,x,y\n", "a,x,y\n")
+    for row in 0..<rows {
+      let (a, x) = (row * 7 % 5, fixedValue(row, 5))
+      let logit: Double = -2.2 + 0.5 * Double(a) + 1.2 * x
+      let isOne = fixedValue(row, 6) < 2 / (1 + exp(-logit)) - 1
+      let line = "a\(a),\(x),\(isOne ? 1 : 0)\n"
+      if row % 4 == 0 { validation += line } else if row % 20 == 2 { test += line } else if !isThinned || isOne || fixedValue(row, 7) < -0.8 { training += line }
+    }
+    let name = isThinned ? "thin" : "whole"
+    let files = ["a", "b", "c"].map { "\(scratch.path)/\(name)-\($0).csv" }
+    for (file, text) in zip(files, [training, validation, test]) { try text.write(toFile: file, atomically: true, encoding: .utf8) }
+    var options = TableOptions(label: "y")
+    (options.validationInputs, options.testInputs, options.allowsLeaks) = ([files[1]], [files[2]], true)
+    try prepareTable(inputs: [files[0]], output: "\(scratch.path)/\(name)", options: options)
+    return try TableDataset(path: "\(scratch.path)/\(name)")
+  }
+
+  /// Promised over observed on the validation rows, before any map.
+  private func ratio(_ model: String, _ data: TableDataset, _ output: String, _ settings: [String: String]) throws -> Double {
+    let method = try #require(TableMethod.named(model))
+    var (knobs, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
+    for (name, value) in settings {
+      if plan.knows(name) { try plan.set(name, value) } else if knobs.knows(name) { try knobs.set(name, value) }
+    }
+    let folder = RunFolder(output)
+    let run = try method.makeRun(knobs, plan, data, device: .cpu, seed: 3, folder: folder, resume: false)
+    try folder.create(
+      RunSettings(
+        model: model, hyperparameters: knobs.all.merging(plan.all) { a, _ in a }, seed: 3, dataPath: data.path, data: data.fingerprint,
+        itemCount: 0))
+    try folder.keepFeatures(of: data)
+    _ = try run.run(shouldStop: { false }, report: { _ in })
+    let predictor = try TrainedTableModel(folder, on: data, device: .cpu).predictor
+    let logits = outputs(of: predictor, on: data, .validation)[0].map(Double.init)
+    let labels = data.rows(.validation).map { Double(data.labels[$0]) }
+    return try #require(CalibrationRatio().value(try BinaryExamples(logits: logits, labels: labels)))
+  }
+
+  private let settings = [
+    "epochs": "12", "batch": "256", "learning-rate": "0.02", "schedule": "cosine", "units": "16", "dropout": "0", "dim": "4", "leaves": "6",
+    "networks": "no", "members": "3",
+  ]
+
+  @Test(arguments: ["logistic-regression", "mlp", "gbdt"])
+  func aTenthOfTheNegativesGivesTheOddsOfAll(_ model: String) throws {
+    let scratch = try Scratch()
+    let data = try table(scratch, rows: 120_000)
+    let own = model == "gbdt" ? settings.merging(["epochs": "60", "learning-rate": "0.1"]) { $1 } : settings
+    let drawn = try ratio(model, data, scratch.path + "/drawn", own.merging(["sample-negatives": "0.1"]) { $1 })
+    #expect(abs(drawn - 1) < 0.02, "\(model): \(drawn)")
+    let thin = try table(scratch, rows: 120_000, isThinned: true)
+    let told = try ratio(model, thin, scratch.path + "/told", own.merging(["negative-rate": "0.1"]) { $1 })
+    #expect(abs(told - 1) < 0.02, "\(model): \(told)")
+    let untold = try ratio(model, thin, scratch.path + "/untold", own)
+    #expect(untold > 1.5, "\(model): \(untold)")
+  }
+
+  @Test func aSearchTellsItsModels() throws {
+    let scratch = try Scratch()
+    let data = try table(scratch, rows: 40_000)
+    let ratio = try ratio("auto", data, scratch.path + "/auto", settings.merging(["sample-negatives": "0.2"]) { $1 })
+    #expect(abs(ratio - 1) < 0.04, "\(ratio)")
+  }
+
+  @Test func theRowsAreThoseOfTheSeed() throws {
+    let scratch = try Scratch()
+    let data = try table(scratch, rows: 4000)
+    var plan = Hyperparameters(TrainingPlan.tableKnobs)
+    #expect(TrainingRows(data, plan, seed: 1).rows == Array(data.rows(.training)))
+    try plan.set("sample-negatives", "0.25")
+    let (one, again, other) = (TrainingRows(data, plan, seed: 1), TrainingRows(data, plan, seed: 1), TrainingRows(data, plan, seed: 2))
+    #expect(one.rows == again.rows && one.rows != other.rows && one.rows == one.rows.sorted())
+    let negatives = data.rows(.training).count { data.labels[$0] == 0 }
+    let kept = one.rows.count { data.labels[$0] == 0 }
+    #expect(kept == Int((0.25 * Double(negatives)).rounded()) && one.negativeShare == Double(kept) / Double(negatives))
+    #expect(one.rows.count - kept == data.rows(.training).count - negatives)
+    try plan.set("sample-negatives", "0.000001")
+    #expect(TrainingRows(data, plan, seed: 1).rows.count { data.labels[$0] == 0 } == 1)
+  }
+
+  @Test func theRateIsPartOfTheModelAndOfItsProduct() throws {
+    var objective = try TableObjective("entire-space", labels: [.init("click", isBinary: true), .init("buy", isBinary: true)])
+    objective.negativeRate = 0.25
+    let answers = objective.answers([[0], [-1]])
+    let click = 0.25 / 1.25
+    #expect(abs(1 / (1 + exp(-Double(answers[0][0]))) - click) < 1e-6)
+    #expect(abs(1 / (1 + exp(-Double(answers[1][0]))) - click / (1 + exp(1))) < 1e-6)
+  }
+
+  @Test(arguments: [("loss", "focal"), ("loss", "bce")])
+  func onlyClicksHaveNegatives(_ name: String, _ value: String) throws {
+    let scratch = try Scratch()
+    let data = try scratch.table(rows: 300, isBinary: value == "focal")
+    let method = try #require(TableMethod.named("mlp"))
+    var plan = Hyperparameters(method.planKnobs)
+    try plan.set("negative-rate", "0.5")
+    if value == "focal" { try plan.set(name, value) }
+    let error = #expect(throws: ModelError.self) {
+      try method.makeRun(
+        Hyperparameters(method.modelKnobs), plan, data, device: .cpu, seed: 1, folder: RunFolder(scratch.path + "/r"), resume: false)
+    }
+    #expect(error?.description.contains("'negative-rate': is of one label of two classes") == true)
+  }
+}
