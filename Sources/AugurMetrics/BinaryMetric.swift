@@ -47,6 +47,8 @@ public struct MetricValue: Sendable {
   public let value: Double?
   /// Percentile bootstrap interval over users; nil where it was not asked for, or too few draws had a value.
   public let interval: Interval?
+
+  package init(name: String, value: Double?, interval: Interval?) { (self.name, self.value, self.interval) = (name, value, interval) }
 }
 
 /// Every metric of one set of yes/no predictions.

@@ -6,6 +6,8 @@ public struct CurvePoint: Equatable, Sendable {
   public let y: Double
   /// Rows with at least this probability count as yes; infinity where none does.
   public let threshold: Double
+
+  package init(x: Double, y: Double, threshold: Double) { (self.x, self.y, self.threshold) = (x, y, threshold) }
 }
 
 /// ROC: x the share of negatives that count as yes, y the share of positives, from (0, 0) to (1, 1).

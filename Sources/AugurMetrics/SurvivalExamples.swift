@@ -25,15 +25,27 @@ public struct SurvivalExamples: Sendable {
   }
 }
 
-/// Kaplan and Meier's (1958) estimate that observation is not yet cut off: steps at the times of censored rows.
+/// Kaplan and Meier's (1958) estimate of the share of rows whose event is still to come, where some are cut off before it.
+public struct KaplanMeier: Sendable {
+  private let curve: ProductLimit
+
+  public init(_ examples: SurvivalExamples) { curve = ProductLimit(examples, of: .events) }
+
+  /// The share whose event comes after `time`.
+  public func survival(at time: Double) -> Double { curve.share(at: time, isAfter: true) }
+}
+
+/// The product-limit estimate of events, or of observations that are cut off: steps at the times of either.
 ///
-/// A censored row counts as cut off just after the events of the same time, so events at `time` see the curve before it.
-struct CensoringCurve {
-  /// Rising times, and the share still observed from just after each on.
+/// A censored row counts as cut off just after the events of the same time, so events at `time` see the curve of cuts before it.
+struct ProductLimit {
+  enum Steps { case events, cuts }
+
+  /// Rising times, and the share that is left from just after each on.
   private(set) var times: [Double] = []
   private(set) var shares: [Double] = []
 
-  init(_ examples: SurvivalExamples) {
+  init(_ examples: SurvivalExamples, of steps: Steps) {
     let order = examples.times.indices.sorted { examples.times[$0] < examples.times[$1] }
     var left = examples.weights.reduce(0, +)
     var (share, start) = (1.0, 0)
@@ -44,10 +56,11 @@ struct CensoringCurve {
         if examples.isObserved[order[end]] { events += examples.weights[order[end]] } else { cut += examples.weights[order[end]] }
         end += 1
       }
-      if cut > 0 {
+      let gone = steps == .events ? events : cut
+      if gone > 0 {
         // Rounding may leave a little of what is all gone.
-        let before = max(left - events, cut)
-        share *= (before - cut) / before
+        let before = max(steps == .events ? left : left - events, gone)
+        share *= (before - gone) / before
         times.append(time)
         shares.append(share)
       }
@@ -56,12 +69,12 @@ struct CensoringCurve {
     }
   }
 
-  /// Share still observed at `time`: before the cuts of that very time, or after them.
-  func share(at time: Double, afterCuts: Bool) -> Double {
+  /// Share left at `time`: before the step of that very time, or after it.
+  func share(at time: Double, isAfter: Bool) -> Double {
     var (low, high) = (0, times.count)
     while low < high {
       let middle = (low + high) / 2
-      if times[middle] < time || (afterCuts && times[middle] == time) { low = middle + 1 } else { high = middle }
+      if times[middle] < time || (isAfter && times[middle] == time) { low = middle + 1 } else { high = middle }
     }
     return low == 0 ? 1 : shares[low - 1]
   }

@@ -9,6 +9,12 @@ import AugurTensors
 public protocol TablePredictor {
   /// By answer, those of the rows in `range`, in their order; they do not depend on who else is in it.
   func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]]
+  /// By time, the share of each row whose event comes later; nil where the model knows no such curve.
+  func survival(_ columns: TableColumns, _ range: Range<Int>, at times: [Double]) -> [[Double]]?
+}
+
+extension TablePredictor {
+  public func survival(_ columns: TableColumns, _ range: Range<Int>, at times: [Double]) -> [[Double]]? { nil }
 }
 
 /// A network and the features that it reads.
@@ -22,7 +28,14 @@ public struct NetworkPredictor: TablePredictor {
     inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device, readsHistories: model.readsHistories) }
   }
 
-  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {
+  public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] { objective.answers(modelOutputs(columns, range)) }
+
+  public func survival(_ columns: TableColumns, _ range: Range<Int>, at times: [Double]) -> [[Double]]? {
+    objective.survival(modelOutputs(columns, range), at: times)
+  }
+
+  /// By output of the model.
+  private func modelOutputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] {
     guard let inputs else { return [] }
     var outputs = [[Float]](repeating: [], count: objective.outputs)
     for place in outputs.indices { outputs[place].reserveCapacity(range.count) }
@@ -31,7 +44,7 @@ public struct NetworkPredictor: TablePredictor {
       let made = model.outputs(inputs.make(rows, of: columns, isTraining: false), Pass())
       for (place, own) in made.enumerated() { outputs[place] += own.floats() }
     }
-    return objective.answers(outputs)
+    return outputs
   }
 }
 
@@ -51,15 +64,22 @@ public struct TableQuality: Sendable {
   public let shortcoming: String?
   /// Promised and observed shares of class 1 in bins of about equally many rows; empty for values.
   public let reliability: [ReliabilityBin]
+  /// Of classes: the curves of every threshold, which are probabilities as answered. Empty for others, and for one class.
+  public private(set) var roc: [CurvePoint] = []
+  public private(set) var precisionRecall: [CurvePoint] = []
+  /// Of times.
+  public let survival: SurvivalQuality?
 
   /// - Parameters:
   ///   - calibration: from logits to probabilities. Metrics of the order of rows take the logits themselves, where one map is that of
   ///     all rows; those of segments may change the order.
+  ///   - group: place of the field whose values are the groups of gAUC and of the draws of intervals.
   ///   - intervals: whether to draw intervals, a thousand times the work.
   public init(
     _ outputs: [Float], _ data: TableDataset, _ part: TablePart, _ answer: TableObjective.Answer,
-    calibration: TableCalibration? = nil, intervals: Bool
+    calibration: TableCalibration? = nil, group: Int? = nil, survival: SurvivalQuality? = nil, intervals: Bool
   ) {
+    self.survival = survival
     let range = data.rows(part)
     rows = range.count
     let column = data.labels(answer.label)
@@ -70,31 +90,49 @@ public struct TableQuality: Sendable {
       switch answer.kind {
       case .probability:
         let promised = calibration.map { ($0.probabilities(outputs, data.columns, range), $0.segments != nil) }
-        (results, shortcoming, reliability) = try Self.classes(scores, labels, weights, promised, bootstrap)
+        let users = group.map { groupNumbers(data, range, $0) }
+        let made = try Self.classes(scores, labels, weights, users, promised, bootstrap)
+        (roc, precisionRecall) = try Self.curves(scores, labels, weights, promised, calibration?.calibrator)
+        (results, shortcoming, reliability) = made
       case .value:
-        var metrics = valueMetrics
-        if let own = answer.quantile.map({ QuantileLoss($0) }), !metrics.contains(where: { $0.name == own.name }) { metrics.append(own) }
         results = ValueReport(
-          try ValueExamples(predictions: scores, targets: labels, weights: weights), metrics: metrics, bootstrap: bootstrap
+          try ValueExamples(predictions: scores, targets: labels, weights: weights), metrics: valueMetrics + answer.ownQuantile,
+          bootstrap: bootstrap
         ).results
         (shortcoming, reliability) = (nil, [])
       case .time:
         let events = answer.event.map { data.labels($0) }
-        results = try Self.times(scores, labels, range.map { events?[$0] == 1 }, weights, bootstrap)
+        results = try Self.times(scores, labels, range.map { events?[$0] == 1 }, weights, bootstrap) + (survival?.results ?? [])
         (shortcoming, reliability) = (nil, [])
       }
     } catch { (results, shortcoming, reliability) = ([], "\(error)", []) }
   }
 
+  /// ROC and precision-recall by what ranks, their thresholds as answered.
+  private static func curves(
+    _ scores: [Double], _ labels: [Double], _ weights: [Double]?, _ promised: (probabilities: [Double], areRanked: Bool)?, _ map: Calibrator?
+  ) throws(MetricsError) -> ([CurvePoint], [CurvePoint]) {
+    if let promised, promised.areRanked {
+      let ranked = try BinaryExamples(probabilities: promised.probabilities, labels: labels, weights: weights)
+      return (rocCurve(ranked), precisionRecallCurve(ranked))
+    }
+    let ranked = try BinaryExamples(logits: scores, labels: labels, weights: weights)
+    func answered(_ point: CurvePoint) -> CurvePoint {
+      guard let map, point.threshold.isFinite else { return point }
+      return CurvePoint(x: point.x, y: point.y, threshold: map.probability(logit(ofProbability: point.threshold)))
+    }
+    return (rocCurve(ranked).map(answered), precisionRecallCurve(ranked).map(answered))
+  }
+
   private static func classes(
-    _ scores: [Double], _ labels: [Double], _ weights: [Double]?, _ promised: (probabilities: [Double], areRanked: Bool)?,
+    _ scores: [Double], _ labels: [Double], _ weights: [Double]?, _ users: [Int32]?, _ promised: (probabilities: [Double], areRanked: Bool)?,
     _ bootstrap: Bootstrap?
   ) throws(MetricsError) -> ([MetricValue], String?, [ReliabilityBin]) {
-    let examples = try BinaryExamples(logits: scores, labels: labels, weights: weights)
+    let examples = try BinaryExamples(logits: scores, labels: labels, weights: weights, users: users)
     guard let (probabilities, areRanked) = promised else {
       return (BinaryReport(examples, bootstrap: bootstrap).results, examples.shortcoming, AugurMetrics.reliability(examples))
     }
-    let calibrated = try BinaryExamples(probabilities: probabilities, labels: labels, weights: weights)
+    let calibrated = try BinaryExamples(probabilities: probabilities, labels: labels, weights: weights, users: users)
     if areRanked { return (BinaryReport(calibrated, bootstrap: bootstrap).results, examples.shortcoming, AugurMetrics.reliability(calibrated)) }
     // A flat piece of the map makes ties: what ranks takes the logits.
     let all = binaryMetrics()
@@ -116,35 +154,4 @@ public struct TableQuality: Sendable {
   private static let rankingMetrics = [AUC().name, GroupAUC().name, AveragePrecision().name]
 
   public subscript(name: String) -> Double? { results.first { $0.name == name }?.value }
-}
-
-/// The validation rows, by which models are compared.
-struct TableJudge {
-  let answer: TableObjective.Answer
-  let labels: [Double]
-  let weights: [Double]
-  var isBinary: Bool { answer.kind == .probability }
-
-  init(_ data: TableDataset, _ answer: TableObjective.Answer) {
-    let rows = data.rows(.validation)
-    let values = data.labels(answer.label)
-    self.answer = answer
-    labels = rows.map { Double(values[$0]) }
-    weights = rows.map { Double(data.weights?[$0] ?? 1) }
-  }
-
-  /// Mean logloss of logits, or of squares.
-  func loss(_ outputs: [Double]) -> Double { weightedLoss(outputs, labels, weights, isBinary: isBinary) }
-
-  /// AUC of logits, the RMSE of values; nil where it is not defined. Times are judged by their loss.
-  func metric(_ outputs: [Float]) -> Double? {
-    let outputs = outputs.map(Double.init)
-    do throws(MetricsError) {
-      switch answer.kind {
-      case .probability: return AUC().value(try BinaryExamples(logits: outputs, labels: labels, weights: weights))
-      case .value: return RootMeanSquaredError().value(try ValueExamples(predictions: outputs, targets: labels, weights: weights))
-      case .time: return nil
-      }
-    } catch { return nil }
-  }
 }

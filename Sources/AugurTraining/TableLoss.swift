@@ -16,9 +16,6 @@ let objectiveKnobs: [Hyperparameter] = [
   .real("positive-weight", 1, in: 1e-6...1e6, "weight of rows of class 1, of one label"),
   .real("label-smoothing", 0, in: 0...0.5, "of bce"),
   .widths("label-weights", "1", "weights of the labels' losses, such as 3-1; one number is that of all"),
-  .choice(
-    "metric", "auto", of: ["auto", "loss"],
-    "what decides which epoch is the best: the mean over answers of AUC or minus RMSE; or minus the loss, as quantile, poisson and losses of several outputs have it"),
 ]
 
 extension TableObjective {
@@ -174,21 +171,23 @@ extension TableObjective {
 
   /// Whether the best epoch is the one of the least loss.
   func isJudgedByLoss(_ knobs: Hyperparameters) -> Bool {
-    knobs.choice("metric") == "loss" || ["delayed", "lognormal", "survival"].contains(joint)
-      || losses.contains { ["quantile", "poisson"].contains($0) }
+    guard knobs.choice("metric") == "auto" else { return knobs.choice("metric") == "loss" }
+    return ["delayed", "lognormal", "survival"].contains(joint) || losses.contains { ["quantile", "poisson"].contains($0) }
   }
 }
 
 extension TableMethod {
   /// The name of what decides which epoch is the best, and whether more of it is better.
   public func judgement(_ data: TableDataset, _ knobs: Hyperparameters) -> (name: String, isMore: Bool) {
-    guard isNetwork, let objective = try? TableObjective(self, knobs, data.description) else {
+    let isNamed = !["auto", "loss"].contains(knobs.choice("metric"))
+    guard isNetwork || isNamed, let objective = try? TableObjective(self, knobs, data.description) else {
       let isBinary = data.description.task == .binary
       return (isBinary ? validationLoss ?? "AUC" : "MSE", false)
     }
     if objective.isJudgedByLoss(knobs) { return ("loss", false) }
-    let names = objective.answers.map { $0.kind == .probability ? "AUC" : "RMSE" }
-    guard names.count > 1 else { return (names[0], names[0] != "RMSE") }
-    return ("mean of " + names.map { $0 == "RMSE" ? "-RMSE" : $0 }.joined(separator: ", "), true)
+    let judges = objective.answers.compactMap { try? TableJudge(data, $0, knobs) }
+    let names = judges.compactMap { judge in judge.name.map { judges.count > 1 && !judge.isGreaterBetter ? "-\($0)" : $0 } }
+    guard judges.count > 1 else { return (names.first ?? "loss", judges.first?.isGreaterBetter ?? false) }
+    return ("mean of " + names.joined(separator: ", "), true)
   }
 }

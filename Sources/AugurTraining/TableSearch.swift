@@ -36,7 +36,7 @@ public final class TableSearch: TableRun {
     .choice("blend", "yes", of: ["yes", "no"], "mix models, or take the best one alone"),
     .integer("members", 10, in: 1...100, "models that a blend draws, with replacement"),
     .choice("networks", "yes", of: ["yes", "no"], "try networks beside trees and logistic regression"),
-  ] + negativeKnobs
+  ] + judgeKnobs + negativeKnobs
 
   private struct Candidate {
     let model: String
@@ -48,6 +48,8 @@ public final class TableSearch: TableRun {
   public private(set) var outcome: SearchOutcome?
   private let data: TableDataset
   private let judge: TableJudge
+  /// Whether the loss chooses, which is what `auto` stands for here.
+  private let isByLoss: Bool
   private let device: Device
   private let seed: UInt64
   private let folder: RunFolder
@@ -61,7 +63,8 @@ public final class TableSearch: TableRun {
         problem: "the table has no validation row to choose by", advice: "prepare it with another --split-ratio")
     }
     (knobs, self.data, self.device, self.seed, self.folder) = (plan, data, device, seed, folder)
-    judge = TableJudge(data, objective.answers[0])
+    judge = try TableJudge(data, objective.answers[0], plan)
+    isByLoss = plan.choice("metric") == "auto" || judge.name == nil
   }
 
   public var words: String { "\(candidates.count) models, judged on \(data.rows(.validation).count) validation rows" }
@@ -94,7 +97,8 @@ public final class TableSearch: TableRun {
       outputs.append(own)
       report(.candidate(record))
     }
-    let weights = judge.blend(outputs, members: knobs.choice("blend") == "yes" ? knobs.integer("members") : 1)
+    let members = knobs.choice("blend") == "yes" ? knobs.integer("members") : 1
+    let weights = judge.blend(outputs, members: members) { mean in isByLoss ? judge.loss(mean) : judge.score(mean).map { -$0 } ?? .infinity }
     for place in records.indices { records[place].weight = weights[place] }
     let mixed = Self.mixed(outputs, weights)
     let outcome = SearchOutcome(records: records, loss: judge.loss(mixed.map(Double.init)), auc: judge.auc(mixed))
@@ -113,7 +117,7 @@ public final class TableSearch: TableRun {
       for (name, value) in candidate.settings.sorted(by: { $0.key < $1.key }) {
         if plan.knows(name) { try plan.set(name, value) } else { try model.set(name, value) }
       }
-      for knob in negativeKnobs { try plan.set(knob.name, knobs.all[knob.name] ?? knob.standard) }
+      for knob in negativeKnobs + judgeKnobs { try plan.set(knob.name, knobs.all[knob.name] ?? knob.standard) }
       let path = "members/\(place)-\(candidate.model)"
       let own = RunFolder("\(folder.path)/\(path)")
       let isThere = own.holdsCheckpoint
@@ -146,10 +150,8 @@ public final class TableSearch: TableRun {
 }
 
 extension TableJudge {
-  fileprivate func auc(_ outputs: [Float]) -> Double? { isBinary ? metric(outputs) : nil }
-
-  /// Weights of a blend: the best one, then, with replacement, what lowers the loss of the mean most (Caruana et al. 2004).
-  fileprivate func blend(_ outputs: [[Float]], members: Int) -> [Double] {
+  /// Weights of a blend: the best one, then, with replacement, what lowers the cost of the mean most (Caruana et al. 2004).
+  fileprivate func blend(_ outputs: [[Float]], members: Int, cost: ([Double]) -> Double) -> [Double] {
     var (counts, sum, least) = (
       [Int](repeating: 0, count: outputs.count), [Double](repeating: 0, count: labels.count), Double.infinity
     )
@@ -157,7 +159,7 @@ extension TableJudge {
       var best: (place: Int, loss: Double)?
       for (place, own) in outputs.enumerated() {
         let mean = sum.indices.map { (sum[$0] + Double(own[$0])) / Double(member) }
-        let loss = loss(mean)
+        let loss = cost(mean)
         if loss < best?.loss ?? least { best = (place, loss) }
       }
       guard let best else { break }

@@ -10,7 +10,7 @@ extension TrainingPlan {
   /// Knobs of the plan that tables have others for, or none.
   private static let sequenceKnobs: Set<String> = [
     "epochs", "batch", "batch-tokens", "shuffle", "window", "optimizer", "validation-users", "patience", "beta2", "augment",
-    "augment-share", "augment-strength",
+    "augment-share", "augment-strength", "metric",
   ]
 
   /// Knobs of the plan that mean something to a table; their defaults are those of click models.
@@ -20,7 +20,7 @@ extension TrainingPlan {
     .integer("accumulate", 1, in: 1...65_536, "batches whose gradients one step adds up, as if they were one"),
     .choice("optimizer", "adam", of: TrainingPlan.optimizers, TrainingPlan.optimizerWords),
     .real("embedding-l2", 0, in: 0...10, "penalty l2 / 2 |V|^2 on the vectors of features, in the gradient"),
-  ] + objectiveKnobs + negativeKnobs + knobs.filter { !sequenceKnobs.contains($0.name) }
+  ] + objectiveKnobs + judgeKnobs + negativeKnobs + knobs.filter { !sequenceKnobs.contains($0.name) }
     + [
       .real("beta2", 0.999, in: 0...0.99999, "Adam, second moment"),
       .integer("patience", 3, in: 0...1_000_000, "evaluations without a better validation metric before stopping; 0: never stop"),
@@ -59,7 +59,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     training = TrainingRows(data, all, seed: seed)
     optimizer = Optimizer(model.parameters, all)
     maker = TableBatchMaker(data, device: device, readsHistories: model.readsHistories)
-    judges = description.objective.answers.map { TableJudge(data, $0) }
+    judges = try description.objective.answers.map { try TableJudge(data, $0, all) }
     try description.objective.check(all)
     try checkTrainable(data)
     if resume { try self.resume() }
@@ -152,8 +152,8 @@ public final class TableTrainer: TableRun, TrainingLoop {
     let answers = outputs(of: NetworkPredictor(model, data.features, description.objective), on: data, .validation)
     var sum = 0.0
     for (judge, scores) in zip(judges, answers) {
-      guard let metric = judge.metric(scores) else { return nil }
-      sum += judge.answer.kind == .value ? -metric : metric
+      guard let score = judge.score(scores) else { return nil }
+      sum += score
     }
     return sum / Double(judges.count)
   }

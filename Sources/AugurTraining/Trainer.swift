@@ -11,7 +11,7 @@ import Glibc
 public struct EpochRecord: Codable, Sendable, Equatable {
   public var epoch: Int
   public var loss: Double
-  /// Validation NDCG@10, where the epoch was evaluated.
+  /// What decides which epoch is the best, more being better, where the epoch was evaluated.
   public var metric: Double?
   public var isBest: Bool
   public var steps: Int
@@ -57,6 +57,8 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
   var progress = Progress()
   private let description: ModelDescription
   let validationUsers: [Int]
+  /// What decides which epoch is the best.
+  private let metric: Metric
 
   /// A new run, or with `resume` the one that `folder` holds. Throws where the folder, the knobs or the data do not fit.
   public init(
@@ -68,6 +70,7 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
     optimizer = Optimizer(model.parameters, all)
+    metric = try Metric(named: all.choice("metric"))
     split = SequenceSplit(data)
     guard !model.readsTimes || data.description.hasTimestamps else {
       throw TrainingError.data(
@@ -143,10 +146,10 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     return value
   }
 
-  /// NDCG@10; nil without any user to evaluate.
+  /// The mean of the metric over users; nil without any to evaluate.
   func validationMetric() -> Double? {
     guard !validationUsers.isEmpty else { return nil }
     let positions = rankPositions(of: model, on: split, .validation, users: validationUsers, seen: TrainingPlan.seenItems(knobs.all))
-    return positions.reduce(0) { $0 + NDCG.value(at: 10, $1) } / Double(positions.count)
+    return positions.reduce(0) { $0 + metric.value($1) } / Double(positions.count)
   }
 }

@@ -32,7 +32,8 @@ public enum TrainingPlan {
     .real("ema", 0, in: 0...0.99999, "share of the past in averages of the weights, which are evaluated and kept; 0: none"),
     .real("weight-decay", 0, in: 0...10, "decoupled; matrices only"),
     .real("clip", 0, in: 0...1e9, "largest norm of the whole gradient; 0: no clipping"),
-    .integer("patience", 10, in: 0...1_000_000, "evaluations without a better validation NDCG@10 before stopping; 0: never stop"),
+    .integer("patience", 10, in: 0...1_000_000, "evaluations without a better validation metric before stopping; 0: never stop"),
+    .text("metric", "NDCG@10", "HR@k, NDCG@k, MRR@k or Recall@k", "what decides which epoch is the best, by the validation users"),
     .integer("evaluate-every", 1, in: 1...1_000_000, "epochs between evaluations"),
     .integer("validation-users", 0, in: 0...1_000_000_000, "users of one evaluation, drawn once by the seed; 0: all"),
     .choice(

@@ -18,6 +18,9 @@ struct Evaluate: ParsableCommand {
   @Option(help: "validation or test.") var split: HeldOut = .test
   @OptionGroup var place: DeviceOptions
   @Option(help: "Users ranked at a time; the result does not depend on it.") var batch = 128
+  @Option(help: "Of a table: the categorical feature whose values are the groups of gAUC and of intervals; that of the run by default.")
+  var group: String?
+  @Option(help: "Of a table: CSV to write the curves to: ROC, precision and recall, reliability, survival.") var curves: String?
   @Flag(help: "One JSON object.") var json = false
 
   func run() throws {
@@ -25,6 +28,8 @@ struct Evaluate: ParsableCommand {
     let folder = RunFolder(runFolder)
     let settings = try folder.readSettings()
     if isTableModel(settings.model) { return try runTable(folder, settings) }
+    guard curves == nil else { throw UserMistake("--curves: is of models of tables; \(settings.model) ranks items for users") }
+    guard group == nil else { throw UserMistake("--group: is of models of tables; \(settings.model) ranks items for users") }
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let model = try folder.loadModel(settings, for: dataset, device: try place.open())
     let seen = TrainingPlan.seenItems(settings.hyperparameters)

@@ -33,6 +33,7 @@ struct ReportCommand: ParsableCommand {
     let systems = try evaluateSystems(settings.model, model, dataset, .test, seen: seen)
     let best = try truth.map(readTruth)?.best ?? [:]
     let history = folder.readHistory()
+    let metric = settings.hyperparameters["metric"] ?? "NDCG@10"
     var sections: [Report.Section] = [
       .table(
         Report.Table.metrics(
@@ -49,8 +50,8 @@ struct ReportCommand: ParsableCommand {
       sections.append(
         .lineChart(
           Report.LineChart(
-            heading: "Validation NDCG@10", note: "full ranking, seen items \(seen.rawValue)", xLabel: "epoch", yLabel: "NDCG@10",
-            series: [Report.LineChart.Series("NDCG@10", points: history.compactMap { r in r.metric.map { (Double(r.epoch), $0) } })])))
+            heading: "Validation \(metric)", note: "full ranking, seen items \(seen.rawValue)", xLabel: "epoch", yLabel: metric,
+            series: [Report.LineChart.Series(metric, points: history.compactMap { r in r.metric.map { (Double(r.epoch), $0) } })])))
     }
     // Answers of models that read times are not given yet.
     if !model.readsTimes {

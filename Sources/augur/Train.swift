@@ -167,7 +167,7 @@ func openRun(_ folder: RunFolder, _ settings: RunSettings, _ output: String, res
 
 /// What the lines of a run print beside the loss.
 struct TrainingLine {
-  var metric = "NDCG@10"
+  var metric: String
   /// -1 where the trainer maximises minus the metric.
   var sign = 1.0
   /// What a step reads.
@@ -175,8 +175,9 @@ struct TrainingLine {
   var epochs: Int
   var patience: Int
 
-  init(metric: String = "NDCG@10", sign: Double = 1, unit: String = "tokens", knobs: Hyperparameters) {
-    (self.metric, self.sign, self.unit) = (metric, sign, unit)
+  /// Of a trainer of next items, unless a metric is given.
+  init(metric: String? = nil, sign: Double = 1, unit: String = "tokens", knobs: Hyperparameters) {
+    (self.metric, self.sign, self.unit) = (metric ?? knobs.choice("metric"), sign, unit)
     // A search has neither.
     (epochs, patience) = knobs.knows("epochs") ? (knobs.integer("epochs"), knobs.integer("patience")) : (1, 0)
   }

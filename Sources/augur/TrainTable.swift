@@ -183,15 +183,26 @@ extension Evaluate {
     }
     let model = try TrainedTableModel(folder, on: table, device: try place.open())
     let (outputs, maps) = (outputs(of: model.predictor, on: table, part), try folder.readCalibrations(model))
+    let groupField = try group(settings, model.features)
+    var file = CurveFile()
     if !json { print(tableProtocol(table, part)) }
     for (place, answer) in model.answers.enumerated() {
-      let quality = TableQuality(outputs[place], table, part, answer, calibration: maps[place], intervals: true)
+      let survival = try SurvivalQuality(model.predictor, table, part, answer)
+      let quality = TableQuality(
+        outputs[place], table, part, answer, calibration: maps[place], group: groupField, survival: survival, intervals: true)
+      if curves != nil { file.add(quality, of: answer.name) }
       if !json, model.answers.count > 1 { print("\(answer.name), a \(answer.kind.rawValue)") }
       let segments = try maps[place]?.segmentQualities(outputs[place], table, part, answer) ?? []
       var line: [String: Any] = json ? ["model": settings.model, "protocol": tableProtocol(table, part)] : [:]
       if json, let task = settings.task { line["task"] = task }
       show(quality, answer, maps[place], segments, settings.metrics, line)
     }
+    if let curves { try file.write(to: curves) }
+  }
+
+  /// Place of the field that groups the rows: that of `--group`, or of the run.
+  private func group(_ settings: RunSettings, _ features: Features) throws -> Int? {
+    try groupField(group ?? settings.hyperparameters["group"] ?? "none", of: features)
   }
 
   /// Prints what an answer is worth; as JSON with the entries of `line`.
@@ -217,6 +228,12 @@ extension Evaluate {
           ["promised": number(bin.meanProbability), "observed": number(bin.meanLabel), "weight": number(bin.weight)]
         }
       }
+      if let survival = quality.survival {
+        line["survival"] = survival.groups.map { group in
+          ["promised": number(group.promised), "observed": number(group.observed), "rows": group.rows] as [String: Any]
+        }
+        line["survival_time"] = number(survival.horizon)
+      }
       return printJSON(line)
     }
     if let calibration { print("probabilities: \(calibration.method), fitted on \(calibration.rows) validation rows") }
@@ -226,6 +243,10 @@ extension Evaluate {
       guard let value = result.value else { continue }
       let interval = result.interval.map { " [\(decimal($0.lower, places: 4)), \(decimal($0.upper, places: 4))]" } ?? ""
       print("\(result.name.padding(toLength: 18, withPad: " ", startingAt: 0)) \(decimal(value, places: 4))\(interval)")
+    }
+    if let survival = quality.survival {
+      print("promised  observed  rows: share left at time \(decimal(survival.horizon, places: 2)), by groups of what is promised")
+      for group in survival.groups { print("\(decimal(group.promised, places: 4))    \(decimal(group.observed, places: 4))    \(group.rows)") }
     }
     guard !quality.reliability.isEmpty else { return }
     print("promised  observed  rows")

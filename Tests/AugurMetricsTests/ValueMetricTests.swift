@@ -127,4 +127,23 @@ struct SurvivalMetricTests {
     #expect(try ConcordanceIndex.result(empty, risks: []).value == nil)
     #expect(try IntegratedBrier.value(empty, survival: [[]], grid: [1]) == nil)
   }
+
+  @Test func leftByKaplanAndMeier() throws {
+    // Events at 1 and 3 of five, one cut off at 1 and one at 3: 4/5, then of the three at risk at 3 one goes.
+    let examples = try SurvivalExamples(times: [1, 1, 3, 3, 5], isObserved: [true, false, true, false, true])
+    let curve = KaplanMeier(examples)
+    let expected: [(Double, Double)] = [(0.5, 1), (1, 0.8), (2, 0.8), (3, 1.6 / 3), (4, 1.6 / 3), (5, 0)]
+    for (time, share) in expected { #expect(isNear(curve.survival(at: time), share), "\(time)") }
+    let weighted = KaplanMeier(try SurvivalExamples(times: [1, 2], isObserved: [true, true], weights: [3, 1]))
+    #expect(weighted.survival(at: 1) == 0.25 && weighted.survival(at: 2) == 0)
+  }
+
+  @Test func brierScoresOverTime() throws {
+    let examples = try SurvivalExamples(times: [1, 3, 5], isObserved: [true, true, true])
+    let scores = try #require(try IntegratedBrier.scores(examples, survival: [[0.5, 0.5, 0.5], [0, 0.5, 1]], grid: [2, 4]))
+    #expect(isNear(scores[0], 0.25) && isNear(scores[1], 0.25 / 3))
+    let mean = try #require(IntegratedBrier.mean(scores, grid: [2, 4]))
+    #expect(isNear(mean, (scores[0] + scores[1]) / 2))
+    #expect(IntegratedBrier.mean([], grid: []) == nil)
+  }
 }

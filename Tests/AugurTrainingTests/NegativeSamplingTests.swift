@@ -11,15 +11,22 @@ import Testing
 @testable import AugurTraining
 
 @Suite(.serialized) struct NegativeSamplingTests {
+  private func spread(_ row: Int, _ step: Double) -> Double { (Double(row) * step).truncatingRemainder(dividingBy: 1) }
+
   /// Two classes by a known log-odds; thinned, a tenth of the training negatives is left in the file.
   private func table(_ scratch: Scratch, rows: Int, isThinned: Bool = false) throws -> TableDataset {
     var (training, validation, test) = ("a,x,y\n", "a,x,y\n", "a,x,y\n")
+    var negatives = 0
     for row in 0..<rows {
-      let (a, x) = (row * 7 % 5, fixedValue(row, 5))
+      // Spread evenly, so that sums are near what is planted (Kronecker's sequence).
+      let (a, x, u) = (row * 7 % 5, 2 * spread(row, 0.41421356237309515) - 1, spread(row, 0.6180339887498949))
       let logit: Double = -2.2 + 0.5 * Double(a) + 1.2 * x
-      let isOne = fixedValue(row, 6) < 2 / (1 + exp(-logit)) - 1
+      let isOne = u < 1 / (1 + exp(-logit))
       let line = "a\(a),\(x),\(isOne ? 1 : 0)\n"
-      if row % 4 == 0 { validation += line } else if row % 20 == 2 { test += line } else if !isThinned || isOne || fixedValue(row, 7) < -0.8 { training += line }
+      if row % 4 == 0 { validation += line } else if row % 20 == 2 { test += line } else {
+        negatives += isOne ? 0 : 1
+        if !isThinned || isOne || negatives % 10 == 0 { training += line }
+      }
     }
     let name = isThinned ? "thin" : "whole"
     let files = ["a", "b", "c"].map { "\(scratch.path)/\(name)-\($0).csv" }

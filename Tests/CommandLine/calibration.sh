@@ -56,3 +56,29 @@ mistake "a rate of none" "negative-rate" $linear --set negative-rate=0 --output 
 mistake "negatives of values" "one label of two classes" "$augur" train --data "$dir/values" --model mlp --set sample-negatives=0.1 --output "$dir/none"
 mistake "negatives of several labels" "one label of two classes" "$augur" train --data "$dir/both-labels" --model mmoe --set sample-negatives=0.1 --output "$dir/none"
 check "no run of it is left" test ! -e "$dir/none"
+# What decides which epoch is the best, and groups of rows.
+for model in mlp gbdt; do
+  keys='"validation PR-AUC":[0-9.]*' check "$model by PR-AUC" has "$augur" train --data "$dir/shops" --model $model --set metric=PR-AUC --epochs 10 --output "$dir/judged-$model" --json
+done
+check "by gAUC" "$augur" train --data "$dir/shops" --model logistic-regression --set metric=gAUC --set group=shop --set batch=256 --epochs 2 --output "$dir/judged"
+keys='"gAUC":[0-9.]*,"gAUC interval"' check "gAUC of a run with groups" has "$augur" evaluate --run "$dir/judged" --json
+keys='"gAUC":[0-9.]*' check "gAUC by another run" has "$augur" evaluate --run "$dir/judged-mlp" --group shop --json
+mistake "gAUC without groups" "group=COLUMN" $linear --set metric=gAUC --output "$dir/none"
+mistake "groups by numbers" "'x' is a number" "$augur" evaluate --run "$dir/judged" --group x
+mistake "a metric of values" "a probability: (known: AUC" $linear --set metric=RMSE --output "$dir/none"
+mistake "a metric that is none" "did you mean 'AUC'" $linear --set metric=AUCC --output "$dir/none"
+mistake "a metric of classes for values" "(known: MSE, RMSE" "$augur" train --data "$dir/values" --model mlp --set metric=AUC --output "$dir/none"
+ranked="$augur train --data $dir/data --model sasrec --epochs 1 --set length=10 --set dim=8"
+keys='"validation MRR@5":' check "next items by MRR@5" has $ranked --set metric=MRR@5 --output "$dir/ranked-mrr" --json
+mistake "a ranking metric that is none" "did you mean 'NDCG@10'" $ranked --set metric=NDGC@10 --output "$dir/none"
+mistake "a ranking metric without its k" "needs a cutoff" $ranked --set metric=MRR --output "$dir/none"
+mistake "groups of users who are ranked for" "--group" "$augur" evaluate --run "$dir/ranked-mrr" --group shop
+check "no run of it is left" test ! -e "$dir/none"
+# Curves, as rows and as pictures.
+check "curves" "$augur" evaluate --run "$dir/judged-mlp" --curves "$dir/curves.csv"
+check "their head" sh -c "head -n 1 $dir/curves.csv | grep -qx answer,curve,x,y,threshold"
+for curve in roc precision-recall reliability; do check "$curve" grep -q "^clicked,$curve,[01][.0-9]*" "$dir/curves.csv"; done
+check "from one corner to the other" sh -c "grep -q '^clicked,roc,0.0,0.0,$' $dir/curves.csv && grep -q '^clicked,roc,1.0,1.0,' $dir/curves.csv"
+check "pictures" sh -c "$augur report --run $dir/judged-mlp --output $dir/judged.html && [ \$(grep -c '<svg' $dir/judged.html) -ge 4 ] && ! grep -q '<script' $dir/judged.html"
+mistake "curves of what ranks" "--curves" "$augur" evaluate --run "$dir/ranked-mrr" --curves "$dir/none.csv"
+mistake "curves nowhere" "nofolder" "$augur" evaluate --run "$dir/judged-mlp" --curves "$dir/nofolder/curves.csv"

@@ -108,6 +108,9 @@ mistake "seeds of one result" "reproduce all" "$augur" reproduce beauty/sasrec -
 check "time and event" $several --label days --label buy --output "$dir/durations"
 check "train on times" "$augur" train --data "$dir/durations" --model mlp --set loss=survival --epochs 3 --output "$dir/durations-run"
 keys='"C-index":[01][.0-9]*' check "evaluate times" has "$augur" evaluate --run "$dir/durations-run" --json
+keys='"IBS":[01][.0-9]*,"IBS Kaplan-Meier":[01]' check "curves of survival" has "$augur" evaluate --run "$dir/durations-run" --json --curves "$dir/durations.csv"
+for curve in survival survival-observed survival-calibration brier; do check "$curve" grep -q "^days,$curve," "$dir/durations.csv"; done
+check "pictures of survival" sh -c "$augur report --run $dir/durations-run --output $dir/durations.html && grep -q 'Survival calibration' $dir/durations.html"
 check "answer times" "$augur" predict --run "$dir/durations-run" --input "$dir/several.csv" --output "$dir/until.csv"
 mistake "labels that a loss does not read" "reads labels of two classes, then numbers" "$augur" train --data "$dir/durations" --model mlp --set loss=delayed --output "$dir/none"
 mistake "calibrate times" "only probabilities" "$augur" calibrate --run "$dir/durations-run"

@@ -121,6 +121,18 @@ public struct TableObjective: Sendable, Equatable {
 
   private static func softplus(_ x: Double) -> Double { max(x, 0) + log1p(exp(-x.magnitude)) }
 
+  /// By time, the share S(t) of each row whose event comes after t, counted in whole steps as the loss does: exp(-((t + 1) / a)^b). Nil for
+  /// other losses than survival.
+  public func survival(_ outputs: [[Float]], at times: [Double]) -> [[Double]]? {
+    guard joint == "survival" else { return nil }
+    return times.map { time in
+      outputs[0].indices.map { row in
+        let (a, b) = (Self.softplus(Double(outputs[0][row] + offsets[0])), Self.softplus(Double(outputs[1][row] + offsets[1])))
+        return exp(-exp(min(80, b * (log(time + 1) - log(max(a, 1e-300))))))
+      }
+    }
+  }
+
   /// sigmoid(a) exp(mu + s^2 / 2), its logarithm at most 40; s as the loss has it.
   private static func logNormalMean(_ a: Double, _ mu: Double, _ r: Double) -> Double {
     let s = min(5, max(softplus(r), 1e-7.squareRoot()))

@@ -26,7 +26,7 @@ public final class TreeTrainer: TableRun {
     .real("learning-rate", 0.05, in: 1e-6...1, "share of a tree's values that counts"),
     .real("positive-weight", 1, in: 1e-6...1e6, "weight of rows of class 1"),
     .integer("patience", 50, in: 0...1_000_000, "trees without a better validation loss before stopping; 0: never stop"),
-  ] + negativeKnobs
+  ] + judgeKnobs + negativeKnobs
 
   public private(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
@@ -41,6 +41,8 @@ public final class TreeTrainer: TableRun {
   /// Places of the training rows that count, rising; the others weigh 0.
   private let counted: [Int32]
   private let validation: Rows
+  /// What decides which tree is the last; nil where the loss does.
+  private let judge: TableJudge?
   /// Where the trees so far stand.
   private var trainingOutputs: [Float]
   private var validationOutputs: [Float]
@@ -63,6 +65,8 @@ public final class TreeTrainer: TableRun {
     (self.data, self.seed, self.folder, self.description) = (data, seed, folder, description)
     try checkTrainable(data)
     limits = TreeLimits(knobs)
+    let own = try TableJudge(data, description.objective.answers[0], knobs)
+    judge = knobs.choice("metric") == "auto" || own.name == nil ? nil : own
     let columns = data.columns
     let features = makeFeatureBins(data.features, columns, training: data.rows(.training))
     let weight = description.isBinary ? knobs.real("positive-weight") : 1
@@ -128,11 +132,12 @@ public final class TreeTrainer: TableRun {
       var metric: Double?
       if !validation.labels.isEmpty {
         Self.add(tree, to: &validationOutputs, validation.bins)
-        metric = -meanLoss(description.objective.answers([validationOutputs])[0], validation)
+        let answers = description.objective.answers([validationOutputs])[0]
+        metric = judge.map { $0.score(answers) ?? -.infinity } ?? -meanLoss(answers, validation)
       }
       let loss = meanLoss(trainingOutputs, training)
       try checkFinite(loss)
-      try checkFinite(metric ?? 0)
+      if judge == nil { try checkFinite(metric ?? 0) }
       let isBest = (metric ?? .infinity) > progress.bestMetric || metric == nil
       if isBest {
         (progress.bestMetric, progress.bestEpoch, progress.evaluationsWithoutGain) = (metric ?? -.infinity, progress.epoch, 0)

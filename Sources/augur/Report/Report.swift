@@ -65,14 +65,20 @@ struct Report {
     var xLabel: String
     var yLabel: String
     var series: [Series]
+    /// What the axes show; nil takes what the points need.
+    var xRange: ClosedRange<Double>?
+    var yRange: ClosedRange<Double>?
+    /// Whether both axes are equally long, as shares of shares are read.
+    var isSquare = false
 
     struct Series {
       var name: String
       var points: [(x: Double, y: Double)]
+      /// Drawn thin and dashed: what a curve is held against.
+      var isReference = false
 
-      init(_ name: String, points: [(x: Double, y: Double)]) {
-        self.name = name
-        self.points = points
+      init(_ name: String, points: [(x: Double, y: Double)], isReference: Bool = false) {
+        (self.name, self.points, self.isReference) = (name, points, isReference)
       }
 
       /// One value per epoch, from epoch 1.

@@ -14,16 +14,22 @@ extension ReportCommand {
     let maps = try folder.readCalibrations(model)
     let part: TablePart = table.rows(.test).isEmpty ? .validation : .test
     let outputs = outputs(of: model.predictor, on: table, part)
+    let group = try groupField(settings.hyperparameters["group"] ?? "none", of: model.features)
     var (sections, cards): ([Report.Section], [Report.Card]) = ([], [])
     for (place, answer) in model.answers.enumerated() {
-      let quality = TableQuality(outputs[place], table, part, answer, calibration: maps[place], intervals: true)
+      let survival = try SurvivalQuality(model.predictor, table, part, answer)
+      let quality = TableQuality(
+        outputs[place], table, part, answer, calibration: maps[place], group: group, survival: survival, intervals: true)
       let words = answer.words(in: model)
       sections.append(metrics(quality, heading: "Quality" + words, tableProtocol(table, part), settings))
       if answer.kind == .probability {
         sections.append(reliability(quality, outputs[place], answer, heading: "Reliability" + words, table, part, maps[place]))
+        sections += curves(quality, words, part)
         if let segments = try segments(outputs[place], answer, table, part, maps[place], words) { sections.append(segments) }
       }
-      for name in settings.metrics.isEmpty ? ["AUC", "logloss", "calibration", "RMSE", "MAE", "C-index"] : settings.metrics {
+      if let survival { sections += curves(survival, words, part) }
+      let usual = ["AUC", "PR-AUC", "logloss", "calibration", "RMSE", "MAE", "C-index", "IBS"]
+      for name in settings.metrics.isEmpty ? usual : settings.metrics {
         guard let value = quality[name] else { continue }
         cards.append(
           Report.Card(label: "\(part.name) \(name)\(words)", value: decimal(value, places: 4), note: "\(quality.rows) rows"))
@@ -44,6 +50,7 @@ extension ReportCommand {
             heading: "Training loss", note: "mean over the rows of an epoch", xLabel: "epoch", yLabel: "loss",
             series: [Report.LineChart.Series("loss", perEpoch: history.map(\.loss))])))
     }
+    if let validation = validation(history, settings, table) { sections.append(validation) }
     return Report(
       title: "\(settings.model): \(table.rowCount) rows, \(table.description.features) features",
       subtitle: "label \(model.answers.map(\.name).joined(separator: ", ")), seed \(settings.seed), \(history.count) epochs on \(device)",
@@ -92,11 +99,11 @@ extension ReportCommand {
     var series = [Report.LineChart.Series("without calibration", points: points(raw.reliability))]
     if calibration != nil { series.insert(Report.LineChart.Series("as answered", points: points(quality.reliability)), at: 0) }
     let last = (quality.reliability + raw.reliability).map(\.meanProbability).max() ?? 1
-    series.append(Report.LineChart.Series("perfect", points: [(0, 0), (last, last)]))
+    series.append(Report.LineChart.Series("perfect", points: [(0, 0), (last, last)], isReference: true))
     let words = calibration.map { "\($0.method), fitted on \($0.rows) validation rows" } ?? "no calibration"
     return .lineChart(
       Report.LineChart(
         heading: heading, note: "\(words); bins of about equally many rows", xLabel: "promised probability",
-        yLabel: "observed share", series: series))
+        yLabel: "observed share", series: series, isSquare: true))
   }
 }
