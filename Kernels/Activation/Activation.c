@@ -31,6 +31,10 @@ CK_INLINE float CK(activation)(float x, int kind) {
     case CK_GELU: return x * ck_sigmoid(CK(gelu_argument)(x));
     case CK_SILU: return x * ck_sigmoid(x);
     case CK_SIGMOID: return ck_sigmoid(x);
+    case CK_SOFTPLUS: {
+      float slope;
+      return ck_softplus(x, &slope);
+    }
     default: return x;
   }
 }
@@ -48,6 +52,7 @@ CK_INLINE float CK(derivative)(float x, int kind) {
     case CK_SIGMOID:
       s = ck_sigmoid(x);
       return s * (1.0f - s);
+    case CK_SOFTPLUS: return ck_sigmoid(x);
     default: return 1.0f;
   }
 }
@@ -66,6 +71,7 @@ static void CK(ck_activation_forward)(float *y, const float *x, ck_int begin, ck
     case CK_GELU: return CK(forward_of)(y, x, begin, end, CK_GELU);
     case CK_SILU: return CK(forward_of)(y, x, begin, end, CK_SILU);
     case CK_SIGMOID: return CK(forward_of)(y, x, begin, end, CK_SIGMOID);
+    case CK_SOFTPLUS: return CK(forward_of)(y, x, begin, end, CK_SOFTPLUS);
     default: return CK(forward_of)(y, x, begin, end, CK_NONE);
   }
 }
@@ -76,6 +82,7 @@ static void CK(ck_activation_backward)(float *dx, const float *dy, const float *
     case CK_GELU: return CK(backward_of)(dx, dy, x, begin, end, CK_GELU);
     case CK_SILU: return CK(backward_of)(dx, dy, x, begin, end, CK_SILU);
     case CK_SIGMOID: return CK(backward_of)(dx, dy, x, begin, end, CK_SIGMOID);
+    case CK_SOFTPLUS: return CK(backward_of)(dx, dy, x, begin, end, CK_SOFTPLUS);
     default: return CK(backward_of)(dx, dy, x, begin, end, CK_NONE);
   }
 }

@@ -185,7 +185,7 @@ vec vec_dropout(vec x, int i, ulong seed, float rate) {
   return select((vec)(0.0f), x / (1.0f - rate), (ivec)(bits >= (uvec)(random_threshold(rate))));
 }
 
-// --- activations: 0 none, 1 relu, 2 gelu (tanh form: x sigmoid(2u)), 3 silu, 4 sigmoid ---
+// --- activations: 0 none, 1 relu, 2 gelu (tanh form: x sigmoid(2u)), 3 silu, 4 sigmoid, 5 softplus ---
 #define SIGMOID(x) (1.0f / (1.0f + exp(-(x))))
 #define GELU_2C 1.5957691216057308f
 #define ACTIVATION(type, itype, value, slope) \
@@ -194,6 +194,7 @@ vec vec_dropout(vec x, int i, ulong seed, float rate) {
     if (kind == 2) return x * SIGMOID(GELU_2C * (x + 0.044715f * x * x * x)); \
     if (kind == 3) return x * SIGMOID(x); \
     if (kind == 4) return SIGMOID(x); \
+    if (kind == 5) return select((type)(0.0f), x, (itype)(x > (type)(0.0f))) + log1p(exp(-fabs(x))); \
     return x; \
   } \
   type slope(type x, int kind) { \
@@ -205,6 +206,7 @@ vec vec_dropout(vec x, int i, ulong seed, float rate) {
     type s = SIGMOID(x); \
     if (kind == 3) return s * (1.0f + x * (1.0f - s)); \
     if (kind == 4) return s * (1.0f - s); \
+    if (kind == 5) return s; \
     return (type)(1.0f); \
   }
 ACTIVATION(float, int, activation, activation_slope)

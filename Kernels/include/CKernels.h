@@ -74,7 +74,7 @@ void ck_group_write(int32_t *order, int32_t *segments, int32_t *rows, const uint
                     ck_int first);
 
 // --- Matmul (the only caller of OpenBLAS) -------------------------------------------------------------------------------
-enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4 };
+enum { CK_NONE = 0, CK_RELU = 1, CK_GELU = 2, CK_SILU = 3, CK_SIGMOID = 4, CK_SOFTPLUS = 5 };
 enum { CK_ROW_BLOCK = 128 };
 
 // y[M,N] = act(x[M,K] w + b[N]) + r[M,N] in rows begin..<end and columns from..<to; w is [K,N], or [N,K] when transposed. b, r and

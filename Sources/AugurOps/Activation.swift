@@ -5,7 +5,7 @@ import CKernels
 
 /// The activations that an op can fuse. GELU is the tanh form.
 public enum Activation: String, Sendable, CaseIterable {
-  case none, relu, gelu, silu, sigmoid
+  case none, relu, gelu, silu, sigmoid, softplus
 
   var code: Int32 {
     switch self {
@@ -14,6 +14,7 @@ public enum Activation: String, Sendable, CaseIterable {
     case .gelu: Int32(CK_GELU)
     case .silu: Int32(CK_SILU)
     case .sigmoid: Int32(CK_SIGMOID)
+    case .softplus: Int32(CK_SOFTPLUS)
     }
   }
 }

@@ -4,6 +4,7 @@ import AugurLayers
 public import AugurModels
 import AugurOps
 import AugurTensors
+import Glibc
 
 /// What a step of a table model takes.
 struct TableBatch {
@@ -14,13 +15,13 @@ struct TableBatch {
 }
 
 extension TableShape {
-  /// The shape of rows with these features.
-  public init(_ features: Features) {
+  /// The shape of rows with these features; `price` is kept apart from the other numbers.
+  public init(_ features: Features, price: TablePrice? = nil) {
     self.init(
-      fieldSizes: features.fields.map(\.size), numberCount: features.numberNames.count,
+      fieldSizes: features.fields.map(\.size), numberCount: features.numberNames.count - (price == nil ? 0 : 1),
       histories: features.fields.enumerated().compactMap { field, description in
         description.history.map { History(field: field, target: $0.of, longest: $0.longest) }
-      })
+      }, price: price)
   }
 
   /// The shape of the rows of `data`.
@@ -37,21 +38,28 @@ struct TableInputMaker {
   /// Fields whose values are among those of all features.
   private let fields: [Int]
   private let histories: [TableShape.History]
+  /// Places of the numbers that are not kept apart.
+  private let numberPlaces: [Int]
+  private let priceScale: NumberScale?
   private let isPlain: Bool
 
-  /// - Parameter readsHistories: whether they are kept apart, as the model asks.
-  init(_ features: Features, device: Device, readsHistories: Bool) {
-    let shape = TableShape(features)
-    (self.device, self.shape, histories) = (device, shape, readsHistories ? shape.histories : [])
+  /// Histories and the price are kept apart as the model asks. Precondition: its price is a number of the features.
+  init(_ features: Features, device: Device, of model: any TableModel) {
+    let shape = TableShape(features, price: model.price)
+    (self.device, self.shape, histories) = (device, shape, model.readsHistories ? shape.histories : [])
+    priceScale = shape.price.flatMap { features.scale(ofNumber: $0.name) }
+    let apart = priceScale?.place
+    numberPlaces = features.numberNames.indices.filter { $0 != apart }
+    precondition(numberPlaces.count == shape.numberCount, "TableInputMaker: expected a price among \(features.numberNames)")
     (bases, numberBase) = (shape.fieldBases.map(Int32.init), Int32(shape.numberBase))
-    let apart = Set(histories.map(\.field))
-    fields = shape.fieldSizes.indices.filter { !apart.contains($0) }
+    let lists = Set(histories.map(\.field))
+    fields = shape.fieldSizes.indices.filter { !lists.contains($0) }
     isPlain = shape.numberCount == 0 && fields.allSatisfy { !features.fields[$0].isMultiValued }
   }
 
   /// Precondition: at least one row. Without `isTraining` no groups for gradients are made.
   func make(_ rows: some Collection<Int>, of columns: TableColumns, isTraining: Bool) -> TableInput {
-    let (F, N) = (fields.count, shape.numberCount)
+    let (F, N, stride) = (fields.count, shape.numberCount, columns.numberCount)
     var (ids, weights, featureOffsets, rowOffsets): ([Int32], [Float], [Int32], [Int32]) = ([], [], [0], [0])
     var numbers: [Float] = []
     ids.reserveCapacity(rows.count * (F + N))
@@ -69,8 +77,8 @@ struct TableInputMaker {
         }
         if !isPlain { featureOffsets.append(Int32(ids.count)) }
       }
-      for place in 0..<N {
-        let value = columns.numbers[row * N + place]
+      for (place, source) in numberPlaces.enumerated() {
+        let value = columns.numbers[row * stride + source]
         ids.append(numberBase + Int32(place))
         weights.append(value)
         featureOffsets.append(Int32(ids.count))
@@ -84,7 +92,20 @@ struct TableInputMaker {
       features: isPlain ? nil : Jagged(offsets: featureOffsets, device: device), rows: Jagged(offsets: rowOffsets, device: device),
       weights: isPlain ? nil : Tensor(weights, shape: [weights.count], device: device),
       numbers: N == 0 ? nil : Tensor(numbers, shape: [B, N], device: device),
-      histories: histories.map { history($0, rows, of: columns) })
+      histories: histories.map { history($0, rows, of: columns) }, price: price(rows, of: columns, isTraining: isTraining))
+  }
+
+  private func price(_ rows: some Collection<Int>, of columns: TableColumns, isTraining: Bool) -> TableInput.Price? {
+    guard let priceScale, let price = shape.price else { return nil }
+    // What is answered of a price of 0 or less is answered of the least that can be told from it.
+    let least = max(priceScale.resolution, 1e-9)
+    let logarithms = rows.map { Float(log(max(priceScale.cell(columns.numbers[$0 * columns.numberCount + priceScale.place]), least))) }
+    var groups: Lookup?
+    if case .field(let field) = price.elasticity {
+      let ids = columns.ids[field]
+      groups = Lookup(rows.map { ids[$0] }, rowCount: shape.fieldSizes[field], device: device, isGrouped: isTraining)
+    }
+    return TableInput.Price(logarithms: Tensor(logarithms, shape: [rows.count, 1], device: device), groups: groups)
   }
 
   private func history(_ history: TableShape.History, _ rows: some Collection<Int>, of columns: TableColumns) -> TableInput.History {
@@ -109,8 +130,8 @@ struct TableBatchMaker {
   private let inputs: TableInputMaker
   var device: Device { inputs.device }
 
-  init(_ data: TableDataset, device: Device, readsHistories: Bool) {
-    inputs = TableInputMaker(data.features, device: device, readsHistories: readsHistories)
+  init(_ data: TableDataset, device: Device, of model: any TableModel) {
+    inputs = TableInputMaker(data.features, device: device, of: model)
     (self.data, columns) = (data, data.columns)
     labelCount = data.description.labels.count
   }

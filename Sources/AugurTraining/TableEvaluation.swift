@@ -4,6 +4,7 @@ import AugurLayers
 public import AugurMetrics
 public import AugurModels
 import AugurTensors
+import Glibc
 
 /// A model that answers the rows of a table, each with a logit, a value or a time, or with several.
 public protocol TablePredictor {
@@ -11,10 +12,16 @@ public protocol TablePredictor {
   func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]]
   /// By time, the share of each row whose event comes later; nil where the model knows no such curve.
   func survival(_ columns: TableColumns, _ range: Range<Int>, at times: [Double]) -> [[Double]]?
+  /// The price that the model keeps apart from other numbers.
+  var price: TablePrice? { get }
+  /// d ln y / d ln price of each row, y its answer; nil without a price.
+  func elasticities(_ columns: TableColumns, _ range: Range<Int>) -> [Float]?
 }
 
 extension TablePredictor {
   public func survival(_ columns: TableColumns, _ range: Range<Int>, at times: [Double]) -> [[Double]]? { nil }
+  public var price: TablePrice? { nil }
+  public func elasticities(_ columns: TableColumns, _ range: Range<Int>) -> [Float]? { nil }
 }
 
 /// A network and the features that it reads.
@@ -25,13 +32,29 @@ public struct NetworkPredictor: TablePredictor {
 
   public init(_ model: any TableModel, _ features: Features, _ objective: TableObjective) {
     (self.model, self.objective) = (model, objective)
-    inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device, readsHistories: model.readsHistories) }
+    inputs = model.parameters.first.map { TableInputMaker(features, device: $0.value.device, of: model) }
   }
 
   public func outputs(_ columns: TableColumns, _ range: Range<Int>) -> [[Float]] { objective.answers(modelOutputs(columns, range)) }
 
   public func survival(_ columns: TableColumns, _ range: Range<Int>, at times: [Double]) -> [[Double]]? {
     objective.survival(modelOutputs(columns, range), at: times)
+  }
+
+  public var price: TablePrice? { model.price }
+
+  public func elasticities(_ columns: TableColumns, _ range: Range<Int>) -> [Float]? {
+    guard let inputs, price != nil else { return nil }
+    var all: [Float] = []
+    all.reserveCapacity(range.count)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: evaluationRows) {
+      let rows = start..<min(range.upperBound, start + evaluationRows)
+      guard let own = model.elasticities(inputs.make(rows, of: columns, isTraining: false), Pass()) else { return nil }
+      all += own
+    }
+    // The odds rise faster than the probability.
+    guard objective.losses == ["bce"] else { return all }
+    return zip(all, outputs(columns, range)[0]).map { $0 * (1 / (1 + exp($1))) }
   }
 
   /// By output of the model.

@@ -55,7 +55,7 @@ public struct TableMethod: Sendable {
     var objective = try TableObjective(self, plan, data.description).fitted(to: data)
     try objective.takeNegativeRate(data, plan, seed: seed)
     let description = TableModelDescription(
-      model: name, hyperparameters: model.all, shape: TableShape(data), objective: objective, data: data.fingerprint)
+      model: name, hyperparameters: model.all, shape: TableShape(data.features, price: try tablePrice(model, data)), objective: objective, data: data.fingerprint)
     _ = try CalibrationPlan(plan).field(in: data.features, description.objective.answers)
     if name == TableSearch.name {
       return try TableSearch(description.objective, plan: plan, data: data, device: device, seed: seed, folder: folder)
@@ -143,7 +143,8 @@ func makePredictor(_ folder: RunFolder, _ features: Features, device: Device) th
   guard description.data == (try folder.readSettings().data) else {
     throw ModelError.damagedFile(path: file.path, problem: "is the model of another run, on \(description.data)")
   }
-  guard TableShape(features) == description.shape else {
+  let price = description.shape.price
+  guard TableShape(features, price: price) == description.shape, price.map({ features.scale(ofNumber: $0.name) != nil }) ?? true else {
     throw TrainingError.run(
       path: folder.path, problem: "its features do not fit its model", advice: "train again into another --output")
   }

@@ -57,8 +57,9 @@ public final class TableTrainer: TableRun, TrainingLoop {
     (self.data, self.seed, self.folder) = (data, seed, folder)
     positiveWeight = description.isBinary ? all.real("positive-weight") : 1
     training = TrainingRows(data, all, seed: seed)
+    if let price = model.price { model.shiftPrices(priceShifts(price, data)) }
     optimizer = Optimizer(model.parameters, all)
-    maker = TableBatchMaker(data, device: device, readsHistories: model.readsHistories)
+    maker = TableBatchMaker(data, device: device, of: model)
     judges = try description.objective.answers.map { try TableJudge(data, $0, all) }
     try description.objective.check(all)
     try checkTrainable(data)

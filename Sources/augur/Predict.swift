@@ -30,13 +30,14 @@ struct Predict: ParsableCommand {
       throw UserMistake("--column: the model gives \(model.answers.count) answers; leave it out")
     }
     let names = model.answers.map { column ?? (model.answers.count == 1 ? $0.kind.rawValue : "\($0.name)_\($0.kind.rawValue)") }
-    let rows = try writeAnsweredTable(inputs: input, output: output, features: model.features, columns: names) { columns in
-      model.answers(columns, maps)
+    let elasticity = model.predictor.price == nil ? [] : ["elasticity"]
+    let rows = try writeAnsweredTable(inputs: input, output: output, features: model.features, columns: names + elasticity) { columns in
+      model.answers(columns, maps) + (model.predictor.elasticities(columns, 0..<columns.rowCount).map { [$0] } ?? [])
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if json {
       return printJSON([
-        "rows": rows, "seconds": number(seconds), "rows_per_second": number(Double(rows) / seconds, digits: 0), "columns": names,
+        "rows": rows, "seconds": number(seconds), "rows_per_second": number(Double(rows) / seconds, digits: 0), "columns": names + elasticity,
         "output": output,
       ])
     }

@@ -184,6 +184,7 @@ extension Evaluate {
     let model = try TrainedTableModel(folder, on: table, device: try place.open())
     let (outputs, maps) = (outputs(of: model.predictor, on: table, part), try folder.readCalibrations(model))
     let groupField = try group(settings, model.features)
+    let elasticities = PriceElasticities(model, table, part)
     var file = CurveFile()
     if !json { print(tableProtocol(table, part)) }
     for (place, answer) in model.answers.enumerated() {
@@ -194,9 +195,11 @@ extension Evaluate {
       if !json, model.answers.count > 1 { print("\(answer.name), a \(answer.kind.rawValue)") }
       let segments = try maps[place]?.segmentQualities(outputs[place], table, part, answer) ?? []
       var line: [String: Any] = json ? ["model": settings.model, "protocol": tableProtocol(table, part)] : [:]
+      if json { elasticities?.add(to: &line) }
       if json, let task = settings.task { line["task"] = task }
       show(quality, answer, maps[place], segments, settings.metrics, line)
     }
+    if !json { elasticities?.show() }
     if let curves { try file.write(to: curves) }
   }
 
@@ -290,4 +293,20 @@ func metricsJSON(_ quality: TableQuality) -> [String: Any] {
   }
   if let shortcoming = quality.shortcoming { line["shortcoming"] = shortcoming }
   return line
+}
+
+extension PriceElasticities {
+  func add(to line: inout [String: Any]) {
+    line["elasticity"] = number(mean)
+    guard let column else { return }
+    line["elasticity_by"] = column
+    line["elasticities"] = groups.map { group in
+      ["value": group.value, "rows": group.rows, "elasticity": number(group.mean)] as [String: Any]
+    }
+  }
+
+  func show() {
+    print("elasticity by \(price), the mean of the rows: \(decimal(mean, places: 4))")
+    for group in groups { print("\(decimal(group.mean, places: 4))  \(group.rows) rows  \(column ?? "") \(group.value)") }
+  }
 }

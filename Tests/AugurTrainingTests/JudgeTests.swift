@@ -11,29 +11,9 @@ import Testing
 @testable import AugurTraining
 
 @Suite(.serialized) struct JudgeTests {
-  private struct Ended {
-    let method: TableMethod
-    let run: any TableRun
-    let model: TrainedTableModel
-  }
+  private typealias Ended = (method: TableMethod, run: any TableRun, model: TrainedTableModel)
 
-  private func train(_ model: String, _ data: TableDataset, _ output: String, _ settings: [String: String]) throws -> Ended {
-    let method = try #require(TableMethod.named(model))
-    var (knobs, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
-    let common = ["epochs": "6", "batch": "128", "learning-rate": "0.01", "units": "16", "patience": "0", "networks": "no"]
-    for (name, value) in common.merging(settings, uniquingKeysWith: { $1 }) {
-      if plan.knows(name) { try plan.set(name, value) } else if knobs.knows(name) { try knobs.set(name, value) }
-    }
-    let folder = RunFolder(output)
-    let run = try method.makeRun(knobs, plan, data, device: .cpu, seed: 2, folder: folder, resume: false)
-    try folder.create(
-      RunSettings(
-        model: model, hyperparameters: knobs.all.merging(plan.all) { a, _ in a }, seed: 2, dataPath: data.path, data: data.fingerprint,
-        itemCount: 0))
-    try folder.keepFeatures(of: data)
-    _ = try run.run(shouldStop: { false }, report: { _ in })
-    return Ended(method: method, run: run, model: try TrainedTableModel(folder, on: data, device: .cpu))
-  }
+  private let common = ["epochs": "6", "batch": "128", "learning-rate": "0.01", "units": "16", "patience": "0", "networks": "no"]
 
   /// The kept model has, on the validation rows, the best value of all epochs.
   private func check(_ metric: String, _ ended: Ended, _ data: TableDataset, isMore: Bool, group: Int? = nil) throws {
@@ -56,7 +36,7 @@ import Testing
     let found = try binaryMetric(named: own)
     let isMore = found.isGreaterBetter == true
     for model in ["deepfm", "gbdt"] {
-      try check(own, try train(model, data, "\(scratch.path)/\(model)", ["metric": metric.lowercased()]), data, isMore: isMore)
+      try check(own, try scratch.trained(model, data, "\(model)", common.merging(["metric": metric.lowercased()]) { $1 }), data, isMore: isMore)
     }
   }
 
@@ -65,7 +45,7 @@ import Testing
     let scratch = try Scratch()
     let data = try scratch.table(rows: 1000, isBinary: false)
     for model in ["mlp", "gbdt"] {
-      try check(metric, try train(model, data, "\(scratch.path)/\(model)", ["metric": metric]), data, isMore: false)
+      try check(metric, try scratch.trained(model, data, "\(model)", common.merging(["metric": metric]) { $1 }), data, isMore: false)
     }
   }
 
@@ -73,9 +53,9 @@ import Testing
     let scratch = try Scratch()
     let data = try scratch.table(rows: 1500)
     let group = try groupField("b", of: data.features)
-    let ended = try train("deepfm", data, scratch.path + "/run", ["metric": "gAUC", "group": "b"])
+    let ended = try scratch.trained("deepfm", data, "run", common.merging(["metric": "gAUC", "group": "b"]) { $1 })
     try check("gAUC", ended, data, isMore: true, group: group)
-    let error = #expect(throws: ModelError.self) { try train("mlp", data, scratch.path + "/none", ["metric": "gAUC"]) }
+    let error = #expect(throws: ModelError.self) { try scratch.trained("mlp", data, "none", common.merging(["metric": "gAUC"]) { $1 }) }
     #expect(error?.description.contains("group=COLUMN") == true)
   }
 
@@ -92,11 +72,11 @@ import Testing
     options.furtherLabels = ["left"]
     try prepareTable(inputs: [scratch.path + "/t.csv"], output: scratch.path + "/data", options: options)
     let data = try TableDataset(path: scratch.path + "/data")
-    let ended = try train("mlp", data, scratch.path + "/run", ["metric": "C-index", "loss": "survival"])
+    let ended = try scratch.trained("mlp", data, "run", common.merging(["metric": "C-index", "loss": "survival"]) { $1 })
     try check("C-index", ended, data, isMore: true)
     let value = try #require(ended.run.history.compactMap(\.metric).max())
     #expect(value > 0.7)
-    let error = #expect(throws: ModelError.self) { try train("mlp", data, scratch.path + "/none", ["metric": "AUC", "loss": "survival"]) }
+    let error = #expect(throws: ModelError.self) { try scratch.trained("mlp", data, "none", common.merging(["metric": "AUC", "loss": "survival"]) { $1 }) }
     #expect(error?.description.contains("(known: C-index, loss)") == true, "\(String(describing: error))")
   }
 
@@ -104,7 +84,7 @@ import Testing
     let scratch = try Scratch()
     let data = try scratch.table(rows: 900)
     func chosen(_ metric: String) throws -> SearchOutcome {
-      let run = try #require(try train("auto", data, "\(scratch.path)/\(metric)", ["metric": metric, "epochs": "30"]).run as? TableSearch)
+      let run = try #require(try scratch.trained("auto", data, "\(metric)", common.merging(["metric": metric, "epochs": "30"]) { $1 }).run as? TableSearch)
       return try #require(run.outcome)
     }
     let (byLoss, byAUC) = (try chosen("auto"), try chosen("AUC"))
@@ -119,7 +99,7 @@ import Testing
     let scratch = try Scratch()
     let data = try scratch.table(rows: 300)
     for model in ["mlp", "gbdt", "auto"] {
-      let error = #expect(throws: ModelError.self) { try train(model, data, scratch.path + "/none", ["metric": metric]) }
+      let error = #expect(throws: ModelError.self) { try scratch.trained(model, data, "none", common.merging(["metric": metric]) { $1 }) }
       #expect(error?.description.contains(words) == true, "\(model): \(String(describing: error))")
     }
   }
@@ -135,9 +115,9 @@ import Testing
     (options.validationInputs, options.testInputs) = ([try file("validation", 150..<200)], [try file("test", 200..<220)])
     try prepareTable(inputs: [try file("training", 0..<150)], output: scratch.path + "/data", options: options)
     let data = try TableDataset(path: scratch.path + "/data")
-    let error = #expect(throws: TrainingError.self) { try train("gbdt", data, scratch.path + "/none", ["metric": "AUC"]) }
+    let error = #expect(throws: TrainingError.self) { try scratch.trained("gbdt", data, "none", common.merging(["metric": "AUC"]) { $1 }) }
     #expect(error?.description.contains("AUC of 'y' has no value on the 50 validation rows") == true, "\(String(describing: error))")
-    _ = try train("gbdt", data, scratch.path + "/loss", ["metric": "loss"])
+    _ = try scratch.trained("gbdt", data, "loss", common.merging(["metric": "loss"]) { $1 })
   }
 
   @Test func nextItemsAreJudgedByEveryRankingMetric() throws {

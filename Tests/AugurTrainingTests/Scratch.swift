@@ -1,7 +1,12 @@
 // A folder and a small synthetic data set for each test.
+import AugurCompute
 import AugurEvents
+import AugurModels
 import AugurTensors
 import Foundation
+import Testing
+
+@testable import AugurTraining
 
 /// A folder of its own for each test, removed at the end.
 final class Scratch {
@@ -49,5 +54,25 @@ final class Scratch {
     try text.write(toFile: file, atomically: true, encoding: .utf8)
     try prepareTable(inputs: [file], output: path + "/data", options: TableOptions(label: "y"))
     return try TableDataset(path: path + "/data")
+  }
+
+  /// A run of a table model, to its end. Settings that the model does not know are left out.
+  func trained(
+    _ model: String, _ data: TableDataset, _ name: String, _ settings: [String: String], seed: UInt64 = 3
+  ) throws -> (method: TableMethod, run: any TableRun, model: TrainedTableModel) {
+    let method = try #require(TableMethod.named(model))
+    var (knobs, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
+    for (name, value) in settings {
+      if plan.knows(name) { try plan.set(name, value) } else if knobs.knows(name) { try knobs.set(name, value) }
+    }
+    let folder = RunFolder("\(path)/\(name)")
+    let run = try method.makeRun(knobs, plan, data, device: .cpu, seed: seed, folder: folder, resume: false)
+    try folder.create(
+      RunSettings(
+        model: model, hyperparameters: knobs.all.merging(plan.all) { a, _ in a }, seed: seed, dataPath: data.path, data: data.fingerprint,
+        itemCount: 0))
+    try folder.keepFeatures(of: data)
+    _ = try run.run(shouldStop: { false }, report: { _ in })
+    return (method, run, try TrainedTableModel(folder, on: data, device: .cpu))
   }
 }

@@ -22,23 +22,29 @@ import Testing
     ("mmoe", ["units": "6-5", "experts": "3", "experts-units": "5-4", "gate-units": "3"]),
     ("ple", ["units": "6-5", "experts-units": "5-4", "gate-units": "3"]), ("esmm", ["units": "6-5"]),
     ("din", ["units": "6-5", "attention-units": "5-4"]), ("din softmax", ["units": "6-5", "attention-units": "5-4", "softmax": "yes"]),
-    ("bst", ["units": "6-5", "heads": "2"]), ("dien", ["units": "6-5"]),
+    ("bst", ["units": "6-5", "heads": "2"]), ("dien", ["units": "6-5"]), ("price-response one", ["units": "6-5"]),
+    ("price-response value", ["units": "6-5"]), ("price-response all", ["units": "6-5", "elasticity-units": "3"]),
   ] as [(String, [String: String])])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
-    let entry = try TableModelEntry.named(String(name.prefix { $0 != " " }))
+    let (model, variant) = (String(name.prefix { $0 != " " }), name.drop { $0 != " " }.dropFirst())
+    let entry = try TableModelEntry.named(model)
     var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.tableKnobs)
     for (key, value) in settings.merging(["dim": "4", "dropout": "0"], uniquingKeysWith: { a, _ in a }) where knobs.knows(key) {
       try knobs.set(key, value)
     }
     for device in Device.available {
-      let losses = try train(entry, knobs, device, isDense: name == "mlp numbers")
+      let kinds: [Substring: TablePrice.Elasticity] = ["one": .one, "value": .field(0), "all": .all]
+      let price = model == "price-response" ? kinds[variant].map { TablePrice("price", $0) } : nil
+      let losses = try train(entry, knobs, device, isDense: name == "mlp numbers", price: price)
       let expected = try #require(goldenLosses[name])
       #expect(losses.count == expected.count)
       for (a, b) in zip(losses, expected) { #expect(abs(a - b) <= 2e-5 * abs(b), "\(name) on \(device): \(losses), not \(expected)") }
     }
   }
 
-  private func train(_ entry: TableModelEntry, _ knobs: Hyperparameters, _ device: Device, isDense: Bool) throws -> [Double] {
+  private func train(
+    _ entry: TableModelEntry, _ knobs: Hyperparameters, _ device: Device, isDense: Bool, price: TablePrice?
+  ) throws -> [Double] {
     let several = ["mmoe", "ple", "esmm"].contains(entry.name)
     let objective = try TableObjective(
       entry.loss, labels: (several ? ["click", "second"] : ["click"]).map { TableObjective.Label($0, isBinary: true) })
@@ -46,12 +52,12 @@ import Testing
     let shape =
       hasHistory
       ? TableShape(fieldSizes: sizes + [sizes[0]], numberCount: 2, histories: [.init(field: 2, target: 0, longest: 4)])
-      : TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2)
+      : TableShape(fieldSizes: isDense ? [] : sizes, numberCount: 2, price: price)
     let model = try entry.makeModel(
       knobs, shape, outputs: objective.outputs, device: device, seed: 1)
     for parameter in model.parameters where parameter.isTrained { assignFixedValues(parameter) }
     let optimizer = Optimizer(model.parameters, knobs)
-    let input = makeInput(device, hasHistory: hasHistory)
+    let input = makeInput(device, hasHistory: hasHistory, price: price)
     let click = (0..<B).map { fixedValue($0, 31) > 0 ? Float(1) : 0 }
     let second = (0..<B).map { fixedValue($0, 32) > -0.3 ? (entry.name == "esmm" ? click[$0] : 1) : 0 }
     let labels = [click, second].map { Tensor($0, shape: [B], device: device) }
@@ -66,7 +72,7 @@ import Testing
   }
 
   /// Two fields and two numbers a row; perhaps a history of the first field.
-  private func makeInput(_ device: Device, hasHistory: Bool) -> TableInput {
+  private func makeInput(_ device: Device, hasHistory: Bool, price: TablePrice?) -> TableInput {
     let numbers = (0..<B * 2).map { Float(fixedValue($0, 21)) }
     var (ids, weights): ([Int32], [Float]) = ([], [])
     for row in 0..<B {
@@ -83,7 +89,13 @@ import Testing
       features: Jagged(offsets: (0...Int32(B * 4)).map { $0 }, device: device),
       rows: Jagged(offsets: (0...Int32(B)).map { $0 * 4 }, device: device),
       weights: Tensor(weights, shape: [weights.count], device: device), numbers: Tensor(numbers, shape: [B, 2], device: device),
-      histories: hasHistory ? [makeHistory(targets: stride(from: 0, to: B * 4, by: 4).map { ids[$0] })] : [])
+      histories: hasHistory ? [makeHistory(targets: stride(from: 0, to: B * 4, by: 4).map { ids[$0] })] : [],
+      price: price.map { price in
+        let groups = Lookup(stride(from: 0, to: B * 4, by: 4).map { ids[$0] }, rowCount: sizes[0], device: device)
+        return TableInput.Price(
+          logarithms: Tensor((0..<B).map { Float(fixedValue($0, 71)) }, shape: [B, 1], device: device),
+          groups: price.elasticity == .field(0) ? groups : nil)
+      })
   }
 
   private func makeHistory(targets: [Int32]) -> TableInput.History {

@@ -157,12 +157,30 @@ def several_losses(w, model, ids, x, click):
     return F.binary_cross_entropy_with_logits(a, click) + F.binary_cross_entropy_with_logits(b, second)
 
 
+def price_losses(w, model, ids, x, labels):
+    """ln y = f(rest) - softplus(g) ln price; the mean of exp(x) - label x."""
+    logs = torch.tensor([fixed(i, 71) for i in range(ROWS)]).float().double()[:, None]
+    first = (w("first.weight", sum(SIZES) + NUMBERS, 1)[ids][..., 0] * x).sum(1, keepdim=True) + w("first.bias", 1, 1)
+    e = (w("features", sum(SIZES) + NUMBERS, WIDTH)[ids] * x[..., None]).reshape(ROWS, -1)
+    f = linear(w, "output", mlp(w, "deep", e, [6, 5], False), 1) + first
+    if model.endswith("all"):
+        g = linear(w, "elasticity.output", mlp(w, "elasticity.hidden", e, [3], False), 1)
+    else:
+        g = w("elasticity.bias", 1, 1).expand(ROWS, 1)
+        if model.endswith("value"):
+            g = g + w("elasticity.weight", SIZES[0], 1)[ids[:, 0]]
+    y = (f - F.softplus(g) * logs)[:, 0]
+    return (y.exp() - labels * y).mean()
+
+
 def table_losses(model):
     ids, x, numbers, labels = table_batch()
     w, optimizer, result = Weights(), None, []
     for _ in range(STEPS):
         if model in ("mmoe", "ple", "esmm"):
             value = several_losses(w, model, ids, x, labels)
+        elif model.startswith("price-response"):
+            value = price_losses(w, model, ids, x, labels)
         elif model.split()[0] in ("din", "bst", "dien"):
             value = F.binary_cross_entropy_with_logits(history_outputs(w, model, ids, x)[:, 0], labels)
         else:
@@ -203,5 +221,5 @@ def perceptron_run(name, is_flipped):
 
 TABLE_MODELS = [
     "logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads", "mmoe", "ple", "esmm",
-    "din", "din softmax", "bst", "dien",
+    "din", "din softmax", "bst", "dien", "price-response one", "price-response value", "price-response all",
 ]

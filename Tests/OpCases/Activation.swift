@@ -9,6 +9,7 @@ func referenceActivation(_ x: Double, _ kind: Activation) -> Double {
   case .gelu: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
   case .silu: x / (1 + exp(-x))
   case .sigmoid: 1 / (1 + exp(-x))
+  case .softplus: max(x, 0) + log1p(exp(-abs(x)))
   }
 }
 

@@ -21,14 +21,16 @@ public struct TableShape: Sendable, Equatable {
   /// N, numbers of a row.
   public let numberCount: Int
   public let histories: [History]
+  /// The number that is the price, where the model keeps it apart: it is not among the N.
+  public let price: TablePrice?
 
   /// Precondition: histories have the size of their targets, which are no histories.
-  public init(fieldSizes: [Int], numberCount: Int, histories: [History] = []) {
+  public init(fieldSizes: [Int], numberCount: Int, histories: [History] = [], price: TablePrice? = nil) {
     precondition(
       histories.allSatisfy { own in
         fieldSizes[own.field] == fieldSizes[own.target] && !histories.contains { $0.field == own.target }
       }, "TableShape: expected histories of other fields, got \(histories)")
-    (self.fieldSizes, self.numberCount, self.histories) = (fieldSizes, numberCount, histories)
+    (self.fieldSizes, self.numberCount, self.histories, self.price) = (fieldSizes, numberCount, histories, price)
   }
 
   /// Features of a row: each field, then each number.
@@ -49,6 +51,21 @@ public struct TableShape: Sendable, Equatable {
   }
 }
 
+/// The number of a row that a model of demand answers by.
+public struct TablePrice: Sendable, Equatable {
+  /// What its elasticity depends on.
+  public enum Elasticity: Sendable, Equatable {
+    case one, all
+    /// The values of a field.
+    case field(Int)
+  }
+  /// Name of the number.
+  public let name: String
+  public let elasticity: Elasticity
+
+  public init(_ name: String, _ elasticity: Elasticity) { (self.name, self.elasticity) = (name, elasticity) }
+}
+
 /// A batch of B rows on one device.
 public struct TableInput: Sendable {
   /// The values of a history as rows of the joint table, for models that read them one by one.
@@ -61,6 +78,16 @@ public struct TableInput: Sendable {
     public let targets: [Int32]
 
     public init(events: [Int32], offsets: [Int32], targets: [Int32]) { (self.events, self.offsets, self.targets) = (events, offsets, targets) }
+  }
+
+  /// The prices of the rows.
+  public struct Price: Sendable {
+    /// `[B, 1]`
+    public let logarithms: Tensor
+    /// `[B]`, the value that the elasticity of each row depends on; nil where it is none.
+    public let groups: Lookup?
+
+    public init(logarithms: Tensor, groups: Lookup?) { (self.logarithms, self.groups) = (logarithms, groups) }
   }
 
   public let rowCount: Int
@@ -76,10 +103,14 @@ public struct TableInput: Sendable {
   public let numbers: Tensor?
   /// Those of the shape, in its order, where the model reads them one by one; else they are among the values.
   public let histories: [History]
+  /// Where the shape has one.
+  public let price: Price?
 
   public init(
-    rowCount: Int, values: Lookup, features: Jagged?, rows: Jagged, weights: Tensor?, numbers: Tensor?, histories: [History] = []
+    rowCount: Int, values: Lookup, features: Jagged?, rows: Jagged, weights: Tensor?, numbers: Tensor?, histories: [History] = [],
+    price: Price? = nil
   ) {
+    self.price = price
     (self.rowCount, self.values, self.features, self.rows) = (rowCount, values, features, rows)
     (self.weights, self.numbers, self.histories) = (weights, numbers, histories)
   }
@@ -92,10 +123,19 @@ public protocol TableModel: AnyObject {
   func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor]
   /// Whether it reads histories one by one; else they are lists like others, which have the mean of their vectors.
   var readsHistories: Bool { get }
+  /// The price that it keeps apart from the other numbers.
+  var price: TablePrice? { get }
+  /// d ln y / d ln price of each row, y what the loss says; nil without a price.
+  func elasticities(_ input: TableInput, _ pass: Pass) -> [Float]?
+  /// Takes what is added to ln price, before training: one number, or one for each value that the elasticity depends on.
+  func shiftPrices(_ shifts: [Float])
 }
 
 extension TableModel {
   public var readsHistories: Bool { false }
+  public var price: TablePrice? { nil }
+  public func elasticities(_ input: TableInput, _ pass: Pass) -> [Float]? { nil }
+  public func shiftPrices(_ shifts: [Float]) {}
 }
 
 /// Plain numbers as an input of the pass, so that what is made of them is recorded.
@@ -164,7 +204,7 @@ public struct TableModelEntry: Sendable {
   /// Every model of labelled rows, one line each.
   public static let all: [TableModelEntry] = [
     LogisticRegression.entry, Perceptron.entry, FactorizationMachine.entry, DeepFM.entry, DCNv2.entry, FinalMLP.entry, MMoE.entry, PLE.entry,
-    ESMM.entry, DIN.entry, BST.entry, DIEN.entry,
+    ESMM.entry, DIN.entry, BST.entry, DIEN.entry, PriceResponse.entry,
   ]
 
   public static func named(_ name: String) throws(ModelError) -> TableModelEntry {

@@ -26,6 +26,15 @@ public struct TableModelDescription: Sendable, Equatable {
       "data": data,
     ].merging(objective.metadata) { a, _ in a }
     if !shape.histories.isEmpty { entries["histories"] = shape.histories.map { "\($0.field):\($0.target):\($0.longest)" }.joined(separator: ",") }
+    if let price = shape.price {
+      entries["price"] = price.name
+      entries["elasticity"] =
+        switch price.elasticity {
+        case .one: "one"
+        case .all: "all"
+        case .field(let field): "\(field)"
+        }
+    }
     for (name, value) in hyperparameters { entries[Self.knobPrefix + name] = value }
     return entries
   }
@@ -34,7 +43,8 @@ public struct TableModelDescription: Sendable, Equatable {
     let sizes = file.metadata["fields"].map { $0.split(separator: ",").map { Int($0) ?? 0 } }
     guard let model = file.metadata["model"], let data = file.metadata["data"], let sizes,
       sizes.allSatisfy({ (1...Int(Int32.max)).contains($0) }), let numbers = file.metadata["numbers"].flatMap({ Int($0) }),
-      (0...1 << 20).contains(numbers), let histories = Self.histories(file.metadata["histories"] ?? "", sizes)
+      (0...1 << 20).contains(numbers), let histories = Self.histories(file.metadata["histories"] ?? "", sizes),
+      let price = Self.price(file.metadata, sizes)
     else { throw .damagedFile(path: file.path, problem: "is no file of a table model: its metadata lacks the shape of the table") }
     var knobs: [String: String] = [:]
     for (name, value) in file.metadata where name.hasPrefix(Self.knobPrefix) {
@@ -42,7 +52,19 @@ public struct TableModelDescription: Sendable, Equatable {
     }
     self.init(
       model: model, hyperparameters: knobs,
-      shape: TableShape(fieldSizes: sizes, numberCount: numbers, histories: histories), objective: try TableObjective(of: file), data: data)
+      shape: TableShape(fieldSizes: sizes, numberCount: numbers, histories: histories, price: price.value), objective: try TableObjective(of: file), data: data)
+  }
+
+  /// Nil where the entries do not fit fields of these sizes.
+  private static func price(_ entries: [String: String], _ sizes: [Int]) -> (value: TablePrice?, Void)? {
+    guard let name = entries["price"] else { return (nil, ()) }
+    switch entries["elasticity"] ?? "" {
+    case "one": return (TablePrice(name, .one), ())
+    case "all": return (TablePrice(name, .all), ())
+    case let text:
+      guard let field = Int(text), sizes.indices.contains(field) else { return nil }
+      return (TablePrice(name, .field(field)), ())
+    }
   }
 
   /// Nil where the text does not fit fields of these sizes.

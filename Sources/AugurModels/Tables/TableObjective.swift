@@ -67,7 +67,8 @@ public struct TableObjective: Sendable, Equatable {
     } else {
       losses = labels.map { loss != "auto" ? loss : $0.isBinary ? "bce" : "squared" }
       offsets = Array(repeating: 0, count: labels.count)
-      for (label, own) in zip(labels, losses) where label.isBinary != ["bce", "focal"].contains(own) {
+      // Of two classes poisson is the loss of ln p, whose best constant is right and which knows no bound at 1 (Zou 2004).
+      for (label, own) in zip(labels, losses) where own != "poisson" && label.isBinary != ["bce", "focal"].contains(own) {
         throw .badCombination(
           "hyper-parameter 'loss': \(own) does not fit '\(label.name)', a label of \(label.isBinary ? "two classes" : "values")")
       }
@@ -112,7 +113,12 @@ public struct TableObjective: Sendable, Equatable {
     case "survival": return [x[0].indices.map { Float(Self.medianTime(Double(x[0][$0]), Double(x[1][$0]))) }]
     case "delayed": return [x[0]]
     case "entire-space": return [x[0], x[0].indices.map { Float(Self.productLogit(Double(x[0][$0]), Double(x[1][$0]))) }]
-    default: return x.indices.map { losses[$0] == "poisson" ? x[$0].map { exp(min($0, 80)) } : x[$0] }
+    default:
+      return x.indices.map { place in
+        guard losses[place] == "poisson" else { return x[place] }
+        return labels[place].isBinary
+          ? x[place].map { Float(Self.logit(ofLogarithm: min(Double($0), -1e-6))) } : x[place].map { exp(min($0, 80)) }
+      }
     }
   }
 
@@ -146,9 +152,11 @@ public struct TableObjective: Sendable, Equatable {
 
   /// The logit of sigmoid(a) sigmoid(b).
   private static func productLogit(_ a: Double, _ b: Double) -> Double {
-    let l = -softplus(-a) - softplus(-b)
-    return l - (l > -0.6931471805599453 ? log(-expm1(l)) : log1p(-exp(l)))
+    logit(ofLogarithm: -softplus(-a) - softplus(-b))
   }
+
+  /// The logit of e^l, l below 0.
+  private static func logit(ofLogarithm l: Double) -> Double { l - (l > -0.6931471805599453 ? log(-expm1(l)) : log1p(-exp(l))) }
 }
 
 extension TableObjective {

@@ -22,6 +22,8 @@ struct TreeLimits {
   /// Weight towards 0 of the order of categories.
   var categorySmoothing = 10.0
   var learningRate = 0.1
+  /// By input: 1 where outputs may not fall as it rises, -1 where they may not rise; empty where nothing is asked.
+  var directions: [Int8] = []
 }
 
 /// A sum of first and second derivatives in their units.
@@ -66,6 +68,8 @@ struct TreeGrower {
     var total: Derivatives
     var histogram: Histogram?
     var split: Split?
+    /// What its value has to keep to, so that leaves on both sides of a decision above stand in order (Ke et al. 2017, "basic").
+    var bounds = -Double.infinity...Double.infinity
   }
 
   private struct Split {
@@ -114,7 +118,7 @@ struct TreeGrower {
       guard let best else { break }
       divide(best)
     }
-    for leaf in leaves { nodes[leaf.node].value = Float(limits.learningRate * value(leaf.total, limits.l2)) }
+    for leaf in leaves { nodes[leaf.node].value = Float(limits.learningRate * value(leaf.total, limits.l2, leaf.bounds)) }
     return DecisionTree(nodes: nodes, sets: sets)
   }
 
@@ -123,9 +127,20 @@ struct TreeGrower {
     for leaf in leaves { body(order[leaf.range], nodes[leaf.node].value) }
   }
 
-  private func value(_ sum: Derivatives, _ l2: Double) -> Double {
+  private func value(_ sum: Derivatives, _ l2: Double, _ bounds: ClosedRange<Double>) -> Double {
     let (g, h) = (Double(sum.x) * unit.x, Double(sum.y) * unit.y)
-    return h + l2 > 0 ? -g / (h + l2) : 0
+    return min(max(h + l2 > 0 ? -g / (h + l2) : 0, bounds.lowerBound), bounds.upperBound)
+  }
+
+  private func direction(of feature: Int) -> Int8 { limits.directions.isEmpty ? 0 : limits.directions[feature] }
+
+  /// What the two sides of a split have to keep to.
+  private func bounds(of leaf: Leaf, _ split: Split) -> (left: ClosedRange<Double>, right: ClosedRange<Double>) {
+    let direction = direction(of: split.feature)
+    guard direction != 0 else { return (leaf.bounds, leaf.bounds) }
+    let values = [split.left, leaf.total &- split.left].map { value($0, limits.l2, leaf.bounds) }
+    let (middle, low, high) = ((values[0] + values[1]) / 2, leaf.bounds.lowerBound, leaf.bounds.upperBound)
+    return direction > 0 ? (low...middle, middle...high) : (middle...high, low...middle)
   }
 
   // MARK: Division of a leaf
@@ -134,6 +149,7 @@ struct TreeGrower {
     let leaf = leaves[place]
     guard let split = leaf.split else { return }
     let middle = partition(leaf.range, split)
+    let bounds = bounds(of: leaf, split)
     let first = Int32(nodes.count)
     nodes[leaf.node] = DecisionTree.Node(
       feature: Int32(split.feature), threshold: split.set == nil ? split.threshold : Int32(sets.count), left: first,
@@ -142,12 +158,12 @@ struct TreeGrower {
     if let set = split.set { sets.append(set) }
     nodes += [DecisionTree.Node(), DecisionTree.Node()]
     leaves[place] = Leaf(
-      node: Int(first), range: leaf.range.lowerBound..<middle, depth: leaf.depth + 1, total: split.left, histogram: leaf.histogram
-    )
+      node: Int(first), range: leaf.range.lowerBound..<middle, depth: leaf.depth + 1, total: split.left, histogram: leaf.histogram,
+      bounds: bounds.left)
     leaves.append(
       Leaf(
         node: Int(first) + 1, range: middle..<leaf.range.upperBound, depth: leaf.depth + 1, total: leaf.total &- split.left,
-        histogram: nil))
+        histogram: nil, bounds: bounds.right))
     guard leaves.count < limits.leaves, limits.depth == 0 || leaf.depth + 1 < limits.depth else {
       // Nothing divides the two: they need no histogram.
       leaves[place].histogram = nil
@@ -267,16 +283,27 @@ struct TreeGrower {
     return features[feature].isCategory ? bestSet(leaf, feature, sums, bins: bins) : bestEdge(leaf, feature, sums, bins: bins)
   }
 
-  /// G^2 / (H + l2)
-  private func score(_ sum: Derivatives, _ l2: Double) -> Double {
+  /// G^2 / (H + l2), or what is left of it where the best value is out of bounds: -(2 G w + (H + l2) w^2).
+  private func score(_ sum: Derivatives, _ l2: Double, _ bounds: ClosedRange<Double>) -> Double {
     let (g, h) = (Double(sum.x) * unit.x, Double(sum.y) * unit.y)
-    return h + l2 > 0 ? g * g / (h + l2) : 0
+    guard h + l2 > 0 else { return 0 }
+    guard !limits.directions.isEmpty else { return g * g / (h + l2) }
+    let held = value(sum, l2, bounds)
+    guard held != -g / (h + l2) else { return g * g / (h + l2) }
+    return -(2 * g * held + (h + l2) * held * held)
   }
 
-  /// What a division adds to the score of its leaf; 0 where that is no more than rounding, whatever the unit of the label.
-  private func gain(_ left: Derivatives, _ right: Derivatives, _ l2: Double, parent: Double) -> Double {
-    let sum = score(left, l2) + score(right, l2)
-    return sum - parent > 1e-9 * sum ? sum - parent : 0
+  /// What a division adds to the score of its leaf; 0 where that is no more than rounding, whatever the unit of the label, or where the sides
+  /// would stand against the `direction` that is asked for.
+  private func gain(
+    _ left: Derivatives, _ right: Derivatives, _ l2: Double, parent: Double, _ bounds: ClosedRange<Double>, direction: Int8 = 0
+  ) -> Double {
+    if direction != 0 {
+      let rise = value(right, l2, bounds) - value(left, l2, bounds)
+      guard direction > 0 ? rise >= 0 : rise <= 0 else { return 0 }
+    }
+    let sum = score(left, l2, bounds) + score(right, l2, bounds)
+    return sum - parent > 1e-9 * sum.magnitude ? sum - parent : 0
   }
 
   private func isLargeEnough(_ sum: Derivatives) -> Bool {
@@ -285,7 +312,7 @@ struct TreeGrower {
 
   /// Every edge, with missing numbers on either side.
   private func bestEdge(_ leaf: Leaf, _ feature: Int, _ sums: UnsafePointer<Derivatives>, bins: Int) -> Split? {
-    let (missing, parent) = (sums[0], score(leaf.total, limits.l2))
+    let (missing, parent, direction) = (sums[0], score(leaf.total, limits.l2, leaf.bounds), direction(of: feature))
     var best: Split?
     for missingLeft in missing == .zero ? [false] : [false, true] {
       // Where no number is missing here, one that is later goes with zero of both.
@@ -295,7 +322,7 @@ struct TreeGrower {
         let right = leaf.total &- left
         guard isLargeEnough(left) else { continue }
         guard isLargeEnough(right) else { break }
-        let gain = gain(left, right, limits.l2, parent: parent)
+        let gain = gain(left, right, limits.l2, parent: parent, leaf.bounds, direction: direction)
         if gain > best?.gain ?? 0 {
           let isLeft = missing == .zero ? left.y >= right.y : missingLeft
           best = Split(gain: gain, feature: feature, threshold: Int32(bin), missingLeft: isLeft, left: left)
@@ -315,7 +342,7 @@ struct TreeGrower {
     guard present.count > 1 else { return nil }
     present.sort { $0.mean < $1.mean || ($0.mean == $1.mean && $0.bin < $1.bin) }
     let l2 = limits.l2 + (present.count > 2 ? limits.categoryL2 : 0)
-    let parent = score(leaf.total, limits.l2)
+    let parent = score(leaf.total, limits.l2, leaf.bounds)
     var best: Split?
     for isFromEnd in [false, true] {
       var (left, set) = (Derivatives.zero, SIMD4<UInt64>.zero)
@@ -326,7 +353,7 @@ struct TreeGrower {
         guard isLargeEnough(left) else { continue }
         let right = leaf.total &- left
         guard isLargeEnough(right) else { break }
-        let gain = gain(left, right, l2, parent: parent)
+        let gain = gain(left, right, l2, parent: parent, leaf.bounds)
         if gain > best?.gain ?? 0 { best = Split(gain: gain, feature: feature, threshold: 0, set: set, left: left) }
       }
     }

@@ -2,6 +2,7 @@ import AugurCompute
 // Training of boosted trees: a tree a round, on the derivatives of the loss where the trees before it stand.
 public import AugurEvents
 public import AugurModels
+import AugurMetrics
 import AugurTensors
 import Glibc
 
@@ -20,6 +21,7 @@ public final class TreeTrainer: TableRun {
     .real("category-smoothing", 10, in: 0...1e6, "weight towards 0 in the order of categories"),
     .real("feature-fraction", 1, in: 0.01...1, "share of the inputs that a tree may use"),
     .real("row-fraction", 1, in: 0.01...1, "share of the rows that a tree is grown on"),
+    .text("monotone", "none", "numbers with a direction, such as price:-1,age:1", "outputs never rise (-1) or fall (1) as the number rises"),
   ]
   public static let planKnobs: [Hyperparameter] = [
     .integer("epochs", 2000, in: 1...100_000, "trees at most"),
@@ -64,11 +66,13 @@ public final class TreeTrainer: TableRun {
     knobs = try Hyperparameters(model, and: plan)
     (self.data, self.seed, self.folder, self.description) = (data, seed, folder, description)
     try checkTrainable(data)
-    limits = TreeLimits(knobs)
+    var limits = TreeLimits(knobs)
     let own = try TableJudge(data, description.objective.answers[0], knobs)
     judge = knobs.choice("metric") == "auto" || own.name == nil ? nil : own
     let columns = data.columns
     let features = makeFeatureBins(data.features, columns, training: data.rows(.training))
+    limits.directions = try Self.directions(knobs.choice("monotone"), features, data.features)
+    self.limits = limits
     let weight = description.isBinary ? knobs.real("positive-weight") : 1
     let range = data.rows(.training)
     let kept = TrainingRows(data, knobs, seed: seed).rows
@@ -97,6 +101,27 @@ public final class TreeTrainer: TableRun {
     }
     (trainingOutputs, validationOutputs) = (trees.outputs(training.bins), trees.outputs(validation.bins))
     try checkFinite(meanLoss(trainingOutputs, training))
+  }
+
+  /// What `monotone` asks, by input.
+  private static func directions(_ text: String, _ inputs: [FeatureBins], _ features: Features) throws(ModelError) -> [Int8] {
+    guard text != "none" else { return [] }
+    var directions = [Int8](repeating: 0, count: inputs.count)
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let colon = part.lastIndex(of: ":") ?? part.endIndex
+      let (name, sign) = (String(part[..<colon]), part[colon...].dropFirst())
+      guard let direction = ["-1": Int8(-1), "1": 1, "+1": 1][String(sign)] else {
+        throw .badValue(name: "monotone", value: text, expected: "numbers with a direction, such as price:-1,age:1")
+      }
+      guard let place = features.numberNames.firstIndex(of: name),
+        let input = inputs.firstIndex(where: { if case .number(.number(place, _), _) = $0 { true } else { false } })
+      else {
+        let near = nearestName(to: name, in: features.numberNames).map { ": did you mean '\($0)'?" } ?? ""
+        throw .badCombination("hyper-parameter 'monotone': '\(name)' is no number of the table\(near)")
+      }
+      directions[input] = direction
+    }
+    return directions
   }
 
   public var words: String {

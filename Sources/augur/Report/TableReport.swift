@@ -35,6 +35,7 @@ extension ReportCommand {
           Report.Card(label: "\(part.name) \(name)\(words)", value: decimal(value, places: 4), note: "\(quality.rows) rows"))
       }
     }
+    if let elasticities = PriceElasticities(model, table, part) { sections.append(self.elasticities(elasticities, part)) }
     if let search = try folder.readSearch() {
       let chosen = search.records.sorted { $0.weight > $1.weight }
       sections.append(
@@ -56,6 +57,18 @@ extension ReportCommand {
       subtitle: "label \(model.answers.map(\.name).joined(separator: ", ")), seed \(settings.seed), \(history.count) epochs on \(device)",
       cards: cards,
       sections: sections)
+  }
+
+  private func elasticities(_ found: PriceElasticities, _ part: TablePart) -> Report.Section {
+    var lines = found.groups.map { ($0.value, "\($0.rows)", $0.mean) }
+    lines.append(("all rows", "", found.mean))
+    return .table(
+      Report.Table(
+        heading: "Elasticity by \(found.price)", note: "d ln answer / d ln price, the mean over \(part.name) rows; at most 0 by its form",
+        columns: [found.column ?? "", "Rows", "Elasticity"],
+        rows: lines.map { name, count, mean in
+          Report.Table.Row(cells: [Report.Table.Cell(name), Report.Table.Cell(count), Report.Table.Cell(decimal(mean, places: 4))])
+        }))
   }
 
   private func metrics(_ quality: TableQuality, heading: String, _ note: String, _ settings: RunSettings) -> Report.Section {
