@@ -23,6 +23,9 @@ public final class Pass {
     draws = RandomStream(seed: 0)
   }
 
+  /// Random numbers of the next seed.
+  package func randomStream() -> RandomStream { RandomStream(seed: draws.next()) }
+
   /// Dropout with the next seed; nil where nothing is dropped.
   public func dropout(_ rate: Float) -> Dropout? {
     tape == nil || rate == 0 ? nil : Dropout(rate: rate, seed: draws.next())

@@ -100,8 +100,10 @@ public final class TableTrainer: TableRun, TrainingLoop {
       let part = rows[first..<min(rows.endIndex, first + size)]
       let share = part.count == rows.count || total == 0 ? 1 : Float(part.reduce(0) { $0 + rowWeight($1) } / total)
       let tape = Tape()
-      let outputs = model.outputs(batch.input, Pass(training: tape, seed: derivedSeed(seed, progress.step, 4 + UInt64(place) << 8)))
-      let loss = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: share)
+      let pass = Pass(training: tape, seed: derivedSeed(seed, progress.step, 4 + UInt64(place) << 8))
+      let (outputs, own) = model.trainingOutputs(batch.input, pass, scale: share)
+      let asked = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: share)
+      let loss = own.map { add(asked, $0) } ?? asked
       let value = Double(loss.floats()[0])
       guard value.isFinite else { throw nonFiniteLoss() }
       tape.backward(from: loss)

@@ -22,7 +22,8 @@ import Testing
     ("mmoe", ["units": "6-5", "experts": "3", "experts-units": "5-4", "gate-units": "3"]),
     ("ple", ["units": "6-5", "experts-units": "5-4", "gate-units": "3"]), ("esmm", ["units": "6-5"]),
     ("din", ["units": "6-5", "attention-units": "5-4"]), ("din softmax", ["units": "6-5", "attention-units": "5-4", "softmax": "yes"]),
-    ("bst", ["units": "6-5", "heads": "2"]), ("dien", ["units": "6-5"]), ("price-response one", ["units": "6-5"]),
+    ("bst", ["units": "6-5", "heads": "2"]), ("dien", ["units": "6-5"]),
+    ("dien auxiliary", ["units": "6-5", "auxiliary-weight": "0.5", "auxiliary-units": "5-4"]), ("price-response one", ["units": "6-5"]),
     ("price-response value", ["units": "6-5"]), ("price-response all", ["units": "6-5", "elasticity-units": "3"]),
   ] as [(String, [String: String])])
   func lossesAreThoseOfThePapersEquations(_ name: String, _ settings: [String: String]) throws {
@@ -63,8 +64,9 @@ import Testing
     let labels = [click, second].map { Tensor($0, shape: [B], device: device) }
     return (1...4).map { step in
       let tape = Tape()
-      let outputs = model.outputs(input, Pass(training: tape, seed: 1))
-      let loss = objective.loss(outputs, Array(labels.prefix(several ? 2 : 1)), weights: nil, knobs, scale: 1)
+      let (outputs, own) = model.trainingOutputs(input, Pass(training: tape, seed: 1), scale: 1)
+      let asked = objective.loss(outputs, Array(labels.prefix(several ? 2 : 1)), weights: nil, knobs, scale: 1)
+      let loss = own.map { add(asked, $0) } ?? asked
       tape.backward(from: loss)
       optimizer.update(step: step, learningRate: 0.01)
       return Double(loss.floats()[0])

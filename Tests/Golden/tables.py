@@ -92,6 +92,37 @@ def history_gru(w, name, x, shares=None):
     return torch.stack(states) if states else x
 
 
+def random_stream(seed):
+    """Tensors/RandomStream.swift."""
+    mask = 2**64 - 1
+    while True:
+        seed = (seed + 0x9E3779B97F4A7C15) & mask
+        z = ((seed ^ seed >> 30) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & mask
+        yield z ^ z >> 31
+
+
+def auxiliary_loss(w, table, events, states):
+    """Which event is next, against one that is drawn."""
+    draws, ends = random_stream(next(random_stream(1))), torch.tensor(HISTORIES).cumsum(0).tolist()
+    pairs = [[], []]
+    for length, end in zip(HISTORIES, ends):
+        for j in range(end - length, end - 1):
+            positive, negative = events[j + 1].item(), 1 + (next(draws) * (SIZES[0] - 1) >> 64)
+            if negative == positive:
+                negative = negative + 1 if negative + 1 < SIZES[0] else 1
+            for side, event in enumerate((positive, negative)):
+                pairs[side].append(torch.cat([states[j], table[event]]))
+    value = 0
+    for side, own in enumerate(pairs):
+        x = torch.stack(own)
+        for i, n in enumerate([5, 4]):
+            x = torch.sigmoid(linear(w, f"auxiliary.{i}", x, n))
+        y = linear(w, "auxiliary.output", x, 1)[:, 0]
+        value = value + F.binary_cross_entropy_with_logits(y, torch.full_like(y, 1.0 - side))
+    return value
+
+
 def history_outputs(w, model, ids, x):
     """A history of the first field beside two fields and two numbers."""
     table = w("features", sum(SIZES) + NUMBERS, WIDTH)
@@ -112,12 +143,14 @@ def history_outputs(w, model, ids, x):
             tokens = torch.cat([torch.cat([part, own[None]]), distances[torch.arange(len(part), -1, -1)]], 1)
             ends.append(bert_block(w, "blocks.0", tokens, F.relu)[-1])
         return linear(w, "output", mlp(w, "deep", torch.cat([torch.stack(ends), e], 1), [6, 5], False), 1)
-    ends, query = [], linear(w, "interests.0.query", t, WIDTH, bias=False)
+    ends, query, all_states = [], linear(w, "interests.0.query", t, WIDTH, bias=False), []
     for part, own in zip(h.split(HISTORIES), query):
         states = history_gru(w, "interests.0.extraction", part)
+        all_states.append(states)
         evolved = history_gru(w, "interests.0.evolution", states, (states @ own).softmax(0))
         ends.append(evolved[-1] if len(evolved) else torch.zeros(WIDTH))
-    return linear(w, "output", dice_mlp(w, "deep", torch.cat([torch.stack(ends), e], 1), [6, 5]), 1)
+    y = linear(w, "output", dice_mlp(w, "deep", torch.cat([torch.stack(ends), e], 1), [6, 5]), 1)
+    return (y, auxiliary_loss(w, table, events, torch.cat(all_states))) if model == "dien auxiliary" else y
 
 
 def mixture(w, name, x, experts):
@@ -181,6 +214,9 @@ def table_losses(model):
             value = several_losses(w, model, ids, x, labels)
         elif model.startswith("price-response"):
             value = price_losses(w, model, ids, x, labels)
+        elif model == "dien auxiliary":
+            y, own = history_outputs(w, model, ids, x)
+            value = F.binary_cross_entropy_with_logits(y[:, 0], labels) + 0.5 * own
         elif model.split()[0] in ("din", "bst", "dien"):
             value = F.binary_cross_entropy_with_logits(history_outputs(w, model, ids, x)[:, 0], labels)
         else:
@@ -221,5 +257,5 @@ def perceptron_run(name, is_flipped):
 
 TABLE_MODELS = [
     "logistic-regression", "mlp", "mlp numbers", "fm", "deepfm", "dcnv2", "dcnv2 stacked", "finalmlp", "finalmlp heads", "mmoe", "ple", "esmm",
-    "din", "din softmax", "bst", "dien", "price-response one", "price-response value", "price-response all",
+    "din", "din softmax", "bst", "dien", "dien auxiliary", "price-response one", "price-response value", "price-response all",
 ]

@@ -121,6 +121,8 @@ public protocol TableModel: AnyObject {
   var parameters: [Parameter] { get }
   /// K of `[B, 1]`, as many as the loss reads: a logit of class 1, a value, or what the loss makes of them.
   func outputs(_ input: TableInput, _ pass: Pass) -> [Tensor]
+  /// The same in training, with a loss of the model's own beside that of the labels, `[1]`, times `scale`; nil where it has none.
+  func trainingOutputs(_ input: TableInput, _ pass: Pass, scale: Float) -> (outputs: [Tensor], loss: Tensor?)
   /// Whether it reads histories one by one; else they are lists like others, which have the mean of their vectors.
   var readsHistories: Bool { get }
   /// The price that it keeps apart from the other numbers.
@@ -133,6 +135,9 @@ public protocol TableModel: AnyObject {
 
 extension TableModel {
   public var readsHistories: Bool { false }
+  public func trainingOutputs(_ input: TableInput, _ pass: Pass, scale: Float) -> (outputs: [Tensor], loss: Tensor?) {
+    (outputs(input, pass), nil)
+  }
   public var price: TablePrice? { nil }
   public func elasticities(_ input: TableInput, _ pass: Pass) -> [Float]? { nil }
   public func shiftPrices(_ shifts: [Float]) {}
