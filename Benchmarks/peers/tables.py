@@ -89,7 +89,7 @@ class WithMean(Model):
 class MLP(WithMean):
     def __init__(self):
         super().__init__(10)
-        self.deep = mlp(self.width, [400, 400, 400], True, .2, out=1)
+        self.deep = mlp(self.width, [64], dropout=.5, out=1)
 
     def forward(self, *row): return self.deep(self.all(*row).flatten(1))
 
