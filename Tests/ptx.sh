@@ -29,9 +29,10 @@ assemble() { # stem, options
   name=$(echo "$1 $2" | sed 's/ -D / /g; s/ *$//; s/ /,/g')
   # shellcheck disable=SC2086
   "$clang" -x cl -cl-std=CL1.2 -target nvptx64-nvidia-nvcl -Xclang -target-cpu -Xclang sm_80 -Xclang -target-feature -Xclang +ptx75 \
-    -Xclang -mlink-builtin-bitcode -Xclang "$libclc" -O2 -S -Wno-everything $2 "$dir/$1.cl" -o - |
-    sed -e 's/^\.version .*/.version 8.0/' -e 's/^\.target .*/.target sm_90, texmode_independent/' >"$dir/a.ptx" || return 1
-  "$ptxas" -arch=sm_90 -v "$dir/a.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log"; echo "ptx: $name does not assemble"; return 1; }
+    -Xclang -mlink-builtin-bitcode -Xclang "$libclc" -O2 -S -Wno-everything $2 "$dir/$1.cl" -o "$dir/text" ||
+    { echo "ptx: $name does not compile" >&2; return 1; }
+  sed -e 's/^\.version .*/.version 8.0/' -e 's/^\.target .*/.target sm_90, texmode_independent/' "$dir/text" >"$dir/a.ptx"
+  "$ptxas" -arch=sm_90 -v "$dir/a.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log" >&2; echo "ptx: $name does not assemble" >&2; return 1; }
   awk -v name="$name" -F"[ ',]+" '
     /Compiling entry/ { for (i = 1; i < NF; i++) if ($i == "function") entry = $(i + 1); spilled = 0 }
     /bytes spill stores/ { for (i = 1; i < NF; i++) if ($i == "spill" && $(i + 1) == "stores") spilled = $(i - 2) }

@@ -34,8 +34,9 @@ public final class TwoTower: SequenceModel {
     let values = Initializer.normal(deviation: 1 / Float(D).squareRoot())
     items = made.make("items", [itemCount, D], values, isTable: true)
     outputTable = makeOutputTable(h, items: items, values, in: made)
-    userTower = Tower("user", 2 * D, h.widths("user-tower"), to: D, dropout: dropoutRate, in: made)
-    itemTower = Tower("item", D, h.widths("item-tower"), to: D, dropout: 0, in: made)
+    let user = MLP("user.hidden", 2 * D, h.widths("user-tower"), batchNorm: false, dropout: dropoutRate, in: made)
+    userTower = Tower("user", user, to: D, in: made)
+    itemTower = Tower("item", MLP("item.hidden", D, h.widths("item-tower"), batchNorm: false, dropout: 0, in: made), to: D, in: made)
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
@@ -50,18 +51,5 @@ public final class TwoTower: SequenceModel {
   public func itemVectors(_ pass: Pass) -> Tensor {
     guard let tape = pass.tape else { return itemTower(outputTable.value, pass) }
     return derivedTable(outputTable.value, tape) { itemTower($0, pass) }
-  }
-
-  /// Hidden layers and a linear one.
-  private struct Tower {
-    let hidden: MLP
-    let output: Linear
-
-    init(_ name: String, _ input: Int, _ widths: [Int], to D: Int, dropout: Float, in store: ParameterStore) {
-      hidden = MLP("\(name).hidden", input, widths, batchNorm: false, dropout: dropout, in: store)
-      output = Linear("\(name).output", hidden.width, D, in: store)
-    }
-
-    func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor { output(hidden(x, pass)) }
   }
 }

@@ -85,8 +85,9 @@ public struct TableCalibration: Codable, Sendable, Equatable {
       : maps.whole
     calibrator = shared
     var (own, promised): ([Segment], [Double]) = ([], scores.map { shared.probability($0) })
+    let byID = Dictionary(grouping: segments.ids.indices) { segments.ids[$0] }
     for (id, map) in mapped.sorted(by: { $0.key < $1.key }) {
-      let rows = segments.ids.indices.filter { segments.ids[$0] == id }
+      let rows = byID[id] ?? []
       for row in rows { promised[row] = map.probability(scores[row]) }
       func ratio(_ probability: (Int) -> Double) throws(MetricsError) -> Double? {
         CalibrationRatio().value(

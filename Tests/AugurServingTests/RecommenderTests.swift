@@ -27,7 +27,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
 
 @Suite(.serialized) struct RecommenderTests {
   static let keeping = [("sasrec", ["variant": "paper"]), ("sasrec", ["variant": "pre-norm"]), ("gsasrec", [:]), ("esasrec", ["similarity": "cosine"]), ("hstu", [:])]
-  static let models = keeping + [("bert4rec", [:]), ("gru4rec", [:]), ("caser", [:])]
+  static let models = keeping + [("bert4rec", [:]), ("gru4rec", [:]), ("caser", [:]), ("two-tower", [:])]
 
   @Test(arguments: keeping)
   func aKeptStateGivesTheBitsOfTheWholeHistory(_ name: String, _ settings: [String: String]) throws {

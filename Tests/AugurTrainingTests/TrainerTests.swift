@@ -35,7 +35,7 @@ private func makeTrainer(
 private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPath: path) }
 
 @Suite(.serialized) struct TrainerTests {
-  @Test(arguments: ["sasrec", "gsasrec", "esasrec", "hstu", "bert4rec", "gru4rec", "caser"])
+  @Test(arguments: ModelEntry.all.map(\.name))
   func learnsMoreThanPopularity(_ model: String) throws {
     let scratch = try Scratch()
     // A step of BERT4Rec predicts a fifth of the events: it wants more of them.
@@ -176,7 +176,7 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
   /// Every OpenCL device of this machine, PoCL in CI.
   static let devices = Device.available.filter { $0 != .cpu }
 
-  @Test(arguments: devices.indices, ["sasrec", "gsasrec", "esasrec", "hstu", "bert4rec", "gru4rec", "caser"])
+  @Test(arguments: devices.indices, ModelEntry.all.map(\.name))
   func trainsAsTheCPUDoes(_ index: Int, _ model: String) throws {
     let scratch = try Scratch()
     let data = try scratch.dataset()

@@ -57,16 +57,19 @@ struct GatedMixture {
   func callAsFunction(_ x: Tensor, _ experts: [Tensor], _ pass: Pass) -> Tensor { mixture(experts, gates: output(hidden(x, pass))) }
 }
 
-/// From what a target has taken to its output.
+/// Hidden layers and a linear one: from what a target has taken to its output, or from what is known of a user or an item to its vector.
 struct Tower {
   private let hidden: MLP
   private let output: Linear
 
   init(_ name: String, _ width: Int, _ h: Hyperparameters, in store: ParameterStore) {
-    hidden = MLP("\(name).hidden", width, h, in: store)
-    output = Linear("\(name).output", hidden.width, 1, in: store)
+    self.init(name, MLP("\(name).hidden", width, h, in: store), to: 1, in: store)
   }
 
-  /// `[B, 1]`.
+  init(_ name: String, _ hidden: MLP, to width: Int, in store: ParameterStore) {
+    self.hidden = hidden
+    output = Linear("\(name).output", hidden.width, width, in: store)
+  }
+
   func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor { output(hidden(x, pass)) }
 }
