@@ -64,7 +64,7 @@ let package = Package(
     .executableTarget(
       name: "augur",
       dependencies: [
-        "AugurTraining", "AugurServing", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "AugurTraining", "AugurServing", "OpCases", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
     .target(name: "OpCases", dependencies: ["AugurOps", "AugurTensors", "AugurCompute"], path: "Tests/OpCases", swiftSettings: swift),
     tests("ArchitectureTests", []),

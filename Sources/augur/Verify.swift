@@ -1,4 +1,4 @@
-// Proof on a trained model that a score depends on the history alone.
+// Proof on a trained model that a score depends on the history alone; VerifyOps.swift has that of a device.
 import ArgumentParser
 import AugurCompute
 import AugurEvents
@@ -9,7 +9,7 @@ import AugurTraining
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Checks promises on a trained model.", subcommands: [VerifyBits.self])
+    abstract: "Checks promises: on a trained model, or of a device.", subcommands: [VerifyBits.self, VerifyOps.self])
 }
 
 struct VerifyBits: ParsableCommand {
