@@ -14,9 +14,11 @@ public struct TrainStepBench {
   private let batch: Int
   private let itemCount: Int
   private var count = 0
+  private var made: HostBatch?
 
-  public init(_ knobs: Hyperparameters, itemCount: Int, batch: Int, device: Device) throws(ModelError) {
-    model = try ModelEntry.named("sasrec").makeModel(
+  /// Knobs are those of the model and of the training plan.
+  public init(_ knobs: Hyperparameters, of name: String = "sasrec", itemCount: Int, batch: Int, device: Device) throws(ModelError) {
+    model = try ModelEntry.named(name).makeModel(
       knobs, itemCount: itemCount, device: device, seed: 1, copies: Optimizer.copies)
     optimizer = Optimizer(model.parameters, knobs)
     maker = BatchMaker(itemCount: itemCount, device: device, knobs: knobs, seed: 1, fillsMasks: model.fillsMasks)
@@ -27,10 +29,21 @@ public struct TrainStepBench {
   /// Blocks that the arena of the device ever asked the system for.
   public var allocations: Int { Arena.of(model.outputTable.value.device).allocations }
 
+  /// Makes what the host can of the next step's batch, which that step makes itself otherwise.
+  public mutating func makeBatch() {
+    var host = HostBatch()
+    host.sequences = randomBatch()
+    maker.complete(&host, step: count)
+    made = host
+  }
+
   /// Forward, loss, backward, update; returns the loss, so it waits for the device.
   @discardableResult
   public mutating func step() -> Float {
-    let training = maker.make(randomBatch(), step: count)
+    if made == nil { makeBatch() }
+    guard let host = made else { preconditionFailure("step: expected a batch") }
+    made = nil
+    let training = maker.upload(host)
     let tape = Tape()
     let loss = training.loss(of: model, Pass(training: tape, seed: UInt64(count)), maker.knobs)
     tape.backward(from: loss)

@@ -10,12 +10,17 @@ struct BenchOps: ParsableCommand {
   @Option(help: "Timed repeats.") var repeats = 15
   @Flag(help: "One JSON object an op.") var json = false
   @Option(help: "Only the ops whose names begin so.") var only = ""
-  @Option(help: "engine: products, attention, softmax, lookups; models: what models do beside them. Both without it.") var of: Group?
+  @Option(help: "engine: products, attention, softmax, lookups; models: what models do beside them; gpu: both at a GPU's sizes.")
+  var of: Group?
+  @Option(help: "Sizes of --of gpu: full, or small to try it.") var scale = Scale.full
+  @Flag(help: "Names the works of --of gpu and times none.") var list = false
 
-  enum Group: String, CaseIterable, ExpressibleByArgument { case engine, models }
+  enum Group: String, CaseIterable, ExpressibleByArgument { case engine, models, gpu }
 
   func run() throws {
     guard repeats > 0 else { throw UserMistake("--repeats: expected at least 1, got \(repeats)") }
+    if of == .gpu { return try gpuOps() }
+    guard !list, scale == .full else { throw UserMistake("--list and --scale: expected --of gpu with them") }
     let device = try place.open()
     let limits = Limits(device)
     if of != .models { engineOps(device, limits) }
@@ -92,10 +97,11 @@ struct BenchOps: ParsableCommand {
     let (rate, traffic) = (flops / seconds / 1e9, bytes / seconds / 1e9)
     let share = max(limits.seconds(flops: flops, dtype), limits.seconds(bytes: bytes)) / seconds
     if json {
-      printJSON([
-        "op": op, "device": "\(device)", "dtype": "\(dtype)", "shape": shape, "milliseconds": number(seconds * 1e3, digits: 5),
+      let line: [String: Any] = [
+        "op": op, "dtype": "\(dtype)", "shape": shape, "milliseconds": number(seconds * 1e3, digits: 5),
         "gflops": number(rate, digits: 1), "gb_per_s": number(traffic, digits: 1), "limit_share": number(share, digits: 3),
-      ])
+      ]
+      printJSON(line.merging(fields(of: device)) { $1 })
     } else {
       print(
         "\(op) \(dtype) \(shape): \(decimal(seconds * 1e3, places: 3)) ms, \(decimal(rate, places: 1)) GFLOP/s, "
@@ -104,9 +110,20 @@ struct BenchOps: ParsableCommand {
   }
 }
 
+/// Uniform in -0.5...0.5, the same values for the same shape. What is larger than a few million repeats after a prime number of them.
 func random(_ shape: Shape, _ device: Device) -> Tensor {
-  var generator = RandomStream(seed: UInt64(shape.count), stream: UInt64(shape.columns))
-  return Tensor((0..<shape.count).map { _ in Float.random(in: -0.5...0.5, using: &generator) }, shape: shape, device: device)
+  let drawn = min(shape.count, 4_194_319)
+  let values = [Float](unsafeUninitializedCapacity: shape.count) { buffer, filled in
+    var generator = RandomStream(seed: UInt64(shape.count), stream: UInt64(shape.columns))
+    for i in 0..<drawn { buffer[i] = Float.random(in: -0.5...0.5, using: &generator) }
+    filled = drawn
+    while filled < shape.count {
+      let more = min(drawn, shape.count - filled)
+      (buffer.baseAddress! + filled).update(from: buffer.baseAddress!, count: more)
+      filled += more
+    }
+  }
+  return Tensor(values, shape: shape, device: device)
 }
 
 func median(_ repeats: Int, _ device: Device, _ body: () -> Void) -> Double {

@@ -9,7 +9,8 @@ import AugurTraining
 
 struct BenchTrainStep: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "train-step", abstract: "Median time of one training step of a pre-norm SASRec.")
+    commandName: "train-step", abstract: "Median time of one training step of a pre-norm SASRec, or of HSTU.")
+  @Option(help: "sasrec or hstu.") var model = Model.sasrec
   @Option(help: "V, items.") var items = 3416
   @Option(help: "L, length of every history.") var length = 200
   @Option(help: "D, width.") var dim = 64
@@ -24,34 +25,50 @@ struct BenchTrainStep: ParsableCommand {
   @Option(help: "Steps before the first timed one.") var warmup = 4
   @Flag(help: "One JSON object.") var json = false
 
+  enum Model: String, CaseIterable, ExpressibleByArgument {
+    case sasrec, hstu
+    /// Knobs that the other does not have.
+    var own: [String: String] {
+      self == .hstu
+        ? [:] : ["variant": "pre-norm", "feed-forward": "4", "feed-forward-activation": "gelu", "inner-dropout": "no"]
+    }
+  }
+
   func run() throws {
     guard steps > 0, warmup >= 0, (1...Int(Int32.max)).contains(items), (1...1 << 20).contains(batch) else {
       throw UserMistake("train-step: expected --steps above 0, --warmup of at least 0, --items in 1...2147483647 and --batch in 1...1048576")
     }
-    let entry = try ModelEntry.named("sasrec")
+    let entry = try ModelEntry.named(model.rawValue)
     var knobs = Hyperparameters(entry.hyperparameters + TrainingPlan.knobs)
     let values = [
-      "variant": "pre-norm", "dim": String(dim), "heads": String(heads), "blocks": String(blocks), "length": String(length),
-      "feed-forward": "4", "feed-forward-activation": "gelu", "dropout": "0.2", "inner-dropout": "no", "loss": loss, "negatives": String(negatives),
-      "sharing": loss == "bce" ? "row" : "batch", "beta2": "0.999", "dtype": dtype,
-    ]
+      "dim": String(dim), "heads": String(heads), "blocks": String(blocks), "length": String(length), "dropout": "0.2", "loss": loss,
+      "negatives": String(negatives), "sharing": loss == "bce" ? "row" : "batch", "beta2": "0.999", "dtype": dtype,
+    ].merging(model.own) { $1 }
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
     let device = try place.open()
-    var bench = try TrainStepBench(knobs, itemCount: items, batch: batch, device: device)
+    var bench = try TrainStepBench(knobs, of: model.rawValue, itemCount: items, batch: batch, device: device)
     for _ in 0..<warmup { bench.step() }
     let before = bench.allocations
     let clock = ContinuousClock()
-    let seconds = (0..<steps).map { _ in clock.measure { bench.step() } / .seconds(1) }.sorted()
+    // Training makes batches beside the steps: a device does not wait for them, while the CPU does both.
+    var making: [Double] = []
+    let seconds = (0..<steps).map { _ in
+      if device != .cpu { making.append(clock.measure { bench.makeBatch() } / .seconds(1)) }
+      return clock.measure { bench.step() } / .seconds(1)
+    }.sorted()
     let median = seconds[seconds.count / 2]
     let tokens = Double(batch * length) / median
     let share = Limits(device).seconds(flops: flops, dtype == "bfloat16" ? .bfloat16 : .float32) / median
     if json {
-      printJSON([
-        "op": "train-step", "device": "\(device)", "dtype": dtype, "items": items, "length": length, "dim": dim, "heads": heads,
+      var line: [String: Any] = [
+        "op": "train-step", "model": model.rawValue, "dtype": dtype, "items": items, "length": length, "dim": dim, "heads": heads,
         "blocks": blocks, "batch": batch, "negatives": negatives, "loss": loss, "threads": ThreadPool.shared.threads,
         "milliseconds": number(median * 1e3, digits: 3), "tokens_per_second": number(tokens, digits: 0),
         "limit_share": number(share, digits: 3), "allocations": bench.allocations - before,
-      ])
+        "best_milliseconds": number(seconds[0] * 1e3, digits: 3), "steps": steps,
+      ]
+      if !making.isEmpty { line["batch_milliseconds"] = number(making.sorted()[making.count / 2] * 1e3, digits: 3) }
+      printJSON(line.merging(fields(of: device)) { $1 })
     } else {
       print(
         "\(decimal(median * 1e3, places: 1)) ms a step, \(Int(tokens)) tokens/s, \(decimal(share * 100, places: 0)) % of the limit, "
@@ -63,6 +80,7 @@ struct BenchTrainStep: ParsableCommand {
   private var flops: Double {
     let (T, D) = (Double(batch * length), Double(dim))
     let candidates = loss == "ce" ? Double(items) : Double(negatives + 1)
-    return Double(blocks) * (72 * T * D * D + 7 * T * Double(length) * D) + 6 * T * candidates * D
+    let products: Double = model == .hstu ? 30 : 72
+    return Double(blocks) * (products * T * D * D + 7 * T * Double(length) * D) + 6 * T * candidates * D
   }
 }
