@@ -6,7 +6,7 @@ PACKAGES = libopenblas-dev ocl-icd-opencl-dev opencl-headers
 TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind
 DEMO = demo
 
-.PHONY: build demo test bench bench-accept setup setup-test fuzz sanitize ptx portable clean
+.PHONY: build demo test bench bench-accept gpu-bundle setup setup-test fuzz sanitize ptx portable clean
 
 setup:
 	@sh Benchmarks/setup.sh $(PACKAGES)
@@ -56,6 +56,10 @@ bench: build
 bench-accept:
 	@python3 Benchmarks/compare.py accept --output $(BUILD)/bench
 
+# What measures a GPU on a host without toolchain and network: $(BUILD)/gpu-bundle, and the same as .tar.gz.
+gpu-bundle: setup
+	@sh Benchmarks/gpu/bundle.sh $(BUILD)
+
 # Coverage and AddressSanitizer together in every part of the build; SECONDS a target.
 SECONDS ?= 60
 FUZZERS = LogReader JSONLines Safetensors Table Behaviour
@@ -90,4 +94,4 @@ portable:
 	  -I Kernels/include $$(pkg-config --cflags openblas | sed 's/-I/-isystem /g') -c -o /dev/null $$file || exit 1; done
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(PTXAS_HOME) $(DEMO)
+	rm -rf $(BUILD) $(BUILD)-bundle $(BUILD)-fuzz $(BUILD)-asan $(BUILD)-tsan $(PTXAS_HOME) $(DEMO)
