@@ -1,7 +1,8 @@
 #!/bin/sh
 # Every device kernel as NVIDIA's assembler takes it, without a GPU: clang to PTX, ptxas to sm_90. An error, a spilled register, or more
 # registers or local memory than Tests/ptx-budget.txt allows, fails. `ptx.sh write` makes the budget anew.
-# The texts are compiled with the defaults of their macros, which are a GPU's tuning.
+# The texts are compiled with the defaults of their macros, which are a GPU's tuning; those for tensor cores, X.sm90.cl, behind
+# Common/warp.h and with the options that the host gives them.
 cd "$(dirname "$0")/../Kernels" || exit 1
 budget=../Tests/ptx-budget.txt
 clang=${CLANG:-clang-15}
@@ -22,17 +23,23 @@ variants() {
       for width in 16 32 64 128; do echo "-D WIDTH=$width"; echo "-D WIDTH=$width -D BFLOAT16"; done
       echo "-D WIDTH=256 -D KEYS=16"; echo "-D WIDTH=256 -D KEYS=16 -D BFLOAT16" ;;
     Matmul) echo; echo "-D BFLOAT16" ;;
+    Matmul.sm90)
+      echo "-cl-nv-maxrregcount=128"
+      echo "-D BLOCK_M=64 -D BLOCK_N=64 -D WARPS_M=2 -D WARPS_N=2 -cl-nv-maxrregcount=128" ;;
     *) echo ;;
   esac
 }
 assemble() { # stem, options
-  name=$(echo "$1 $2" | sed 's/ -D / /g; s/ *$//; s/ /,/g')
+  registers=$(echo "$2" | sed -n 's/.*-cl-nv-maxrregcount=\([0-9]*\).*/\1/p')
+  options=$(echo "$2" | sed 's/-cl-nv-maxrregcount=[0-9]*//')
+  name=$(echo "$1 $options" | sed 's/ -D / /g; s/ *$//; s/ /,/g')
+  case $1 in *.sm90) options="-D NV_SM=90 $options" ;; esac
   # shellcheck disable=SC2086
   "$clang" -x cl -cl-std=CL1.2 -target nvptx64-nvidia-nvcl -Xclang -target-cpu -Xclang sm_80 -Xclang -target-feature -Xclang +ptx75 \
-    -Xclang -mlink-builtin-bitcode -Xclang "$libclc" -O2 -S -Wno-everything $2 "$dir/$1.cl" -o "$dir/text" ||
+    -Xclang -mlink-builtin-bitcode -Xclang "$libclc" -O2 -S -Wno-everything $options "$dir/$1.cl" -o "$dir/text" ||
     { echo "ptx: $name does not compile" >&2; return 1; }
   sed -e 's/^\.version .*/.version 8.0/' -e 's/^\.target .*/.target sm_90, texmode_independent/' "$dir/text" >"$dir/a.ptx"
-  "$ptxas" -arch=sm_90 -v "$dir/a.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log" >&2; echo "ptx: $name does not assemble" >&2; return 1; }
+  "$ptxas" -arch=sm_90 -v ${registers:+-maxrregcount=$registers} "$dir/a.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log" >&2; echo "ptx: $name does not assemble" >&2; return 1; }
   awk -v name="$name" -F"[ ',]+" '
     /Compiling entry/ { for (i = 1; i < NF; i++) if ($i == "function") entry = $(i + 1); spilled = 0 }
     /bytes spill stores/ { for (i = 1; i < NF; i++) if ($i == "spill" && $(i + 1) == "stores") spilled = $(i - 2) }
@@ -48,12 +55,14 @@ assemble() { # stem, options
 
 for text in */*.cl; do
   stem=${text%%/*}
+  module=$(basename "$text" .cl)
   { cat Common/opencl.h
-    awk '/^const char \*ck_opencl_/ { on = 1 } on && /#embed/ { gsub(/"/, "", $2); print $2 } /^}/ { on = 0 }' "$stem/$stem.c" |
-      while read -r part; do cat "$stem/$part"; done
-  } >"$dir/$stem.cl"
-  variants "$stem" >"$dir/variants"
-  while read -r options; do assemble "$stem" "$options" >>"$dir/found" || exit 1; done <"$dir/variants"
+    case $module in *.sm90) cat Common/warp.h; of=1 ;; *) of=0 ;; esac
+    awk -v of=$of '/^const char \*ck_opencl_/ { on = /_sm90\(/ == of } on && /#embed/ { gsub(/"/, "", $2); print $2 } /^}/ { on = 0 }' \
+      "$stem/$stem.c" | while read -r part; do cat "$stem/$part"; done
+  } >"$dir/$module.cl"
+  variants "$module" >"$dir/variants"
+  while read -r options; do assemble "$module" "$options" >>"$dir/found" || exit 1; done <"$dir/variants"
 done
 count=$(wc -l <"$dir/found")
 if [ "$1" = write ]; then

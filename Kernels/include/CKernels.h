@@ -34,6 +34,7 @@ void ck_peak_read(const float *x, ck_int begin, ck_int end, float *out);
 
 // --- text of the device kernels: X.cl of every op, after Common/opencl.h ------------------------------------------------
 const char *ck_opencl_prelude(void);
+const char *ck_opencl_warp(void);  // before the texts for tensor cores, X.sm90.cl
 const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
 const char *ck_opencl_convolution(void);
@@ -46,6 +47,7 @@ const char *ck_opencl_gru(void);
 const char *ck_opencl_hstu(void);
 const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
+const char *ck_opencl_matmul_sm90(void);
 const char *ck_opencl_mixture(void);
 const char *ck_opencl_norm(void);
 const char *ck_opencl_batch_norm(void);

@@ -3,7 +3,7 @@ import Glibc
 
 /// The end of a process whose device failed under it.
 public enum DeviceFailure {
-  private static let handler = Guarded<@Sendable (ComputeError) -> Never>(say)
+  private static let handler = Guarded<@Sendable (ComputeError) -> Never>(leave)
 
   /// What is done instead of the line on stderr and exit code 1: a host that embeds the engine may want its own last words.
   public static func handle(by own: @escaping @Sendable (ComputeError) -> Never) { handler.withLock { $0 = own } }
@@ -14,9 +14,14 @@ public enum DeviceFailure {
     last(error)
   }
 
-  @Sendable private static func say(_ error: ComputeError) -> Never {
-    let line = Array("augur: \(error)\n".utf8)
+  /// One line on stderr.
+  static func say(_ text: String) {
+    let line = Array("augur: \(text)\n".utf8)
     _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+
+  @Sendable private static func leave(_ error: ComputeError) -> Never {
+    say("\(error)")
     // No cleaning up: the driver's own may hang on a lost device.
     _exit(1)
   }

@@ -44,7 +44,7 @@ public final class OpenCLQueue: @unchecked Sendable {
     memoryBytes = Int(OpenCLQueue.number(device, CL_DEVICE_GLOBAL_MEM_SIZE, as: cl_ulong.self))
     let type = OpenCLQueue.number(device, CL_DEVICE_TYPE, as: cl_device_type.self)
     isCPU = type & cl_device_type(CL_DEVICE_TYPE_CPU) != 0
-    tuning = OpenCLTuning.named(getenv("AUGUR_OPENCL_TUNING").map { String(cString: $0) }) ?? (isCPU ? .cpu : .gpu)
+    tuning = OpenCLTuning.named(getenv("AUGUR_OPENCL_TUNING").map { String(cString: $0) }) ?? .of(device, isCPU: isCPU)
     var error: cl_int = 0
     var id: cl_device_id? = device
     guard let context = clCreateContext(nil, 1, &id, nil, nil, &error) else { return nil }

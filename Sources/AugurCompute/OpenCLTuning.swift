@@ -1,4 +1,6 @@
-// The tunables of the device kernels, one line per family of devices, and the launch grids that follow from them.
+// The tunables of the device kernels, one line per family of devices, and the launch grids that follow from them; and which devices have
+// tensor cores.
+import COpenCL
 
 /// Values of the macros in Kernels/Common/opencl.h and the `.cl` files; the kernels' head comments say what each means.
 package struct OpenCLTuning: Sendable {
@@ -6,6 +8,9 @@ package struct OpenCLTuning: Sendable {
   var tileM: Int, tileN: Int, tileItems: SIMD3<Int>
   var queries: Int, selectItems: Int, selectRound: Int
   let candidates = 2048, squares = 16
+  package var tensorCores = TensorCores.none
+  /// Work-groups that run at once, at least.
+  var multiprocessors = 1
 
   /// Untuned: no GPU has run it yet.
   static let gpu = OpenCLTuning(
@@ -18,13 +23,30 @@ package struct OpenCLTuning: Sendable {
     selectItems: 1,
     selectRound: 64)
 
+  /// A GPU whose tensor cores are emulated: slow, for tests.
+  static let tensor: OpenCLTuning = {
+    var tuning = gpu
+    tuning.tensorCores = .emulated
+    return tuning
+  }()
+
   /// The family that `AUGUR_OPENCL_TUNING` asks for: tests run a GPU's work-groups on PoCL and oclgrind.
-  static func named(_ name: String?) -> OpenCLTuning? { name == "gpu" ? gpu : name == "cpu" ? cpu : nil }
+  static func named(_ name: String?) -> OpenCLTuning? { ["gpu": gpu, "cpu": cpu, "tensor": tensor][name ?? ""] }
+
+  /// What fits a device.
+  static func of(_ device: cl_device_id, isCPU: Bool) -> OpenCLTuning {
+    var tuning = isCPU ? cpu : gpu
+    if OpenCLQueue.computeCapability(device) >= 90 {
+      tuning.tensorCores = .sm90
+      tuning.multiprocessors = Int(OpenCLQueue.number(device, CL_DEVICE_MAX_COMPUTE_UNITS, as: cl_uint.self))
+    }
+    return tuning
+  }
 
   var options: String {
     "-D LANES=\(lanes) -D ROWS=\(rows) -D VECTOR=\(vector) -D ELEMENTS=\(elements) -D TILE_M=\(tileM) -D TILE_N=\(tileN)"
       + " -D QUERIES=\(queries) -D SELECT_ITEMS=\(selectItems) -D SELECT_ROUND=\(selectRound)"
-      + " -D CANDIDATES=\(candidates) -D SQUARES=\(squares)"
+      + " -D CANDIDATES=\(candidates) -D SQUARES=\(squares)" + tensorCores.options
   }
 
   /// Rows kernels: `count` rows, spread over lanes.
@@ -47,6 +69,20 @@ package struct OpenCLTuning: Sendable {
   package func tileGrid(_ M: Int, _ N: Int, batch: Int = 1) -> LaunchGrid {
     LaunchGrid(groups: SIMD3(parts(N, tileN), parts(M, tileM), batch), local: tileItems)
   }
+  /// The same on tensor cores, where the device has them: small blocks where large ones would leave multiprocessors idle. Both give the
+  /// same bits.
+  package func productBlock(_ M: Int, _ N: Int, batch: Int = 1) -> ProductBlock? {
+    guard tensorCores != .none else { return nil }
+    let large = ProductBlock.large
+    return M <= 64 || parts(M, large.rows) * parts(N, large.columns) * batch < multiprocessors ? .small : large
+  }
+  package func blockGrid(_ block: ProductBlock, _ M: Int, _ N: Int, batch: Int = 1) -> LaunchGrid {
+    LaunchGrid(groups: SIMD3(parts(N, block.columns), parts(M, block.rows), batch), local: SIMD3(32, block.warps, 1))
+  }
+  /// Options of a text for tensor cores that needs no more than `count` registers if the compiler is told so.
+  package func tensorOptions(_ options: String, registers count: Int) -> String {
+    tensorCores == .sm90 ? "\(options) -cl-nv-maxrregcount=\(count)" : options
+  }
   /// Attention: `T` rows of the packed batch, `H` heads of `width` columns; on a GPU up to 8 work-items share a row.
   package func attentionGrid(_ T: Int, _ H: Int, width: Int) -> LaunchGrid {
     let slices = vector == 16 ? 1 : min(8, width / 16)
@@ -66,4 +102,61 @@ package struct OpenCLTuning: Sendable {
   package var oneGroup: LaunchGrid { LaunchGrid(groups: SIMD3(1, 1, 1), local: SIMD3(elements, 1, 1)) }
 
   private func parts(_ count: Int, _ size: Int) -> Int { (count + size - 1) / size }
+}
+
+/// What runs the texts for tensor cores, X.sm90.cl.
+package enum TensorCores: Sendable {
+  /// Nothing: the portable texts do.
+  case none
+  /// Any device, in plain OpenCL C.
+  case emulated
+  /// An NVIDIA device of compute capability 9.0 or above.
+  case sm90
+
+  /// The macros of Kernels/Common/warp.h. Compilers other than NVIDIA's never see NV_SM: they abort on its assembly.
+  var options: String {
+    switch self {
+    case .none: ""
+    case .emulated: " -D WARP_EMULATION"
+    case .sm90: " -D NV_SM=90"
+    }
+  }
+}
+
+/// What one work-group computes of a product on tensor cores.
+package struct ProductBlock: Sendable, Equatable {
+  let rows: Int, columns: Int, warpRows: Int, warpColumns: Int
+  static let large = ProductBlock(rows: 128, columns: 128, warpRows: 2, warpColumns: 4)
+  static let small = ProductBlock(rows: 64, columns: 64, warpRows: 2, warpColumns: 2)
+  var warps: Int { warpRows * warpColumns }
+  package var options: String { "-D BLOCK_M=\(rows) -D BLOCK_N=\(columns) -D WARPS_M=\(warpRows) -D WARPS_N=\(warpColumns)" }
+}
+
+extension OpenCLQueue {
+  /// Ten times the compute capability of an NVIDIA device; 0 for others.
+  static func computeCapability(_ device: cl_device_id) -> Int {
+    let extensions = text { clGetDeviceInfo(device, cl_device_info(CL_DEVICE_EXTENSIONS), $0, $1, $2) }
+    guard extensions.contains("cl_nv_device_attribute_query") else { return 0 }
+    // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and _MINOR_NV
+    return Int(number(device, 0x4000, as: cl_uint.self)) * 10 + Int(number(device, 0x4001, as: cl_uint.self))
+  }
+
+  private static let builds = Guarded<[String: Bool]>([:])
+
+  /// Whether `module` builds on this device. Where it does not, one line says so and the portable text has to do.
+  package func builds(_ module: KernelModule) -> Bool {
+    OpenCLQueue.builds.withLock { known in
+      let key = "\(name) \(module.name) \(module.options)"
+      if let answer = known[key] { return answer }
+      do throws(ComputeError) {
+        try prepare(module)
+        known[key] = true
+      } catch {
+        let reason = "\(error)".prefix { $0 != "\n" }
+        DeviceFailure.say("without tensor cores, by the portable kernels: \(reason)")
+        known[key] = false
+      }
+      return known[key] ?? false
+    }
+  }
 }

@@ -61,6 +61,11 @@ let fewRows = 8
 /// Columns of one task of a product with few rows.
 let columnGrain = 1024
 
+/// A text for tensor cores behind Kernels/Common/warp.h.
+func tensorModule(_ name: String, _ options: String, _ text: @escaping @Sendable () -> String) -> KernelModule {
+  KernelModule(name: name, options: options) { String(cString: ck_opencl_warp()) + text() }
+}
+
 /// How a sum over T rows is cut: fixed by T alone, so that the thread count never changes a bit.
 struct RowSplits {
   let rows: Int

@@ -5,7 +5,20 @@ import CKernels
 
 private let module = KernelModule(name: "matmul") { String(cString: ck_opencl_matmul()) }
 private let roundingModule = KernelModule(name: "matmul", options: "-D BFLOAT16") { String(cString: ck_opencl_matmul()) }
-private func module(_ precision: DataType) -> KernelModule { precision == .bfloat16 ? roundingModule : module }
+
+/// The kernels of `M` x `N` results, `batch` times, and their grid: on tensor cores where the device has them and the factors are rounded.
+private func kernels(
+  _ queue: OpenCLQueue, _ M: Int, _ N: Int, batch: Int = 1, _ precision: DataType
+) -> (module: KernelModule, grid: LaunchGrid) {
+  if precision == .bfloat16, let blocks = tensorKernels(queue, M, N, batch: batch) { return blocks }
+  return (precision == .bfloat16 ? roundingModule : module, queue.tuning.tileGrid(M, N, batch: batch))
+}
+private func tensorKernels(_ queue: OpenCLQueue, _ M: Int, _ N: Int, batch: Int = 1) -> (module: KernelModule, grid: LaunchGrid)? {
+  guard let block = queue.tuning.productBlock(M, N, batch: batch) else { return nil }
+  let options = queue.tuning.tensorOptions(block.options, registers: 128)
+  let module = tensorModule("matmul_sm90", options) { String(cString: ck_opencl_matmul_sm90()) }
+  return queue.builds(module) ? (module, queue.tuning.blockGrid(block, M, N, batch: batch)) : nil
+}
 
 /// y = act(x w + bias) + residual.
 ///
@@ -60,6 +73,11 @@ public func linear(
 
 /// y = x w^T, all of them stored in bfloat16, sums in float32.
 private func linearInBfloat16(_ x: Tensor, _ w: Tensor, _ T: Int, _ K: Int, _ N: Int) -> Tensor {
+  if case .openCL(let queue) = x.device, let (module, grid) = tensorKernels(queue, T, N) {
+    let y = Tensor([T, N], dtype: .bfloat16, device: x.device)
+    queue.launch(module, "matmul_stored", grid, y.argument, x.argument, w.argument, .int(T), .int(N), .int(K))
+    return y
+  }
   guard x.device == .cpu, K > 0, K % 2 == 0 else {
     let sums = Tensor([T, N], device: x.device)
     multiply(
@@ -92,9 +110,9 @@ func multiply(
     multiplyOnCPU(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
   case .openCL(let queue):
     let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
+    let (module, grid) = kernels(queue, T, N, precision)
     queue.launch(
-      module(precision), transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, pre.argument,
-      x.argument, w.argument, bias.argument, residual.argument, .none, .int(T), .int(N), .int(K), .int(0),
+      module, transposed ? "matmul_transposed" : "matmul", grid, y.argument, pre.argument, x.argument, w.argument, bias.argument, residual.argument, .none, .int(T), .int(N), .int(K), .int(0),
       .int(Int(activation.code)))
   }
 }
@@ -241,8 +259,9 @@ func multiplyRows(
   _ precision: DataType
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
+  let (module, grid) = kernels(queue, T, N, precision)
   queue.launch(
-    module(precision), transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(T, N), y.argument, .none, x.argument, w.argument,
+    module, transposed ? "matmul_transposed" : "matmul", grid, y.argument, .none, x.argument, w.argument,
     .none, residual.argument, .none, .int(T), .int(N), .int(K), .int(firstRow), .int(Int(Activation.none.code)))
 }
 
@@ -272,14 +291,16 @@ func addProductOnQueue(
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   let splits = RowSplits(T)
   guard splits.count > 1, firstRow == 0, dw.count == K * N else {
+    let (module, grid) = kernels(queue, K, N, precision)
     queue.launch(
-      module(precision), "matmul_tn", queue.tuning.tileGrid(K, N), dw.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N),
+      module, "matmul_tn", grid, dw.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N),
       .int(1), .int(firstRow), .int(max(1, T)), .int(1))
     return
   }
   let partials = Tensor([splits.count, K * N], device: x.device)
+  let (module, grid) = kernels(queue, K, N, batch: splits.count, precision)
   queue.launch(
-    module(precision), "matmul_tn", queue.tuning.tileGrid(K, N, batch: splits.count), partials.argument, x.argument, dy.argument, .none,
+    module, "matmul_tn", grid, partials.argument, x.argument, dy.argument, .none,
     .int(T), .int(K), .int(N), .int(1), .int(0), .int(splits.chunk), .int(0))
   sumPartials(queue, into: dw, partials, splits: splits.count)
 }
