@@ -23,6 +23,9 @@ variants() {
       for width in 16 32 64 128; do echo "-D WIDTH=$width"; echo "-D WIDTH=$width -D BFLOAT16"; done
       echo "-D WIDTH=256 -D KEYS=16"; echo "-D WIDTH=256 -D KEYS=16 -D BFLOAT16" ;;
     Matmul) echo; echo "-D BFLOAT16" ;;
+    Attention.sm90)
+      for width in 16 32 64; do echo "-D WIDTH=$width -cl-nv-maxrregcount=168"; done
+      echo "-D WIDTH=128 -cl-nv-maxrregcount=255" ;;
     Matmul.sm90)
       echo "-cl-nv-maxrregcount=128"
       echo "-D BLOCK_M=64 -D BLOCK_N=64 -D WARPS_M=2 -D WARPS_N=2 -cl-nv-maxrregcount=128" ;;

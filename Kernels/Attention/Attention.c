@@ -49,6 +49,13 @@ const char *ck_opencl_attention(void) {
   return text;
 }
 
+const char *ck_opencl_attention_sm90(void) {
+  static const char text[] = {
+#embed "Attention.sm90.cl"
+      , 0};
+  return text;
+}
+
 #else
 
 #include "../Common/tile.h"

@@ -4,11 +4,6 @@
 // KEYS at a time in local memory (heads.h, which the text follows). The sums of a row go key by key, so its bits do not depend on the
 // place of the sequence in the batch. No atomics: dk and dv recompute P by columns. Local memory: 2 * KEYS * WIDTH floats, with slices
 // 64 * QUERIES more (dk, dv: + 2 * KEYS).
-// kept cells 1 / (1 - rate), others 0; cell j of the row whose counters start at base (the low 16 bits of base are 0)
-float keep_scale(uint key, ulong base, int j, uint threshold, float rate) {
-  return mix32(((uint)base + (uint)j) ^ key) >= threshold ? 1.0f / (1.0f - rate) : 0.0f;
-}
-
 // o[T, H*K], lse[T,H]
 ATTENTION_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,
                                         __global const float *k, __global const float *v, __global const int *offsets,

@@ -172,6 +172,10 @@ uint random_key(ulong seed, uint high) {
   return mix32((uint)seed ^ mix32((uint)(seed >> 32) + 0x9e3779b9u * (high + 1u)));
 }
 uint random_threshold(float rate) { return convert_uint_sat(rate * 4294967296.0f); }
+// Dropout of the cells of attention: kept ones 1 / (1 - rate), others 0; cell j of the row whose counters start at base (the low 16 bits of base are 0)
+float keep_scale(uint key, ulong base, int j, uint threshold, float rate) {
+  return mix32(((uint)base + (uint)j) ^ key) >= threshold ? 1.0f / (1.0f - rate) : 0.0f;
+}
 #if VECTOR == 1
 #define vec_mix32 mix32
 #else

@@ -15,6 +15,12 @@
 #define WORD(low, high) ((uint)(low) | (uint)(high) << 16)
 float low_half(uint word) { return as_float(word << 16); }
 float high_half(uint word) { return as_float(word & 0xffff0000u); }
+// Where 16 bytes of a tile of rows of `width` bfloat16 (16, 32, or a multiple of 64) begin: chunks of a row change
+// places, so that the same chunk of 8 rows lies in different banks.
+INLINE int tile_place(int row, int chunk, int width) {
+  const int shift = width >= 64 ? 0 : width == 32 ? 1 : 2, mask = width >= 64 ? 7 : width / 8 - 1;
+  return row * (width / 2) + ((chunk ^ (row >> shift & mask)) << 2);
+}
 
 #ifdef NV_SM
 #define UNROLL _Pragma("unroll")

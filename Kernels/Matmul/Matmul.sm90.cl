@@ -40,17 +40,14 @@
 ACTIVATION(float4, int4, quad_activation, quad_activation_slope)
 
 // A factor lies by rows (k is contiguous: rows of BLOCK_K) or by columns (its rows or columns are contiguous: BLOCK_K
-// rows of `width`). Where 16 bytes of a tile begin: chunk `chunk` of row `row`
-INLINE int row_place(int row, int chunk) { return row * (BLOCK_K / 2) + ((chunk ^ (row >> 1 & 3)) << 2); }
-INLINE int column_place(int k, int chunk, int width) { return k * (width / 2) + ((chunk ^ (k & 7)) << 2); }
-
+// rows of `width`).
 // Rows of a tile have `quads` quads, of which `count` are this work-item's: quad QUAD of the rows QUAD_ROW(p). ITEMS /
 // quads is a multiple of 8, so that these rows change places alike.
 #define QUAD_ROW(p, quads) ((int)(ITEM / (quads)) + (p) * (ITEMS / (quads)))
 #define QUAD(quads) ((int)(ITEM % (quads)))
 INLINE __local uint *quad_place(__local uint *tile, int quads, int by_columns) {
   const int row = QUAD_ROW(0, quads), quad = QUAD(quads);
-  return tile + (by_columns ? column_place(row, quad / 2, quads * 4) : row_place(row, quad / 2)) + quad % 2 * 2;
+  return tile + (by_columns ? tile_place(row, quad / 2, quads * 4) : tile_place(row, quad / 2, BLOCK_K)) + quad % 2 * 2;
 }
 INLINE void put_quad(__local uint *place, int p, float4 x) {
   *(__local uint2 *)(place + p * ITEMS * 2) = (uint2)(pack_bf16(x.s0, x.s1), pack_bf16(x.s2, x.s3));
@@ -81,11 +78,11 @@ INLINE void move(__local uint *tile, __global const float *source, int stride, i
 // Where this lane's row of the first matrices of its warp's a and b begins; others follow by matrix_place.
 INLINE int a_lane(int by_columns) {
   const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16, m = WARP / WARPS_N * WARP_ROWS + 8 * low;
-  return by_columns ? column_place(8 * high + i, m / 8, BLOCK_M) : row_place(m + i, high);
+  return by_columns ? tile_place(8 * high + i, m / 8, BLOCK_M) : tile_place(m + i, high, BLOCK_K);
 }
 INLINE int b_lane(int by_columns) {
   const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16, n = WARP % WARPS_N * WARP_COLUMNS + 8 * high;
-  return A_WORDS + (by_columns ? column_place(8 * low + i, n / 8, BLOCK_N) : row_place(n + i, low));
+  return A_WORDS + (by_columns ? tile_place(8 * low + i, n / 8, BLOCK_N) : tile_place(n + i, low, BLOCK_K));
 }
 // 16 t rows or columns and k further on: chunk numbers change in bits that the first has not set.
 INLINE int matrix_place(int lane, int t, int k, int by_columns, int width) {
@@ -257,7 +254,7 @@ INLINE void copy_rows(__local uint *memory, int tile, __global const ushort *sou
     const int e = p * ITEMS + ITEM, row = e / (BLOCK_K / 8), chunk = e % (BLOCK_K / 8);
     const int left = clamp(row < rows ? columns - 8 * chunk : 0, 0, 8);
     __global const ushort *from = source + (size_t)row * stride + 8 * chunk;
-    const int to = tile + row_place(row, chunk);
+    const int to = tile + tile_place(row, chunk, BLOCK_K);
     if (is_wide) {
       copy_async(memory, to, left > 0 ? from : source, 2 * left);
     } else {

@@ -37,6 +37,7 @@ const char *ck_opencl_prelude(void);
 const char *ck_opencl_warp(void);  // before the texts for tensor cores, X.sm90.cl
 const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
+const char *ck_opencl_attention_sm90(void);
 const char *ck_opencl_convolution(void);
 const char *ck_opencl_dice(void);
 const char *ck_opencl_dropout(void);

@@ -18,6 +18,20 @@ private func module(width K: Int, _ precision: DataType) -> KernelModule {
   KernelModule(name: "attention", options: headOptions(width: K, precision)) { String(cString: ck_opencl_attention()) }
 }
 
+/// The kernels of H heads of width K and their grid: on tensor cores where the device has them and the factors are rounded. Wider heads
+/// would not fit the registers.
+private func kernels(
+  _ queue: OpenCLQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType
+) -> (module: KernelModule, grid: LaunchGrid) {
+  let width = tileWidth(K)
+  if precision == .bfloat16, width <= 128, let grid = queue.tuning.attentionTiles(rows.rows, sequences: rows.count, H) {
+    let options = queue.tuning.tensorOptions("-D WIDTH=\(width)", registers: width > 64 ? 255 : 168)
+    let module = tensorModule("attention_sm90", options) { String(cString: ck_opencl_attention_sm90()) }
+    if queue.builds(module) { return (module, grid) }
+  }
+  return (module(width: K, precision), queue.tuning.attentionGrid(rows.rows, H, width: width))
+}
+
 /// Columns `offset ..< offset + width` of the rows of a tensor.
 private struct Columns {
   let tensor: Tensor
@@ -136,8 +150,9 @@ private func attend(
         k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16, scratch)
     }
   case .openCL(let queue):
+    let (module, grid) = kernels(queue, rows, H, width: K, precision)
     queue.launch(
-      module(width: K, precision), "attention_forward", queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K)), o.argument, lse.argument,
+      module, "attention_forward", grid, o.argument, lse.argument,
       q.tensor.argument, k.tensor.argument, v.tensor.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H),
       .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
       .int(k.offset), .int(v.offset), .int(Int(causal)))
@@ -159,14 +174,14 @@ private func attend(
       }
     case .openCL(let queue):
       let delta = Tensor([rows.rows, H], device: device)
-      let grid = queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K))
+      let (module, grid) = kernels(queue, rows, H, width: K, precision)
       queue.launch(
-        module(width: K, precision), "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
+        module, "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, o.argument, lse.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count),
         .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate),
         .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
       queue.launch(
-        module(width: K, precision), "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
+        module, "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
         k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, rows.offsets.argument, .int(rows.rows),
         .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed),
         .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))

@@ -178,6 +178,30 @@ private let bFragments: [Int32] = (0..<64).map { e in
     }
   }
 
+  @Test(arguments: tensorDevices, [false, true])
+  func aSequenceHasTheSameBitsInAnyBatch(_ deviceIndex: Int, _ isCausal: Bool) {
+    let (device, D, offsets) = (devices[deviceIndex], 24, [0, 7, 80, 150])
+    func fixed(_ begin: Int, _ n: Int, _ columns: Int, _ salt: Int) -> Tensor {
+      Tensor((begin * columns..<(begin + n) * columns).map { Float(fixedValue($0, salt)) }, shape: [n, columns], device: device)
+    }
+    /// Output and gradients of the sequences from ..< to, behind each other
+    func results(_ from: Int, _ to: Int) -> [[UInt32]] {
+      let (begin, n, tape) = (offsets[from], offsets[to] - offsets[from], Tape())
+      let rows = Jagged(offsets: offsets[from...to].map { Int32($0 - begin) }, device: device)
+      let (q, kv) = (fixed(begin, n, D, 1).watched(by: tape), fixed(begin, n, 2 * D, 2).watched(by: tape))
+      let o = attention(q: q, kv: kv, rows, heads: 2, precision: .bfloat16, isCausal: isCausal)
+      tape.backward(from: o, gradient: fixed(begin, n, D, 3))
+      return [o, q.gradient, kv.gradient].map { ($0?.floats() ?? []).map(\.bitPattern) }
+    }
+    let all = results(0, 3)
+    for i in 0..<3 {
+      for (alone, together) in zip(results(i, i + 1), all) {
+        let columns = together.count / 150
+        #expect(alone == Array(together[offsets[i] * columns..<offsets[i + 1] * columns]) && !alone.isEmpty)
+      }
+    }
+  }
+
   /// The portable kernels take over then.
   @Test(arguments: tensorDevices)
   func aTextThatDoesNotBuildIsNotTaken(_ deviceIndex: Int) {
