@@ -3,7 +3,7 @@ BUILD ?= .build
 SWIFT = swift build -c release --scratch-path $(BUILD)
 AUGUR = $(BUILD)/release/augur
 PACKAGES = libopenblas-dev ocl-icd-opencl-dev opencl-headers
-TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind
+TEST_PACKAGES = $(PACKAGES) pocl-opencl-icd oclgrind python3
 DEMO = demo
 
 .PHONY: build demo test bench bench-accept gpu-bundle setup setup-test fuzz sanitize ptx portable clean

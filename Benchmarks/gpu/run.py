@@ -2,8 +2,10 @@
 
     run.sh [doctor] [parity] [ops] [steps] [peers] [--out DIR] [--budget SECONDS]
 
-doctor  devices, driver, what is missing                 parity  every op against its definition in Double, forward and backward
-ops     single ops at a GPU's sizes                      steps   training steps
+doctor  devices, driver, what is missing
+parity  every op against its definition in Double, large sizes and training steps against the CPU
+ops     single ops at a GPU's sizes
+steps   training steps
 peers   ops and steps, ours and PyTorch's in turn, where python3 has PyTorch
 
 Without names: doctor, parity, and peers where there is PyTorch, else ops and steps. Each part ends within its budget; what did not fit is
@@ -14,6 +16,7 @@ from table import write_table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = ["doctor", "parity", "ops", "steps", "peers"]
+CHECKS = [["verify", "ops"], ["verify", "steps"], ["verify", "ops", "--large"]]
 # The most seconds that one work of ours, or all ways of the peer's, may take.
 LONGEST, LONGEST_PEER = 150, 200
 FULL = dict(loss="sampled", dtype="bfloat16", blocks=2, batch=128, steps=15, warmup=5)
@@ -44,10 +47,12 @@ def library(name, environment):
     places = environment.get("LD_LIBRARY_PATH", "").split(":") + [
         "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib",
         "/run/opengl-driver/lib", "/usr/local/cuda/compat", "/usr/local/lib"]
-    found = [os.path.join(place, name) for place in places if place]
-    found += sorted(glob.glob(f"/usr/lib/x86_64-linux-gnu/*/*/{name}") + glob.glob(f"/usr/local/nvidia/**/{name}", recursive=True)
-                    + glob.glob(f"/opt/*/**/{name}", recursive=True))
-    return next((path for path in found if os.path.exists(path)), None)
+    for path in [os.path.join(place, name) for place in places if place]:
+        if os.path.exists(path): return path
+    for below in ("/usr/local/nvidia", "/usr/lib/x86_64-linux-gnu/*", "/opt/*"):
+        found = sorted(glob.glob(f"{below}/{name}") + glob.glob(f"{below}/*/{name}") + glob.glob(f"{below}/*/*/{name}"))
+        if found: return found[0]
+    return None
 
 
 def gpu_environment():
@@ -56,7 +61,7 @@ def gpu_environment():
     vendors = glob.glob(environment.get("OCL_ICD_VENDORS", "/etc/OpenCL/vendors") + "/*.icd")
     listed = "".join(open(path, errors="replace").read() for path in vendors)
     opencl, cuda = library("libnvidia-opencl.so.1", environment), library("libcuda.so.1", environment)
-    if opencl and "nvidia" not in listed: environment.setdefault("OCL_ICD_FILENAMES", opencl)
+    if opencl and "nvidia" not in listed: environment.setdefault("OCL_ICD_VENDORS", opencl)
     if cuda: environment.setdefault("AUGUR_LIBCUDA", cuda)
     # The driver's libraries load others of theirs by name.
     folders = [os.path.dirname(path) for path in (opencl, cuda) if path] + [environment.get("LD_LIBRARY_PATH", "")]
@@ -197,20 +202,26 @@ class Run:
         self.keep("doctor", line, who="ours")
 
     def parity(self):
-        """One process for all cases; behind a case that ends it, another goes on."""
-        listed = self.call(["verify", "ops", "--list", "--json", "--only", self.o.only])
-        names = [f"{l['op']} {l['case']}" for l in map(json.loads, listed.splitlines())]
+        for check in CHECKS:
+            if self.o.scale == "small" and "--large" in check: continue
+            listed = self.call([*check, "--list", "--json"])
+            named = [(i, f"{l['op']} {l['case']}") for i, l in enumerate(map(json.loads, listed.splitlines()))]
+            self.cases(check, [(i, name) for i, name in named if self.o.only in name])
+
+    def cases(self, check, named):
+        """One process for cases that follow each other; behind one that ends it, another goes on."""
         while True:
             kept = {l["case"] for l in self.lines if l["part"] == "parity" and l["scale"] == self.o.scale}
-            missing = [i for i, name in enumerate(names) if name not in kept]
+            missing = [pair for pair in named if pair[1] not in kept]
             if not missing: return
-            if self.seconds_left() < 1: return self.left.append(f"parity: {len(missing)} cases")
-            self.parity_from(missing[0], names, kept)
+            if self.seconds_left() < 1: return self.left.append(f"parity: {' '.join(check)}: {len(missing)} cases")
+            row = [pair for n, pair in enumerate(missing) if pair[0] == missing[0][0] + n]
+            self.cases_from(check, row[0][0], [name for _, name in row])
 
-    def parity_from(self, first, names, kept):
-        command = [self.augur, "verify", "ops", "--device", "gpu", "--json", "--only", self.o.only, "--skip", str(first)]
-        lines, at = Lines(command, self.environment, self.log), first
-        while at < len(names) and names[at] not in kept:
+    def cases_from(self, check, first, names):
+        command = [self.augur, *check, "--device", "gpu", "--json", "--skip", str(first)]
+        lines, at = Lines(command, self.environment, self.log), 0
+        while at < len(names):
             limit = min(LONGEST, self.seconds_left())
             try: text = lines.next(limit)
             except queue.Empty:
@@ -232,8 +243,6 @@ class Run:
     def steps(self): self.alone("steps")
 
     def peers(self):
-        if not self.torch():
-            raise Mistake(f"peers: {self.o.python} has no PyTorch for this device; ops and steps measure ours alone")
         for _, case, arguments, work in self.works():
             for round in (1, 2):
                 if not self.has("peers", case, "ours", round):
@@ -288,12 +297,16 @@ class Run:
             self.keep("peers", line, who="peer", round=round)
 
     def all(self):
-        self.find_device()
+        try: self.find_device()
+        except subprocess.TimeoutExpired: raise Mistake("augur doctor said nothing for 60 s: the driver hangs")
         parts = self.o.parts or ["doctor", "parity"] + (["peers"] if self.torch() else ["ops", "steps"])
+        if "peers" in parts and not self.torch():
+            raise Mistake(f"peers: {self.o.python} has no PyTorch for this device; ops and steps measure ours alone")
         say(f"{self.device}: {', '.join(parts)}, {self.o.budget} s each at most, into {self.o.out}")
         for part in parts:
             self.deadline = time.monotonic() + self.o.budget
             try: getattr(self, part)()
+            except subprocess.TimeoutExpired as late: raise Mistake(f"{part}: {' '.join(late.cmd[:4])} said nothing for {late.timeout} s")
             finally: write_table(os.path.join(self.o.out, "table.md"), self.lines, self.device)
         for text in self.left: say(f"left for the next call: {text}")
         mine = [l for l in self.lines if l["who"] == "ours" and l["part"] in parts]

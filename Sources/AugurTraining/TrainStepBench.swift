@@ -39,7 +39,7 @@ public struct TrainStepBench {
 
   /// Forward, loss, backward, update; returns the loss, so it waits for the device.
   @discardableResult
-  public mutating func step() -> Float {
+  public mutating func step(learningRate: Float = 0.001) -> Float {
     if made == nil { makeBatch() }
     guard let host = made else { preconditionFailure("step: expected a batch") }
     made = nil
@@ -48,7 +48,7 @@ public struct TrainStepBench {
     let loss = training.loss(of: model, Pass(training: tape, seed: UInt64(count)), maker.knobs)
     tape.backward(from: loss)
     count += 1
-    optimizer.update(step: count, learningRate: 0.001)
+    optimizer.update(step: count, learningRate: learningRate)
     return loss.floats()[0]
   }
 

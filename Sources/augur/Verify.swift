@@ -9,7 +9,7 @@ import AugurTraining
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Checks promises: on a trained model, or of a device.", subcommands: [VerifyBits.self, VerifyOps.self])
+    abstract: "Checks promises: on a trained model, or of a device.", subcommands: [VerifyBits.self, VerifyOps.self, VerifySteps.self])
 }
 
 struct VerifyBits: ParsableCommand {

@@ -20,3 +20,39 @@ check "what is there is not run again" measured parity ops $small --only swiglu
 check "still one line a case" test "$(lines '"part": "parity"')" = 4
 check "the table has them" grep -q "4 cases, 0 of them failed" "$dir/gpu/table.md"
 keys='left for the next call: ops: gemm' check "no time, no loss" said measured ops $small --only gemm --budget 1
+
+# A driver of its own: an augur whose second case ends it, and a Python whose PyTorch is always the same.
+cat >"$dir/fake" <<'END'
+#!/bin/sh
+case "$*" in
+"doctor --json") echo "{\"auto\": \"fake\", \"opencl_devices\": [], \"vendors\": \"$OCL_ICD_VENDORS\", \"cuda\": \"$AUGUR_LIBCUDA\"}" ;;
+*--list*) for n in 1 2 3; do echo "{\"op\": \"A\", \"case\": \"$n\"}"; done ;;
+*--skip\ 0*) echo '{"within": true, "share": 0.5, "worst": "y[0]", "device": "fake"}' && kill -SEGV $$ ;;
+*) echo '{"within": true, "share": 0.1, "worst": "y[0]", "device": "fake"}' ;;
+esac
+END
+cat >"$dir/python" <<'END'
+#!/bin/sh
+[ "$1" = -c ] && exit 0
+while read -r work; do
+  case=$(echo "$work" | sed 's/.*"case": "\([^"]*\)".*/\1/')
+  for way in slower fast; do echo "{\"case\": \"$case\", \"variant\": \"$way\", \"milliseconds\": ${#way}, \"peer\": \"fake\"}"; done
+  echo '{"done": 1}'
+done
+END
+chmod +x "$dir/fake" "$dir/python"
+mkdir "$dir/driver" && touch "$dir/driver/libnvidia-opencl.so.1" "$dir/driver/libcuda.so.1"
+faked() { env AUGUR="$dir/fake" LD_LIBRARY_PATH="$dir/driver" sh "$(dirname "$0")/../../Benchmarks/gpu/run.sh" --out "$dir/faked" "$@"; }
+failing() { ! "$@"; }
+check "a case that ends the process is a failure" failing faked doctor parity
+check "and the cases behind it run" sh -c "grep -c '\"within\": true' $dir/faked/results.jsonl | grep -qx 2"
+check "and it is named" grep -q '^\* A 2: ended the process' "$dir/faked/table.md"
+check "a library of the driver in an odd place is named to augur" grep -q "\"cuda\": \"$dir/driver/libcuda.so.1\"" "$dir/faked/results.jsonl"
+grep -qs nvidia /etc/OpenCL/vendors/* || check "so is its OpenCL" grep -q "\"vendors\": \"$dir/driver/libnvidia-opencl.so.1\"" "$dir/faked/results.jsonl"
+check "--retry runs what failed" faked parity --retry
+check "and forgets that it did" sh -c "! grep -q '\"error\"' $dir/faked/results.jsonl"
+mistake "results of another device" "another --out" measured parity $small --out "$dir/faked"
+check "peers in turn" measured peers $small --only "jagged attention forward 16" --python "$dir/python" --out "$dir/peers"
+check "two rounds of each" sh -c "grep -c '\"round\": 2' $dir/peers/results.jsonl | grep -qx 3"
+check "a ratio to the fastest" grep -q '| 4 | fast |' "$dir/peers/table.md"
+mistake "no PyTorch" "no PyTorch" measured peers $small --python false --out "$dir/peers2"

@@ -22,23 +22,25 @@ public struct OpCase: Sendable {
   /// The same for a gradient, against central differences.
   public let gradientTolerance: Double
   public let flops: Double
+  /// The reference is the CPU, and so is that of the gradients.
+  let comparesWithCPU: Bool
   public let run: @Sendable ([Tensor], Tape?) -> Tensor
   public let reference: @Sendable ([[Double]]) -> [Double]
 
   public init(
     _ stem: String, _ name: String, _ inputs: [Input], isLoss: Bool = false, tolerance: Double = 2e-5, gradientTolerance: Double = 2e-3,
-    flops: Double = 0,
+    flops: Double = 0, comparesWithCPU: Bool = false,
     run: @escaping @Sendable ([Tensor], Tape?) -> Tensor, reference: @escaping @Sendable ([[Double]]) -> [Double]
   ) {
     (self.stem, self.name, self.inputs, self.isLoss) = (stem, name, inputs, isLoss)
     (self.tolerance, self.gradientTolerance, self.flops) = (tolerance, gradientTolerance, flops)
-    (self.run, self.reference) = (run, reference)
+    (self.comparesWithCPU, self.run, self.reference) = (comparesWithCPU, run, reference)
   }
 
   public static let all: [OpCase] =
     activationCases + attentionCases + batchNormCases + convolutionCases + diceCases + dropoutCases + embeddingCases + embeddingBagCases + feedForwardCases + gateCases
-    + gruCases + hstuCases + interactionCases + lossCases + matmulCases + mixtureCases + normCases + sampledLossCases + softmaxLossCases
-    + targetAttentionCases
+    + gruCases + hstuCases + interactionCases + lossCases + matmulCases + mixtureCases + normCases + optimizerCases + sampledLossCases
+    + softmaxLossCases + targetAttentionCases + topKCases
 }
 
 /// Fixed pseudo-random values, the same in every run: SplitMix64 of the index.

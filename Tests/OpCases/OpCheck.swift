@@ -20,6 +20,10 @@ public struct Deviation: Sendable, CustomStringConvertible {
   public var isWithin: Bool { share <= 1 }
   public var description: String { "\(place)[\(index)] is \(Float(value)), not \(expected) within \(Float(allowed))" }
 
+  public init(place: String, index: Int, value: Double, expected: Double, allowed: Double) {
+    (self.place, self.index, self.value, self.expected, self.allowed) = (place, index, value, expected, allowed)
+  }
+
   static func count(_ place: String, _ value: Int, _ expected: Int) -> Deviation {
     Deviation(place: "elements of \(place)", index: 0, value: Double(value), expected: Double(expected), allowed: 0.5)
   }
@@ -46,10 +50,20 @@ extension OpCase {
     }.max { $0.share < $1.share }
   }
 
-  /// The worst of a dozen elements of each gradient on `device`, against central differences of the reference.
+  /// The worst element of each gradient on `device`: of a dozen against central differences of the reference, or of all against the CPU.
   public func backward(on device: Device) -> [Deviation] {
     guard hasGradient else { return [] }
     let inputs = self.inputs.indices.map(values)
+    guard let gradients = gradients(on: device, inputs) else { return [] }
+    let expected = comparesWithCPU ? self.gradients(on: .cpu, inputs) : nil
+    return self.inputs.indices.filter { self.inputs[$0].role != .constant }.compactMap { i in
+      if let expected { return worst(of: gradients[i], beside: expected[i], input: i) }
+      return worst(of: gradients[i], at: inputs, input: i)
+    }
+  }
+
+  /// dL/dx of every input, empty where there is none; nil where the output is empty.
+  private func gradients(on device: Device, _ inputs: [[Double]]) -> [[Float]]? {
     let tape = Tape()
     let tensors = self.inputs.indices.map { i in
       let plain = tensor(i, inputs[i], device)
@@ -60,16 +74,24 @@ extension OpCase {
       }
     }
     let y = run(tensors, tape)
-    guard y.count > 0 else { return [] }
+    guard y.count > 0 else { return nil }
     let target = Tensor((0..<y.count).map { Float(fixedValue($0, 77)) }, shape: y.shape, device: device)
     tape.backward(from: isLoss ? y : meanSquaredError(y, target))
-    return self.inputs.indices.filter { self.inputs[$0].role != .constant }.compactMap {
-      worst(of: tensors[$0].gradient?.floats() ?? [], at: inputs, input: $0)
-    }
+    return tensors.map { $0.gradient?.floats() ?? [] }
   }
 
   private func tensor(_ i: Int, _ values: [Double], _ device: Device) -> Tensor {
     Tensor(values.map(Float.init), shape: inputs[i].shape, device: device)
+  }
+
+  private func worst(of gradient: [Float], beside expected: [Float], input i: Int) -> Deviation? {
+    guard gradient.count == expected.count else { return .count("d input \(i)", gradient.count, expected.count) }
+    let size = expected.reduce(Float(1e-30)) { max($0, abs($1)) }
+    return gradient.indices.lazy.map {
+      Deviation(
+        place: "d input \(i)", index: $0, value: Double(gradient[$0]), expected: Double(expected[$0]),
+        allowed: gradientTolerance * Double(size))
+    }.max { $0.share < $1.share }
   }
 
   /// A dozen elements of the gradient of input `i`, by central differences in Double.
