@@ -15,7 +15,7 @@ private let tensorDevices = devices.indices.filter { index in
   return queue.tuning.tensorCores != .none
 }
 private let roundedCases = OpCase.all.indices.filter { OpCase.all[$0].name.contains("bfloat16") }
-private func isSmall(_ index: Int) -> Bool { OpCase.all[index].inputs.reduce(0) { $0 + $1.shape.count } < 10_000 }
+private func isSmall(_ index: Int) -> Bool { OpCase.all[index].inputs.reduce(0) { $0 + $1.shape.count } < 2_000 }
 
 /// The text of a kernel for one warp, built for the device's own tier or emulated.
 private func launch(_ queue: OpenCLQueue, _ name: String, _ text: String, _ arguments: [KernelArgument]) {
