@@ -33,12 +33,14 @@ demo: build
 	@echo "best achievable and curves: open $(DEMO)/report.html"
 
 # Release build: the kernels at the speed and with the bits that users get. The ops once for each instruction set; the device kernels as a
-# CPU and as a GPU tiles them, those for tensor cores with these emulated.
+# CPU tiles them, and as a GPU does, by a stand-in for NVIDIA's driver library; those for tensor cores with these emulated.
 test: setup-test
 	$(SWIFT) --build-tests -Xswiftc -enable-testing
 	swift test -c release --skip-build --scratch-path $(BUILD)
 	for isa in baseline avx2 avx512; do AUGUR_ISA=$$isa swift test -c release --skip-build --scratch-path $(BUILD) --filter AugurOpsTests || exit 1; done
-	AUGUR_OPENCL_TUNING=gpu swift test -c release --skip-build --scratch-path $(BUILD) --filter 'AugurOpsTests|DeviceTests'
+	sh Tests/FakeDriver/build.sh $(BUILD)/driver
+	AUGUR_LOADER=driver AUGUR_LIBCUDA=$(BUILD)/driver/libcuda.so.1 FAKE_DRIVER_TEXTS=$(BUILD)/driver \
+	  swift test -c release --skip-build --scratch-path $(BUILD) --filter 'AugurOpsTests|DeviceTests'
 	AUGUR_OPENCL_TUNING=tensor swift test -c release --skip-build --scratch-path $(BUILD) --filter 'TensorCore|whatIsNotFinite'
 	$(MAKE) ptx
 	$(MAKE) fuzz SECONDS=10

@@ -1,6 +1,6 @@
 // Prelude of every device kernel (OpenCL C 1.2): how kernels are launched, vectors, reductions, random bits.
 //
-// Rows:     local (LANES, ROWS), global (LANES, rows of the batch): LANES work-items share a row, VECTOR elements each
+// Rows:     local (LANES, ROWS), global (LANES, rows of the batch, 1 or more): LANES work-items share a row, VECTOR elements each
 //           at a time. A GPU has LANES = 32, VECTOR = 1 (neighbours read neighbours); a CPU has LANES = 1, VECTOR = 16,
 //           so that no barrier is left in the text.
 // Elements: local ELEMENTS, work-item i owns elements i * VECTOR ..< (i + 1) * VECTOR.
@@ -23,10 +23,16 @@
 #define ELEMENT_KERNEL __kernel __attribute__((reqd_work_group_size(ELEMENTS, 1, 1)))
 #define COLUMN_KERNEL __kernel __attribute__((reqd_work_group_size(LANES, 1, 1)))
 
+// More groups of rows than a GPU's second axis has go on along the third.
+#if LANES == 1
+#define ROW_AT get_global_id(1)
+#else
+#define ROW_AT ((get_group_id(2) * get_num_groups(1) + get_group_id(1)) * ROWS + get_local_id(1))
+#endif
 // t is the row, or the last one with live = 0: such work-items take part in barriers and touch nothing.
 #define ROW(t, live, T) \
-  const int live = get_global_id(1) < (T); \
-  const int t = live ? (int)get_global_id(1) : (T)-1
+  const int live = ROW_AT < (size_t)(T); \
+  const int t = live ? (int)ROW_AT : (T)-1
 #define LANE ((int)get_local_id(0))
 #define FOR_LANE(d, D) for (int d = LANE * VECTOR; d < (D); d += LANES * VECTOR)
 

@@ -1,18 +1,21 @@
 // Gated recurrent units over jagged sequences. A work-group steps through one sequence, a work-item through every
-// SELECT_ITEMS-th unit; the state is in local memory, 2 * D floats: 32 KiB at the widest. The backward reads what its neighbours wrote
+// SELECT_ITEMS-th unit; the state is in local memory, 2 * WIDTH floats for D <= WIDTH: 32 KiB at the widest. The backward reads what its neighbours wrote
 // to du from global memory. shares[T] may be null: then they are 1.
 #ifndef SELECT_ITEMS
 #define SELECT_ITEMS 64
+#endif
+#ifndef WIDTH
+#define WIDTH 256
 #endif
 #define GRU_KERNEL __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1)))
 #define FOR_UNIT(d) for (int d = get_local_id(0); d < D; d += SELECT_ITEMS)
 
 // h[T,D], gates[T,4D] = z, r, n, a from x[T,3D] = x W + b, u[D,3D], c[3D]
 GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global const float *x, __global const float *u,
-                            __global const float *c, __global const float *shares, __global const int *offsets, int D,
-                            __local float *state) {
+                            __global const float *c, __global const float *shares, __global const int *offsets, int D) {
+  __local float state[2 * WIDTH];
   const int start = offsets[get_group_id(0)], end = offsets[get_group_id(0) + 1];
-  __local float *next = state + D;
+  __local float *next = state + WIDTH;
   FOR_UNIT(d) state[d] = 0;
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int t = start; t < end; t++) {
@@ -46,10 +49,10 @@ GRU_KERNEL void gru_forward(__global float *h, __global float *gates, __global c
 // dx[T,3D], du[T,3D] (of h U + c), before[T,D] (the state before each row), dshares[T] from dh[T,D]
 GRU_KERNEL void gru_backward(__global float *dx, __global float *du, __global float *before, __global float *dshares,
                              __global const float *dh, __global const float *h, __global const float *gates,
-                             __global const float *shares, __global const float *u, __global const int *offsets, int D,
-                             __local float *state) {
+                             __global const float *shares, __global const float *u, __global const int *offsets, int D) {
+  __local float state[2 * WIDTH];
   const int start = offsets[get_group_id(0)], end = offsets[get_group_id(0) + 1];
-  __local float *direct = state + D;
+  __local float *direct = state + WIDTH;
   FOR_UNIT(d) state[d] = 0;
   barrier(CLK_LOCAL_MEM_FENCE);
   for (int t = end - 1; t >= start; t--) {

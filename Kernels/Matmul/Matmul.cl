@@ -49,25 +49,25 @@ void load_tile(__local float *tile, int width, __global const float *source, siz
 // sums[i][j] = sum over k of a(i, k) b(k, j), i = local y + ITEMS_Y i', j likewise
 #define TILE_PRODUCT(sums, a, a_row, a_k, a_rows, b, b_column, b_k, b_columns, depth) \
   float sums[ITEM_M][ITEM_N]; \
-  for (int i = 0; i < ITEM_M; i++) \
-    for (int j = 0; j < ITEM_N; j++) sums[i][j] = 0; \
+  _Pragma("unroll") for (int i = 0; i < ITEM_M; i++) \
+    _Pragma("unroll") for (int j = 0; j < ITEM_N; j++) sums[i][j] = 0; \
   for (int tile_k = 0; tile_k < (depth); tile_k += TILE_K) { \
     load_tile(tile_a, TILE_M, (a) + (size_t)tile_k * (a_k), a_row, a_k, a_rows, (depth)-tile_k); \
     load_tile(tile_b, TILE_N, (b) + (size_t)tile_k * (b_k), b_column, b_k, b_columns, (depth)-tile_k); \
     barrier(CLK_LOCAL_MEM_FENCE); \
     for (int k = 0; k < TILE_K; k++) { \
       float x_item[ITEM_M]; \
-      for (int i = 0; i < ITEM_M; i++) x_item[i] = tile_a[k * (TILE_M + 1) + get_local_id(1) + i * ITEMS_Y]; \
-      for (int j = 0; j < ITEM_N; j++) { \
+      _Pragma("unroll") for (int i = 0; i < ITEM_M; i++) x_item[i] = tile_a[k * (TILE_M + 1) + get_local_id(1) + i * ITEMS_Y]; \
+      _Pragma("unroll") for (int j = 0; j < ITEM_N; j++) { \
         const float w_item = tile_b[k * (TILE_N + 1) + get_local_id(0) + j * ITEMS_X]; \
-        for (int i = 0; i < ITEM_M; i++) sums[i][j] = fma(x_item[i], w_item, sums[i][j]); \
+        _Pragma("unroll") for (int i = 0; i < ITEM_M; i++) sums[i][j] = fma(x_item[i], w_item, sums[i][j]); \
       } \
     } \
     barrier(CLK_LOCAL_MEM_FENCE); \
   }
 #define FOR_TILE(m, n, m_end, n_end, m0, n0) \
-  for (int i = 0, m = (m0) + get_local_id(1); i < ITEM_M; i++, m += ITEMS_Y) \
-    for (int j = 0, n = (n0) + get_local_id(0); j < ITEM_N; j++, n += ITEMS_X) \
+  _Pragma("unroll") for (int i = 0, m = (m0) + get_local_id(1); i < ITEM_M; i++, m += ITEMS_Y) \
+    _Pragma("unroll") for (int j = 0, n = (n0) + get_local_id(0); j < ITEM_N; j++, n += ITEMS_X) \
       if (m < (m_end) && n < (n_end))
 
 void matmul_tile(__global float *y, __global float *pre, __global const float *x, __global const float *w,

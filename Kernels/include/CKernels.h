@@ -58,6 +58,9 @@ const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
 const char *ck_opencl_target_attention(void);
 const char *ck_opencl_top_k(void);
+// The same as PTX for NVIDIA's driver library, by the name and the options of a module, or NULL; and the options that all were made with.
+const char *ck_ptx(const char *module, const char *options);
+const char *ck_ptx_tuning(void);
 
 // --- Radix: one stable counting pass over ids, in chunks; no arithmetic, so any split gives the same result ------------------------
 // A pair is an id in the high and its position in the low 32 bits. Both passes read ids, or pairs where ids is null.

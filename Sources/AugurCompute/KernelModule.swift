@@ -1,5 +1,4 @@
-// What a device kernel is to the rest of the engine: text, entry name, argument list, grid. Loaders for other kinds of
-// text fit behind it.
+// What a device kernel is to the rest of the engine: text, entry name, argument list, grid.
 
 /// The text of one group of device kernels and the compiler options that select a variant of it.
 package struct KernelModule: Sendable {
@@ -18,13 +17,19 @@ package struct KernelModule: Sendable {
 package enum KernelArgument {
   /// Device memory. The argument owns it until the kernel is in the queue: given back earlier, another thread could fill it first.
   case storage(Storage)
+  /// The same by its loader's number, for work that its caller waits for.
+  case memory(UInt)
   case int(Int)
   case float(Float)
   case seed(UInt64)
-  /// Local memory given by the host.
-  case local(bytes: Int)
   /// The null pointer: an input that is not there.
   case none
+
+  /// A size as kernels take it.
+  static func checked(_ value: Int) -> Int32 {
+    guard let value = Int32(exactly: value) else { preconditionFailure("launch: expected sizes below 2^31, got \(value)") }
+    return value
+  }
 }
 
 /// How many work-groups of what size; no work-group, no launch.

@@ -8,7 +8,8 @@ extension Device {
     let idle = arena.bytes - arena.bytesInUse
     return switch self {
     case .cpu: systemFreeBytes() + idle
-    case .openCL(let queue): (queue.isCPU ? min(queue.memoryBytes, systemFreeBytes()) : queue.memoryBytes - arena.bytes) + idle
+    case .gpu(let queue):
+      (queue.freeBytes ?? (queue.isCPU ? min(queue.memoryBytes, systemFreeBytes()) : queue.memoryBytes - arena.bytes)) + idle
     }
   }
 }

@@ -1,19 +1,14 @@
 // Which OpenCL devices this machine has.
 import COpenCL
 
-extension OpenCLQueue {
-  private static let found = makeAll()
-
-  /// A new queue for every device, with counters and memory of its own.
-  package static func makeAll() -> [OpenCLQueue] {
+extension OpenCLLoader {
+  /// One for every device of every platform, in the order of the ICD, each with a queue of its own.
+  static func makeAll() -> [OpenCLLoader] {
     platforms().flatMap { platform in
       let name = text { clGetPlatformInfo(platform, cl_platform_info(CL_PLATFORM_NAME), $0, $1, $2) }
-      return devices(of: platform).compactMap { OpenCLQueue(device: $0, platform: name) }
+      return devices(of: platform).compactMap { OpenCLLoader(device: $0, platform: name) }
     }
   }
-
-  /// A queue for every device of every platform, in the order of the ICD; always the same objects.
-  package static func all() -> [OpenCLQueue] { found }
 
   private static func platforms() -> [cl_platform_id?] {
     var count: cl_uint = 0

@@ -1,6 +1,5 @@
 // The tunables of the device kernels, one line per family of devices, and the launch grids that follow from them; and which devices have
 // tensor cores.
-import COpenCL
 
 /// Values of the macros in Kernels/Common/opencl.h and the `.cl` files; the kernels' head comments say what each means.
 package struct OpenCLTuning: Sendable {
@@ -11,14 +10,16 @@ package struct OpenCLTuning: Sendable {
   package var tensorCores = TensorCores.none
   /// Work-groups that run at once, at least.
   var multiprocessors = 1
+  /// Groups along the second and the third axis that every NVIDIA GPU takes.
+  static let mostGroups = 65535
 
   /// Untuned: no GPU has run it yet.
-  static let gpu = OpenCLTuning(
+  package static let gpu = OpenCLTuning(
     lanes: 32, rows: 4, vector: 1, elements: 256, tileM: 64, tileN: 64, tileItems: SIMD3(16, 16, 1), queries: 32,
     selectItems: 128,
     selectRound: 4)
   /// Vectors of 16 and no barriers: what PoCL compiles well (reference: gpu.md 11).
-  static let cpu = OpenCLTuning(
+  package static let cpu = OpenCLTuning(
     lanes: 1, rows: 8, vector: 16, elements: 64, tileM: 48, tileN: 64, tileItems: SIMD3(1, 1, 1), queries: 32,
     selectItems: 1,
     selectRound: 64)
@@ -33,17 +34,14 @@ package struct OpenCLTuning: Sendable {
   /// The family that `AUGUR_OPENCL_TUNING` asks for: tests run a GPU's work-groups on PoCL and oclgrind.
   static func named(_ name: String?) -> OpenCLTuning? { ["gpu": gpu, "cpu": cpu, "tensor": tensor][name ?? ""] }
 
-  /// What fits a device.
-  static func of(_ device: cl_device_id, isCPU: Bool) -> OpenCLTuning {
-    var tuning = isCPU ? cpu : gpu
-    if OpenCLQueue.computeCapability(device) >= 90 {
-      tuning.tensorCores = .sm90
-      tuning.multiprocessors = Int(OpenCLQueue.number(device, CL_DEVICE_MAX_COMPUTE_UNITS, as: cl_uint.self))
-    }
+  /// What fits an NVIDIA GPU of a compute capability, times ten.
+  static func of(capability: Int, multiprocessors: Int) -> OpenCLTuning {
+    var tuning = gpu
+    if capability >= 90 { (tuning.tensorCores, tuning.multiprocessors) = (.sm90, multiprocessors) }
     return tuning
   }
 
-  var options: String {
+  package var options: String {
     "-D LANES=\(lanes) -D ROWS=\(rows) -D VECTOR=\(vector) -D ELEMENTS=\(elements) -D TILE_M=\(tileM) -D TILE_N=\(tileN)"
       + " -D QUERIES=\(queries) -D SELECT_ITEMS=\(selectItems) -D SELECT_ROUND=\(selectRound)"
       + " -D CANDIDATES=\(candidates) -D SQUARES=\(squares)" + tensorCores.options
@@ -51,7 +49,8 @@ package struct OpenCLTuning: Sendable {
 
   /// Rows kernels: `count` rows, spread over lanes.
   package func rowGrid(_ count: Int) -> LaunchGrid {
-    LaunchGrid(groups: SIMD3(1, parts(count, rows), 1), local: SIMD3(lanes, rows, 1))
+    let groups = parts(count, rows), folds = lanes == 1 ? 1 : parts(groups, OpenCLTuning.mostGroups)
+    return LaunchGrid(groups: SIMD3(1, parts(groups, max(1, folds)), folds), local: SIMD3(lanes, rows, 1))
   }
   /// Element kernels: `count` elements.
   package func elementGrid(_ count: Int) -> LaunchGrid {
@@ -136,20 +135,12 @@ package struct ProductBlock: Sendable, Equatable {
   package var options: String { "-D BLOCK_M=\(rows) -D BLOCK_N=\(columns) -D WARPS_M=\(warpRows) -D WARPS_N=\(warpColumns)" }
 }
 
-extension OpenCLQueue {
-  /// Ten times the compute capability of an NVIDIA device; 0 for others.
-  static func computeCapability(_ device: cl_device_id) -> Int {
-    let extensions = text { clGetDeviceInfo(device, cl_device_info(CL_DEVICE_EXTENSIONS), $0, $1, $2) }
-    guard extensions.contains("cl_nv_device_attribute_query") else { return 0 }
-    // CL_DEVICE_COMPUTE_CAPABILITY_MAJOR_NV and _MINOR_NV
-    return Int(number(device, 0x4000, as: cl_uint.self)) * 10 + Int(number(device, 0x4001, as: cl_uint.self))
-  }
-
+extension DeviceQueue {
   private static let builds = Guarded<[String: Bool]>([:])
 
   /// Whether `module` builds on this device. Where it does not, one line says so and the portable text has to do.
   package func builds(_ module: KernelModule) -> Bool {
-    OpenCLQueue.builds.withLock { known in
+    DeviceQueue.builds.withLock { known in
       let key = "\(name) \(module.name) \(module.options)"
       if let answer = known[key] { return answer }
       do throws(ComputeError) {

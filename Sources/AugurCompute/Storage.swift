@@ -5,7 +5,7 @@ import Glibc
 public final class Storage: @unchecked Sendable {
   package enum Memory: @unchecked Sendable {
     case host(UnsafeMutableRawPointer)
-    case openCL(OpenCLBuffer)
+    case device(DeviceBuffer)
   }
 
   public let device: Device
@@ -28,8 +28,8 @@ public final class Storage: @unchecked Sendable {
     return pointer
   }
 
-  package var buffer: OpenCLBuffer {
-    guard case .openCL(let buffer) = memory else { preconditionFailure("storage: expected memory of an OpenCL device, got cpu") }
+  package var buffer: DeviceBuffer {
+    guard case .device(let buffer) = memory else { preconditionFailure("storage: expected memory of a GPU, got cpu") }
     return buffer
   }
 }
@@ -61,7 +61,7 @@ package final class Arena: Sendable {
   package static func of(_ device: Device) -> Arena {
     switch device {
     case .cpu: cpu
-    case .openCL(let queue):
+    case .gpu(let queue):
       others.withLock { table in
         if let arena = table[ObjectIdentifier(queue)] { return arena }
         let arena = Arena(device)
@@ -125,7 +125,7 @@ package final class Arena: Sendable {
       guard posix_memalign(&pointer, alignment, bytes) == 0, let pointer else { return nil }
       if alignment > 64 { madvise(pointer, bytes, MADV_HUGEPAGE) }
       return .host(pointer)
-    case .openCL(let queue): return (try? queue.allocate(bytes: bytes)).map { .openCL($0) }
+    case .gpu(let queue): return (try? queue.allocate(bytes: bytes)).map { .device($0) }
     }
   }
 

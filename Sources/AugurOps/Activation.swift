@@ -27,7 +27,7 @@ public func activation(_ x: Tensor, _ kind: Activation) -> Tensor {
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) { ck_activation_forward(y.pointer, x.pointer, $0, $1, kind.code) }
-  case .openCL(let queue): queue.launch(module, "activation_forward", queue.tuning.elementGrid(x.count), y.argument, x.argument, .int(x.count), .int(Int(kind.code)))
+  case .gpu(let queue): queue.launch(module, "activation_forward", queue.tuning.elementGrid(x.count), y.argument, x.argument, .int(x.count), .int(Int(kind.code)))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
@@ -43,7 +43,7 @@ func activationGradient(_ dy: Tensor, _ x: Tensor, _ kind: Activation) -> Tensor
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) { ck_activation_backward(dx.pointer, dy.pointer, x.pointer, $0, $1, kind.code) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "activation_backward", queue.tuning.elementGrid(x.count), dx.argument, dy.argument, x.argument, .int(x.count),
       .int(Int(kind.code)))
@@ -57,7 +57,7 @@ public func add(_ a: Tensor, _ b: Tensor) -> Tensor {
   let (y, tape) = makeOutput(a.shape, of: a, b, device: a.device)
   switch a.device {
   case .cpu: parallel(y.count, grain: elementGrain) { ck_sum(y.pointer, a.pointer, b.pointer, $0, $1) }
-  case .openCL:
+  case .gpu:
     y.fillWithZeros()
     addInPlace(y, a)
     addInPlace(y, b)
@@ -76,7 +76,7 @@ func addInPlace(_ y: Tensor, _ x: Tensor) {
   precondition(x.count == y.count, "add: expected \(y.shape), got \(x.shape)")
   switch y.device {
   case .cpu: parallel(y.count, grain: elementGrain) { ck_add(y.pointer, x.pointer, $0, $1) }
-  case .openCL(let queue): queue.launch(module, "add", queue.tuning.elementGrid(y.count), y.argument, x.argument, .int(y.count))
+  case .gpu(let queue): queue.launch(module, "add", queue.tuning.elementGrid(y.count), y.argument, x.argument, .int(y.count))
   }
 }
 
@@ -85,7 +85,7 @@ package func combine(_ y: Tensor, times a: Float, _ x: Tensor, times b: Float) {
   precondition(x.count == y.count, "combine: expected \(y.shape), got \(x.shape)")
   switch y.device {
   case .cpu: parallel(y.count, grain: elementGrain) { ck_combine(y.pointer, a, x.pointer, b, $0, $1) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "combine", queue.tuning.elementGrid(y.count), y.argument, .float(a), x.argument, .float(b), .int(y.count))
   }
@@ -100,7 +100,7 @@ public func converted(_ x: Tensor, to dtype: DataType) -> Tensor {
   switch (x.device, dtype) {
   case (.cpu, .bfloat16): parallel(x.count, grain: elementGrain) { ck_round_bf16_row(y.halfPointer, x.pointer, $0, $1) }
   case (.cpu, _): parallel(x.count, grain: elementGrain) { ck_widen_bf16(y.pointer, x.halfPointer, $0, $1) }
-  case (.openCL(let queue), _):
+  case (.gpu(let queue), _):
     let entry = dtype == .bfloat16 ? "round_to_bfloat16" : "widen_bfloat16"
     queue.launch(module, entry, queue.tuning.elementGrid(x.count), y.argument, x.argument, .int(x.count))
   }

@@ -21,7 +21,7 @@ private func module(width K: Int, _ precision: DataType) -> KernelModule {
 /// The kernels of H heads of width K and their grid: on tensor cores where the device has them and the factors are rounded. Wider heads
 /// would not fit the registers.
 private func kernels(
-  _ queue: OpenCLQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType
+  _ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType
 ) -> (module: KernelModule, grid: LaunchGrid) {
   let width = tileWidth(K)
   if precision == .bfloat16, width <= 128, let grid = queue.tuning.attentionTiles(rows.rows, sequences: rows.count, H) {
@@ -149,7 +149,7 @@ private func attend(
         o.pointer, lse.pointer, q.pointer, k.pointer, v.pointer, rows.offsets.intPointer, begin, end, 0, causal, H, K, q.stride,
         k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16, scratch)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     let (module, grid) = kernels(queue, rows, H, width: K, precision)
     queue.launch(
       module, "attention_forward", grid, o.argument, lse.argument,
@@ -172,7 +172,7 @@ private func attend(
           rows.offsets.intPointer, begin, end, causal, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16,
           scratch)
       }
-    case .openCL(let queue):
+    case .gpu(let queue):
       let delta = Tensor([rows.rows, H], device: device)
       let (module, grid) = kernels(queue, rows, H, width: K, precision)
       queue.launch(

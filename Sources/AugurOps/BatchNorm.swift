@@ -30,7 +30,7 @@ public struct ColumnStatistics: Sendable {
     rstd = Tensor(variance.shape, device: variance.device)
     switch variance.device {
     case .cpu: for d in 0..<variance.count { rstd.pointer[d] = 1 / (variance.pointer[d] + epsilon).squareRoot() }
-    case .openCL(let queue):
+    case .gpu(let queue):
       queue.launch(
         module, "inverse_deviation", queue.tuning.elementGrid(variance.count), rstd.argument, variance.argument, .float(epsilon),
         .int(variance.count))
@@ -57,7 +57,7 @@ public func batchNorm(_ x: Tensor, gain: Tensor, bias: Tensor, _ statistics: Col
     parallel(B, grain: rowGrain) {
       ck_batch_norm_forward(y.pointer, x.pointer, gain.pointer, bias.pointer, mean.pointer, rstd.pointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "batch_norm_forward", queue.tuning.rowGrid(B), y.argument, x.argument, gain.argument, bias.argument, mean.argument,
       rstd.argument, .int(B), .int(D))
@@ -73,7 +73,7 @@ public func batchNorm(_ x: Tensor, gain: Tensor, bias: Tensor, _ statistics: Col
           ck_batch_norm_backward(
             dx.pointer, dy.pointer, x.pointer, gain.pointer, mean.pointer, rstd.pointer, dg.pointer, db.pointer, $0, $1, D, share)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "batch_norm_backward", queue.tuning.rowGrid(B), dx.argument, dy.argument, x.argument, gain.argument, mean.argument,
           rstd.argument, dg.argument, db.argument, .int(B), .int(D), .float(share))
@@ -98,7 +98,7 @@ private func columnSquares(_ x: Tensor, from mean: Tensor) -> Tensor {
       ck_column_squares(partials.pointer + split * D, x.pointer, mean.pointer, begin, end, D)
     }
     sumPartials(into: sums.pointer, partials.pointer, splits: splits.count, count: D)
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "column_squares", queue.tuning.columnGrid(D, chunks: splits.count), partials.argument, x.argument, mean.argument,
       .int(x.shape.rows), .int(D), .int(splits.chunk))
@@ -122,7 +122,7 @@ private func parameterSums(_ dy: Tensor, _ x: Tensor, _ statistics: ColumnStatis
     }
     sumPartials(into: dg.pointer, gains.pointer, splits: splits.count, count: D)
     sumPartials(into: db.pointer, biases.pointer, splits: splits.count, count: D)
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "batch_norm_sums", queue.tuning.columnGrid(D, chunks: splits.count), gains.argument, biases.argument, dy.argument,
       x.argument, statistics.mean.argument, statistics.rstd.argument, .int(x.shape.rows), .int(D), .int(splits.chunk))

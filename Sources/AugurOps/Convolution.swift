@@ -31,7 +31,7 @@ public func historyWindows(_ x: Tensor, _ places: RowPlaces, length N: Int) -> T
   switch x.device {
   case .cpu:
     parallel(T, grain: rowGrain) { ck_windows_forward(y.pointer, x.pointer, places.before.intPointer, $0, $1, N, D) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "windows_forward", queue.tuning.itemGrid(y.count), y.argument, x.argument, places.before.argument, .int(T), .int(N), .int(D))
   }
@@ -41,7 +41,7 @@ public func historyWindows(_ x: Tensor, _ places: RowPlaces, length N: Int) -> T
       switch x.device {
       case .cpu:
         parallel(T, grain: rowGrain) { ck_windows_backward(dx.pointer, dy.pointer, places.after.intPointer, $0, $1, N, D) }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "windows_backward", queue.tuning.itemGrid(dx.count), dx.argument, dy.argument, places.after.argument, .int(T), .int(N),
           .int(D))
@@ -67,7 +67,7 @@ public func windowSums(_ x: Tensor, _ places: RowPlaces, weights g: Tensor) -> T
     parallel(T, grain: rowGrain) {
       ck_window_sums_forward(y.pointer, x.pointer, g.pointer, places.before.intPointer, $0, $1, M, N, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "window_sums_forward", queue.tuning.itemGrid(y.count), y.argument, x.argument, g.argument, places.before.argument, .int(T),
       .int(M), .int(N), .int(D))
@@ -86,7 +86,7 @@ public func windowSums(_ x: Tensor, _ places: RowPlaces, weights g: Tensor) -> T
             places.after.intPointer, begin, end, M, N, D)
         }
         if let slot = g.slot { sumPartials(into: slot.parameterGradient().pointer, partials.pointer, splits: splits.count, count: M * N) }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "window_sums_backward", queue.tuning.itemGrid(dx.count), dx.argument, dy.argument, g.argument, places.after.argument,
           .int(T), .int(M), .int(N), .int(D))
@@ -112,7 +112,7 @@ public func windowMaximum(_ x: Tensor, _ places: RowPlaces, length N: Int) -> Te
     parallel(T, grain: rowGrain) {
       ck_window_max_forward(y.pointer, best.intPointer, x.pointer, places.before.intPointer, $0, $1, N, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "window_max_forward", queue.tuning.itemGrid(y.count), y.argument, best.argument, x.argument, places.before.argument,
       .int(T), .int(N), .int(D))
@@ -125,7 +125,7 @@ public func windowMaximum(_ x: Tensor, _ places: RowPlaces, length N: Int) -> Te
         parallel(T, grain: rowGrain) {
           ck_window_max_backward(dx.pointer, dy.pointer, best.intPointer, places.after.intPointer, $0, $1, N, D)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "window_max_backward", queue.tuning.itemGrid(dx.count), dx.argument, dy.argument, best.argument, places.after.argument,
           .int(T), .int(N), .int(D))

@@ -24,7 +24,7 @@ public func dice(_ x: Tensor, alpha: Tensor, _ statistics: ColumnStatistics, isO
     parallel(B, grain: rowGrain) {
       ck_dice_forward(y.pointer, x.pointer, alpha.pointer, mean.pointer, rstd.pointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "dice_forward", queue.tuning.rowGrid(B), y.argument, x.argument, alpha.argument, mean.argument, rstd.argument, .int(B), .int(D))
   }
@@ -39,7 +39,7 @@ public func dice(_ x: Tensor, alpha: Tensor, _ statistics: ColumnStatistics, isO
           ck_dice_backward(
             dx.pointer, dy.pointer, x.pointer, alpha.pointer, mean.pointer, rstd.pointer, dg.pointer, db.pointer, $0, $1, D, share)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "dice_backward", queue.tuning.rowGrid(B), dx.argument, dy.argument, x.argument, alpha.argument, mean.argument,
           rstd.argument, dg.argument, db.argument, .int(B), .int(D), .float(share))
@@ -65,7 +65,7 @@ private func columnSums(_ dy: Tensor, _ x: Tensor, _ alpha: Tensor, _ s: ColumnS
         s.mean.pointer, s.rstd.pointer, begin, end, D)
     }
     for (sum, part) in zip(sums, parts) { sumPartials(into: sum.pointer, part.pointer, splits: splits.count, count: D) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "dice_sums", queue.tuning.columnGrid(D, chunks: splits.count), parts[0].argument, parts[1].argument, parts[2].argument,
       dy.argument, x.argument, alpha.argument, s.mean.argument, s.rstd.argument, .int(x.shape.rows), .int(D), .int(splits.chunk))

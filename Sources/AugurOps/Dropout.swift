@@ -41,7 +41,7 @@ private func dropElements(_ y: Tensor, _ x: Tensor, residual: Tensor?, _ dropout
     parallel(x.count, grain: elementGrain) {
       ck_dropout(y.pointer, x.pointer, residual?.pointer, 0, $0, $1, dropout.seed, dropout.rate)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "dropout", queue.tuning.elementGrid(x.count), y.argument, x.argument, residual.argument, .int(x.count),
       .seed(dropout.seed), .float(dropout.rate))

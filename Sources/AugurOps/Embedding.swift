@@ -27,7 +27,7 @@ public func embedding(
       ck_embedding_forward(
         y.pointer, table.pointer, lookup.ids.intPointer, positions?.pointer, places?.ids.intPointer, $0, $1, D, scale)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "embedding_forward", queue.tuning.rowGrid(T), y.argument, table.argument, lookup.ids.argument, positions.argument,
       (places?.ids).argument, .int(T), .int(D), .float(scale))
@@ -49,7 +49,7 @@ public func chosenRows(_ x: Tensor, _ rows: Lookup) -> Tensor {
     parallel(rows.count, grain: rowGrain) {
       ck_embedding_forward(y.pointer, x.pointer, rows.ids.intPointer, nil, nil, $0, $1, x.shape.columns, 1)
     }
-  case .openCL(let queue): gatherRows(queue, y, x, rows)
+  case .gpu(let queue): gatherRows(queue, y, x, rows)
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
@@ -85,7 +85,7 @@ private func addRows(
         table.pointer, x.pointer, coefficients?.pointer, places?.intPointer, groups.order.intPointer, groups.segments.intPointer,
         groups.rows.intPointer, $0, $1, D, divisor, scale)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "segment_sum", queue.tuning.rowGrid(U), table.argument, x.argument, coefficients.argument, places.argument,
       groups.order.argument, groups.segments.argument, groups.rows.argument, .int(U), .int(D), .int(divisor), .float(scale))
@@ -93,7 +93,7 @@ private func addRows(
 }
 
 /// y[i] = table[ids[i]] on a device.
-func gatherRows(_ queue: OpenCLQueue, _ y: Tensor, _ table: Tensor, _ lookup: Lookup) {
+func gatherRows(_ queue: DeviceQueue, _ y: Tensor, _ table: Tensor, _ lookup: Lookup) {
   queue.launch(
     module, "embedding_forward", queue.tuning.rowGrid(lookup.count), y.argument, table.argument, lookup.ids.argument, .none, .none,
     .int(lookup.count), .int(table.shape.columns), .float(1))

@@ -29,7 +29,7 @@ public func embeddingBag(
       ck_embedding_bag_forward(
         y.pointer, table.pointer, lookup.ids.intPointer, bags.offsets.intPointer, weights?.pointer, $0, $1, D, isMean ? 1 : 0)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "embedding_bag_forward", queue.tuning.rowGrid(B), y.argument, table.argument, lookup.ids.argument,
       bags.offsets.argument, weights.argument, .int(B), .int(D), .int(isMean ? 1 : 0))
@@ -55,7 +55,7 @@ func bagPlaces(_ bags: Jagged) -> Tensor {
   switch places.device {
   case .cpu:
     parallel(bags.count, grain: 8 * bagGrain(bags)) { ck_bag_places(places.intPointer, bags.offsets.intPointer, $0, $1) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "bag_places", queue.tuning.rowGrid(bags.count), places.argument, bags.offsets.argument, .int(bags.count))
   }
@@ -68,7 +68,7 @@ private func meanGradient(_ dy: Tensor, _ bags: Jagged) -> Tensor {
   switch dy.device {
   case .cpu:
     parallel(B, grain: rowGrain) { ck_bag_mean_backward(dx.pointer, dy.pointer, bags.offsets.intPointer, $0, $1, D) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "bag_mean_backward", queue.tuning.rowGrid(B), dx.argument, dy.argument, bags.offsets.argument, .int(B), .int(D))
   }
@@ -85,7 +85,7 @@ private func weightGradient(_ dy: Tensor, _ table: Tensor, _ lookup: Lookup, _ p
       ck_bag_weights_backward(
         dweights.pointer, dy.pointer, table.pointer, lookup.ids.intPointer, places.intPointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "bag_weights_backward", queue.tuning.rowGrid(n), dweights.argument, dy.argument, table.argument,
       lookup.ids.argument, places.argument, .int(n), .int(D))

@@ -3,7 +3,11 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-private let module = KernelModule(name: "gru") { String(cString: ck_opencl_gru()) }
+/// The state of a sequence is in local memory of a fixed size.
+private func module(_ D: Int) -> KernelModule {
+  precondition(D <= 4096, "gru: expected at most 4096 units on a GPU, got \(D)")
+  return KernelModule(name: "gru", options: D <= 256 ? "" : "-D WIDTH=4096") { String(cString: ck_opencl_gru()) }
+}
 
 /// h_t = (1 - z) n + z h_{t-1}, z = sigmoid(x_z + h U_z + c_z), r = sigmoid(x_r + h U_r + c_r), n = tanh(x_n + r (h U_n + c_n)), h before
 /// the first row of a sequence being 0. With shares 1 - z becomes share_t (1 - z): a row of share 0 leaves the state as it is (AUGRU, Zhou et
@@ -33,10 +37,10 @@ public func gru(_ x: Tensor, _ rows: Jagged, weight u: Tensor, bias c: Tensor, s
       ck_gru_forward(
         h.pointer, gates?.pointer, x.pointer, packed.pointer, c.pointer, shares?.pointer, rows.offsets.intPointer, begin, end, D, scratch)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
-      module, "gru_forward", queue.tuning.selectGrid(B), h.argument, gates.argument, x.argument, u.argument, c.argument,
-      shares.argument, rows.offsets.argument, .int(D), .local(bytes: 8 * D))
+      module(D), "gru_forward", queue.tuning.selectGrid(B), h.argument, gates.argument, x.argument, u.argument, c.argument,
+      shares.argument, rows.offsets.argument, .int(D))
   }
   if let tape, let slot = h.slot, let gates {
     tape.record(slot) { dh in
@@ -50,10 +54,10 @@ public func gru(_ x: Tensor, _ rows: Jagged, weight u: Tensor, bias c: Tensor, s
             dx.pointer, du.pointer, before.pointer, dshares?.pointer, dh.pointer, h.pointer, gates.pointer, shares?.pointer, back?.pointer,
             rows.offsets.intPointer, begin, end, D, scratch)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
-          module, "gru_backward", queue.tuning.selectGrid(B), dx.argument, du.argument, before.argument, dshares.argument,
-          dh.argument, h.argument, gates.argument, shares.argument, u.argument, rows.offsets.argument, .int(D), .local(bytes: 8 * D))
+          module(D), "gru_backward", queue.tuning.selectGrid(B), dx.argument, du.argument, before.argument, dshares.argument,
+          dh.argument, h.argument, gates.argument, shares.argument, u.argument, rows.offsets.argument, .int(D))
       }
       x.slot?.collect(dx)
       if let dshares { shares?.slot?.collect(dshares) }

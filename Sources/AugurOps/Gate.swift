@@ -15,14 +15,14 @@ public func swiglu(_ ab: Tensor) -> Tensor {
   let (y, tape) = makeOutput(Shape(T, F), of: ab, device: ab.device)
   switch ab.device {
   case .cpu: parallel(T, grain: rowGrain) { ck_swiglu_forward(y.pointer, ab.pointer, $0, $1, F) }
-  case .openCL(let queue): queue.launch(module, "swiglu_forward", queue.tuning.rowGrid(T), y.argument, ab.argument, .int(T), .int(F))
+  case .gpu(let queue): queue.launch(module, "swiglu_forward", queue.tuning.rowGrid(T), y.argument, ab.argument, .int(T), .int(F))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
       let dab = Tensor(ab.shape, device: ab.device)
       switch ab.device {
       case .cpu: parallel(T, grain: rowGrain) { ck_swiglu_backward(dab.pointer, dy.pointer, ab.pointer, $0, $1, F) }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "swiglu_backward", queue.tuning.rowGrid(T), dab.argument, dy.argument, ab.argument, .int(T), .int(F))
       }
@@ -42,7 +42,7 @@ public func gatedResidual(_ x: Tensor, gate g: Tensor, _ z: Tensor, _ dropout: D
     parallel(x.count, grain: elementGrain) {
       ck_gated_residual_forward(y.pointer, x.pointer, g.pointer, z.pointer, $0, $1, seed, rate)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "gated_residual_forward", queue.tuning.elementGrid(x.count), y.argument, x.argument, g.argument, z.argument,
       .int(x.count), .seed(seed), .float(rate))
@@ -55,7 +55,7 @@ public func gatedResidual(_ x: Tensor, gate g: Tensor, _ z: Tensor, _ dropout: D
         parallel(x.count, grain: elementGrain) {
           ck_gated_residual_backward(dg.pointer, dz.pointer, dy.pointer, g.pointer, z.pointer, $0, $1, seed, rate)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "gated_residual_backward", queue.tuning.elementGrid(x.count), dg.argument, dz.argument, dy.argument, g.argument,
           z.argument, .int(x.count), .seed(seed), .float(rate))

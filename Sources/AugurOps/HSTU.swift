@@ -56,7 +56,7 @@ public func hstuAttention(
     parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: call.scratch) { begin, end, scratch in
       call.withArguments { ck_hstu_forward(o.pointer, $0, begin, end, 0, scratch) }
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module(width: D / H, precision), "hstu_forward", queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(D / H)),
       [o.argument] + call.deviceArguments())
@@ -144,7 +144,7 @@ private struct HSTUCall {
   func backward(_ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
     switch q.device {
     case .cpu: backwardOnCPU(dq, dkv, go)
-    case .openCL(let queue): backward(on: queue, dq, dkv, go)
+    case .gpu(let queue): backward(on: queue, dq, dkv, go)
     }
   }
 
@@ -168,7 +168,7 @@ private struct HSTUCall {
     }
   }
 
-  private func backward(on queue: OpenCLQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
+  private func backward(on queue: DeviceQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
     let (T, grid, program) = (rows.rows, queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K)), module(width: K, precision))
     guard T > 0 else { return }
     let dTime = bias.time.map { _ in Tensor.zeros(Shape(T * H, HSTUBias.buckets), device: q.device) }

@@ -12,7 +12,7 @@ public func product(_ a: Tensor, _ b: Tensor, plus c: Tensor? = nil, scale: Floa
   switch a.device {
   case .cpu:
     parallel(a.count, grain: elementGrain) { ck_product_forward(y.pointer, a.pointer, b.pointer, c?.pointer, scale, $0, $1) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "product_forward", queue.tuning.elementGrid(a.count), y.argument, a.argument, b.argument, c.argument, .float(scale),
       .int(a.count))
@@ -25,7 +25,7 @@ public func product(_ a: Tensor, _ b: Tensor, plus c: Tensor? = nil, scale: Floa
         parallel(a.count, grain: elementGrain) {
           ck_product_backward(da.pointer, db.pointer, dy.pointer, a.pointer, b.pointer, scale, $0, $1)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "product_backward", queue.tuning.elementGrid(a.count), da.argument, db.argument, dy.argument, a.argument, b.argument,
           .float(scale), .int(a.count))
@@ -49,7 +49,7 @@ public func fieldPairs(_ e: Tensor, fields F: Int) -> Tensor {
   let sums = Tensor([B, D], device: e.device)
   switch e.device {
   case .cpu: parallel(B, grain: rowGrain) { ck_field_pairs_forward(y.pointer, sums.pointer, e.pointer, $0, $1, F, D) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "field_pairs_forward", queue.tuning.rowGrid(B), y.argument, sums.argument, e.argument, .int(B), .int(F), .int(D))
   }
@@ -59,7 +59,7 @@ public func fieldPairs(_ e: Tensor, fields F: Int) -> Tensor {
       switch e.device {
       case .cpu:
         parallel(B, grain: rowGrain) { ck_field_pairs_backward(de.pointer, dy.pointer, sums.pointer, e.pointer, $0, $1, F, D) }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "field_pairs_backward", queue.tuning.rowGrid(B), de.argument, dy.argument, sums.argument, e.argument, .int(B), .int(F),
           .int(D))
@@ -93,7 +93,7 @@ public func repeated(_ x: Tensor, _ B: Int) -> Tensor {
     parallel(B, grain: rowGrain) { begin, end in
       for b in begin..<end { (y.pointer + b * D).update(from: x.pointer, count: D) }
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(module, "repeated", queue.tuning.rowGrid(B), y.argument, x.argument, .int(B), .int(D))
   }
   if let tape, let slot = y.slot {
@@ -146,7 +146,7 @@ private func placeColumns(_ y: Tensor, _ to: Int, _ x: Tensor, _ from: Int, _ D:
     parallel(B, grain: rowGrain) { begin, end in
       for b in begin..<end { (y.pointer + b * Y + to).update(from: x.pointer + b * X + from, count: D) }
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "place_columns", queue.tuning.rowGrid(B), y.argument, x.argument, .int(B), .int(D), .int(Y), .int(to), .int(X), .int(from))
   }

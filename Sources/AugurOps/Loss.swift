@@ -123,7 +123,7 @@ public func meanLoss(
     rows.dx = outputColumns(dx, dx1, dx2, isApart: isApart)
     (rows.y, rows.w) = ((UnsafePointer(y?.pointer), UnsafePointer(y1?.pointer)), UnsafePointer(weights?.values.pointer))
     parallel(T, grain: elementGrain) { begin, end in withUnsafePointer(to: rows) { ck_row_loss($0, begin, end) } }
-  case .openCL(let queue):
+  case .gpu(let queue):
     let (x1, dx1) = isApart ? (x1, dx1) : (x, dx)
     let (x2, dx2) = isApart ? (x2, dx2) : (x, dx)
     queue.launch(
@@ -151,7 +151,7 @@ private struct RowLosses {
     values = Tensor([(T + width - 1) / width, width], device: device)
     switch device {
     case .cpu: (values.pointer + T).update(repeating: 0, count: values.count - T)
-    case .openCL: if values.count > T { values.fillWithZeros() }
+    case .gpu: if values.count > T { values.fillWithZeros() }
     }
   }
 

@@ -8,12 +8,12 @@ private let roundingModule = KernelModule(name: "matmul", options: "-D BFLOAT16"
 
 /// The kernels of `M` x `N` results, `batch` times, and their grid: on tensor cores where the device has them and the factors are rounded.
 private func kernels(
-  _ queue: OpenCLQueue, _ M: Int, _ N: Int, batch: Int = 1, _ precision: DataType
+  _ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1, _ precision: DataType
 ) -> (module: KernelModule, grid: LaunchGrid) {
   if precision == .bfloat16, let blocks = tensorKernels(queue, M, N, batch: batch) { return blocks }
   return (precision == .bfloat16 ? roundingModule : module, queue.tuning.tileGrid(M, N, batch: batch))
 }
-private func tensorKernels(_ queue: OpenCLQueue, _ M: Int, _ N: Int, batch: Int = 1) -> (module: KernelModule, grid: LaunchGrid)? {
+private func tensorKernels(_ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1) -> (module: KernelModule, grid: LaunchGrid)? {
   guard let block = queue.tuning.productBlock(M, N, batch: batch) else { return nil }
   let options = queue.tuning.tensorOptions(block.options, registers: 128)
   let module = tensorModule("matmul_sm90", options) { String(cString: ck_opencl_matmul_sm90()) }
@@ -73,7 +73,7 @@ public func linear(
 
 /// y = x w^T, all of them stored in bfloat16, sums in float32.
 private func linearInBfloat16(_ x: Tensor, _ w: Tensor, _ T: Int, _ K: Int, _ N: Int) -> Tensor {
-  if case .openCL(let queue) = x.device, let (module, grid) = tensorKernels(queue, T, N) {
+  if case .gpu(let queue) = x.device, let (module, grid) = tensorKernels(queue, T, N) {
     let y = Tensor([T, N], dtype: .bfloat16, device: x.device)
     queue.launch(module, "matmul_stored", grid, y.argument, x.argument, w.argument, .int(T), .int(N), .int(K))
     return y
@@ -108,7 +108,7 @@ func multiply(
   switch x.device {
   case .cpu:
     multiplyOnCPU(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
-  case .openCL(let queue):
+  case .gpu(let queue):
     let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
     let (module, grid) = kernels(queue, T, N, precision)
     queue.launch(
@@ -224,7 +224,7 @@ func addProduct(
     }
     sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
     if let db, let sums { sumPartials(into: db.pointer, sums.pointer, splits: splits.count, count: N) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     addProductOnQueue(queue, into: dw, x, dy, precision)
     if let db { addColumnSums(into: db, dy) }
   }
@@ -244,7 +244,7 @@ func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
     }
     if weight != 1 { for i in 0..<splits.count * N { partials.pointer[i] *= weight } }
     sumPartials(into: s.pointer, partials.pointer, splits: splits.count, count: N)
-  case .openCL(let queue):
+  case .gpu(let queue):
     let partials = Tensor([splits.count, N], device: x.device)
     queue.launch(
       module, "column_sum", queue.tuning.columnGrid(N, chunks: splits.count), partials.argument, x.argument, .int(T), .int(N),
@@ -255,7 +255,7 @@ func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
 
 /// y[T,N] = x op(w rows from `firstRow`) + residual: `[T, n]` scores of a tile of items, or their way back.
 func multiplyRows(
-  _ queue: OpenCLQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, firstRow: Int, transposed: Bool, residual: Tensor?,
+  _ queue: DeviceQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, firstRow: Int, transposed: Bool, residual: Tensor?,
   _ precision: DataType
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
@@ -267,7 +267,7 @@ func multiplyRows(
 
 /// For each group g of rows: y = x op(w of the group) + residual; w holds the groups' matrices one after the other.
 func multiplyGroups(
-  _ queue: OpenCLQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, _ groups: Jagged, inner K: Int, columns N: Int, transposed: Bool,
+  _ queue: DeviceQueue, _ y: Tensor, _ x: Tensor, _ w: Tensor, _ groups: Jagged, inner K: Int, columns N: Int, transposed: Bool,
   residual: Tensor?
 ) {
   queue.launch(
@@ -277,7 +277,7 @@ func multiplyGroups(
 }
 
 /// For each group g of rows: dw[g] = x^T dy over its rows.
-func groupProducts(_ queue: OpenCLQueue, _ dw: Tensor, _ x: Tensor, _ dy: Tensor, _ groups: Jagged) {
+func groupProducts(_ queue: DeviceQueue, _ dw: Tensor, _ x: Tensor, _ dy: Tensor, _ groups: Jagged) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   queue.launch(
     module, "matmul_tn", queue.tuning.tileGrid(K, N, batch: groups.count), dw.argument, x.argument, dy.argument,
@@ -286,7 +286,7 @@ func groupProducts(_ queue: OpenCLQueue, _ dw: Tensor, _ x: Tensor, _ dy: Tensor
 
 /// dw rows from `firstRow` += x^T dy, as fixed splits of T added in order; one split goes straight into dw.
 func addProductOnQueue(
-  _ queue: OpenCLQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, _ precision: DataType = .float32, firstRow: Int = 0
+  _ queue: DeviceQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, _ precision: DataType = .float32, firstRow: Int = 0
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   let splits = RowSplits(T)
@@ -306,7 +306,7 @@ func addProductOnQueue(
 }
 
 /// y += the sum of the splits, in order; `partials` is `[splits, y.count]`.
-func sumPartials(_ queue: OpenCLQueue, into y: Tensor, _ partials: Tensor, splits: Int) {
+func sumPartials(_ queue: DeviceQueue, into y: Tensor, _ partials: Tensor, splits: Int) {
   queue.launch(
     module, "sum_partials", queue.tuning.elementGrid(y.count), y.argument, partials.argument, .int(splits), .int(y.count), .int(1))
 }

@@ -28,7 +28,7 @@ public func mixture(_ experts: [Tensor], gates g: Tensor) -> Tensor {
         ck_mixture_forward(y.pointer, x.pointer, p.pointer + e, e == 0 ? 1 : 0, begin, end, E, D)
       }
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(module, "mixture_shares", queue.tuning.itemGrid(B), p.argument, g.argument, .int(B), .int(E))
     for (e, x) in experts.enumerated() {
       queue.launch(
@@ -47,7 +47,7 @@ public func mixture(_ experts: [Tensor], gates g: Tensor) -> Tensor {
           }
           ck_mixture_gates(dg.pointer, dp.pointer, p.pointer, begin, end, E)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         for (e, x) in experts.enumerated() {
           queue.launch(
             module, "mixture_backward", queue.tuning.rowGrid(B), dx[e].argument, dp.argument, dy.argument, x.argument, p.argument, .int(e),

@@ -23,7 +23,7 @@ public func layerNorm(_ x: Tensor, gain: Tensor? = nil, bias: Tensor? = nil, eps
       ck_layer_norm_forward(
         y.pointer, mean?.pointer, rstd?.pointer, x.pointer, gain?.pointer, bias?.pointer, $0, $1, D, epsilon)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "layer_norm_forward", queue.tuning.rowGrid(T), y.argument, mean.argument, rstd.argument, x.argument, gain.argument,
       bias.argument, .int(T), .int(D), .float(epsilon))
@@ -49,7 +49,7 @@ public func layerNorm(_ x: Tensor, gain: Tensor? = nil, bias: Tensor? = nil, eps
           sumPartials(
             into: slot.parameterGradient().pointer, partials.pointer + splits.count * D, splits: splits.count, count: D)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "layer_norm_backward", queue.tuning.rowGrid(T), dx.argument, dy.argument, x.argument, gain.argument, mean.argument,
           rstd.argument, .int(T), .int(D))
@@ -80,7 +80,7 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
   switch x.device {
   case .cpu:
     parallel(T, grain: rowGrain) { ck_rms_norm_forward(y.pointer, rstd?.pointer, x.pointer, gain.pointer, $0, $1, D, epsilon) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "rms_norm_forward", queue.tuning.rowGrid(T), y.argument, rstd.argument, x.argument, gain.argument, .int(T), .int(D),
       .float(epsilon))
@@ -100,7 +100,7 @@ public func rmsNorm(_ x: Tensor, gain: Tensor, epsilon: Float) -> Tensor {
         if let slot = gain.slot {
           sumPartials(into: slot.parameterGradient().pointer, partials.pointer, splits: splits.count, count: D)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "rms_norm_backward", queue.tuning.rowGrid(T), dx.argument, dy.argument, x.argument, gain.argument, rstd.argument,
           .int(T), .int(D))

@@ -82,7 +82,7 @@ public func sampledLoss(
         targets.ids.intPointer, negatives.lookup.ids.intPointer, groups.offsets.intPointer, logQ?.pointer, task * grain,
         min(groups.count, (task + 1) * grain), N, D, isSharedByBatch ? 0 : N, kind, beta, mean, weight, scratch)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     let entry = negatives.sharing == .row ? "sampled_loss_rows" : "sampled_loss"
     let list = isSharedByBatch ? Jagged(offsets: [0, Int32(T)], device: device) : groups
     let gathered = dn.map { _ in Tensor([negatives.lookup.count, D], device: device) }

@@ -34,7 +34,7 @@ public func softmaxLoss(_ h: Tensor, _ table: Tensor, targets: Lookup, precision
       ck_softmax_loss_finish(
         losses.pointer, lse.pointer, m.pointer, z.pointer, h.pointer, table.pointer, targets.ids.intPointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     for v in stride(from: 0, to: V, by: tileItems) {
       let n = min(tileItems, V - v)
       let logits = Tensor([T, n], device: device)
@@ -92,7 +92,7 @@ private func softmaxLossBackward(
         back.multiply(dh.pointer, p.pointer, begin, end, accumulate: v > 0, scratch: scratch)
       }
       if let dTable { addTileProduct(into: dTable.pointer + v * D, p, h, precision) }
-    case .openCL(let queue):
+    case .gpu(let queue):
       multiplyRows(queue, p, h, table, firstRow: v, transposed: true, residual: nil, precision)
       queue.launch(
         module, "softmax_loss_tile", queue.tuning.rowGrid(T), p.argument, lse.argument, targets.ids.argument, .int(T), .int(v),

@@ -19,7 +19,7 @@ public func targetPairs(_ h: Tensor, target t: Tensor, _ rows: Jagged) -> Tensor
     parallel(B, grain: historyGrain(rows)) {
       ck_target_pairs_forward(y.pointer, h.pointer, t.pointer, rows.offsets.intPointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "target_pairs_forward", queue.tuning.rowGrid(T), y.argument, h.argument, t.argument, bagPlaces(rows).argument, .int(T), .int(D))
   }
@@ -31,7 +31,7 @@ public func targetPairs(_ h: Tensor, target t: Tensor, _ rows: Jagged) -> Tensor
         parallel(B, grain: historyGrain(rows)) {
           ck_target_pairs_backward(dh.pointer, dt.pointer, dy.pointer, h.pointer, t.pointer, rows.offsets.intPointer, $0, $1, D)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "target_pairs_backward", queue.tuning.rowGrid(B), dh.argument, dt.argument, dy.argument, h.argument, t.argument,
           rows.offsets.argument, .int(B), .int(D))
@@ -97,7 +97,7 @@ public func historyShares(_ s: Tensor, _ rows: Jagged) -> Tensor {
   switch s.device {
   case .cpu:
     parallel(B, grain: 8 * historyGrain(rows)) { ck_history_shares(p.pointer, s.pointer, rows.offsets.intPointer, $0, $1) }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(module, "history_shares", queue.tuning.itemGrid(B), p.argument, s.argument, rows.offsets.argument, .int(B))
   }
   if let tape, let slot = p.slot {
@@ -108,7 +108,7 @@ public func historyShares(_ s: Tensor, _ rows: Jagged) -> Tensor {
         parallel(B, grain: 8 * historyGrain(rows)) {
           ck_history_shares_backward(ds.pointer, dp.pointer, p.pointer, rows.offsets.intPointer, $0, $1)
         }
-      case .openCL(let queue):
+      case .gpu(let queue):
         queue.launch(
           module, "history_shares_backward", queue.tuning.itemGrid(B), ds.argument, dp.argument, p.argument, rows.offsets.argument, .int(B))
       }
@@ -136,7 +136,7 @@ private func dots(_ s: Tensor, _ h: Tensor, _ t: Tensor, _ rows: Jagged) {
     parallel(rows.count, grain: historyGrain(rows)) {
       ck_target_dots(s.pointer, h.pointer, t.pointer, rows.offsets.intPointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "target_dots", queue.tuning.rowGrid(T), s.argument, h.argument, t.argument, bagPlaces(rows).argument, .int(T), .int(D))
   }
@@ -151,7 +151,7 @@ private func spread(_ t: Tensor, _ a: Tensor, _ rows: Jagged) -> Tensor {
     parallel(rows.count, grain: historyGrain(rows)) {
       ck_target_spread(y.pointer, t.pointer, a.pointer, rows.offsets.intPointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "target_spread", queue.tuning.rowGrid(T), y.argument, t.argument, a.argument, bagPlaces(rows).argument, .int(T), .int(D))
   }
@@ -166,7 +166,7 @@ private func sums(_ y: Tensor, _ h: Tensor, _ a: Tensor, _ rows: Jagged) {
     parallel(B, grain: historyGrain(rows)) {
       ck_weighted_sums(y.pointer, h.pointer, a.pointer, rows.offsets.intPointer, $0, $1, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     queue.launch(
       module, "weighted_sums", queue.tuning.rowGrid(B), y.argument, h.argument, a.argument, rows.offsets.argument, .int(B), .int(D))
   }

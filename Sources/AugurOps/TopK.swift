@@ -108,7 +108,7 @@ public func topItems(
         scores.pointer, items.intPointer, h.pointer, table.pointer, nil, seenTensor.intPointer, offsets.intPointer, $0, $1,
         V, D, k)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     precondition(k <= queue.tuning.largestK, "topItems: expected k of at most \(queue.tuning.largestK) on \(device), got \(k)")
     for v in stride(from: 0, to: V, by: scoreTile) {
       let n = min(scoreTile, V - v)
@@ -143,7 +143,7 @@ public func targetRanks(
         greater.intPointer, equal.intPointer, h.pointer, table.pointer, nil, targetTensor.intPointer, seenTensor.intPointer,
         offsets.intPointer, $0, $1, V, D)
     }
-  case .openCL(let queue):
+  case .gpu(let queue):
     let own = Tensor([B], device: device)
     queue.launch(
       module, "rank_targets", queue.tuning.itemGrid(B), own.argument, h.argument, table.argument, .none, targetTensor.argument,

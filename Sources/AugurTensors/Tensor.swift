@@ -81,7 +81,7 @@ public struct Tensor: @unchecked Sendable {
     guard let base = source.baseAddress, bytes > 0 else { return }
     switch storage.device {
     case .cpu: storage.host.copyMemory(from: base, byteCount: bytes)
-    case .openCL(let queue): queue.write(storage.buffer, from: source)
+    case .gpu(let queue): queue.write(storage.buffer, from: source)
     }
   }
 
@@ -90,14 +90,14 @@ public struct Tensor: @unchecked Sendable {
     guard let base = target.baseAddress, bytes > 0 else { return }
     switch storage.device {
     case .cpu: base.copyMemory(from: storage.host, byteCount: bytes)
-    case .openCL(let queue): queue.read(storage.buffer, into: UnsafeMutableRawBufferPointer(rebasing: target[..<bytes]))
+    case .gpu(let queue): queue.read(storage.buffer, into: UnsafeMutableRawBufferPointer(rebasing: target[..<bytes]))
     }
   }
 
   package func fillWithZeros() {
     switch storage.device {
     case .cpu: storage.host.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    case .openCL(let queue): queue.fill(storage, bytes: (bytes + 3) / 4 * 4)
+    case .gpu(let queue): queue.fill(storage, bytes: (bytes + 3) / 4 * 4)
     }
   }
 

@@ -70,6 +70,9 @@ final class Optimizer {
     let clip = clipFactor()
     let kind = knobs.choice("optimizer")
     let isSGD = ["sgd", "nesterov"].contains(kind)
+    let adamStep = AdamStep(
+      learningRate: learningRate, beta1: knobs.real("beta1"), beta2: knobs.real("beta2"), epsilon: knobs.real("epsilon"), step: step)
+    var updates: [AdamUpdate] = []
     for slot in slots {
       guard let gradientSlot = slot.parameter.value.slot, let g = gradientSlot.gradient else { continue }
       let (w, decay) = (slot.parameter.value, slot.parameter.decays ? knobs.real("weight-decay") : 0)
@@ -93,25 +96,20 @@ final class Optimizer {
         continue
       }
       guard let m = slot.first, let v = slot.second else { continue }
-      let adamStep = AdamStep(
-        learningRate: learningRate, beta1: knobs.real("beta1"), beta2: knobs.real("beta2"), epsilon: knobs.real("epsilon"),
-        decay: decay, step: step)
       if let last = slot.last, let touched {
         guard !touched.isEmpty else { continue }
-        adamRows(w, g, m, v, last: last, rows: Lookup.union(touched, rowCount: w.shape.rows), clip: clip, adamStep)
+        adamRows(w, g, m, v, last: last, rows: Lookup.union(touched, rowCount: w.shape.rows), clip: clip, decay: decay, adamStep)
       } else {
-        adam(w, g, m, v, clip: clip, adamStep)
+        updates.append(AdamUpdate(w, g, m, v, decay: decay))
       }
     }
+    adam(updates, clip: clip, adamStep)
     let share = knobs.real("ema")
     for (parameter, average) in averages { combine(average, times: share, parameter.value, times: 1 - share) }
   }
 
-  /// min(1, clip / norm of the whole gradient).
-  private func clipFactor() -> Float {
+  private func clipFactor() -> ClipFactor {
     let limit = knobs.real("clip")
-    guard limit > 0 else { return 1 }
-    let norm = sumOfSquares(slots.compactMap(\.parameter.value.gradient)).squareRoot()
-    return norm > Double(limit) ? Float(Double(limit) / norm) : 1
+    return limit > 0 ? ClipFactor(slots.compactMap(\.parameter.value.gradient), limit: limit) : .one
   }
 }

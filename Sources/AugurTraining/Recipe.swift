@@ -50,7 +50,9 @@ public struct Recipe: Sendable {
       source: "RecTools HSTU tutorial, HSTU without time (another preparation of ML-1M)"),
     Recipe(
       name: "ml-1m/bert4rec", file: "ml-1m/ml-1m.txt", format: "pairs", model: "bert4rec",
-      knobs: mlKnobs + [("dim", "64"), ("dropout", "0.2"), ("warm-up", "400"), ("learning-rate", "0.002")],
+      knobs: mlKnobs + [
+        ("heads", "4"), ("dropout", "0.2"), ("warm-up", "400"), ("learning-rate", "0.0015"), ("epochs", "90"), ("evaluate-every", "10"),
+      ],
       published: [("HR@10", 0.2821), ("NDCG@10", 0.1516)], source: "asash/bert4rec_repro README, BERT4Rec with longer sequences"),
     Recipe(
       name: "diginetica/next-item", file: "diginetica/train_sessions.txt", format: "sessions",

@@ -50,10 +50,10 @@ extension OpSizes {
         watched.slot?.touchedRows = []
         guard let g = watched.gradient else { return }
         if update == .adagrad {
-          adagrad(watched, g, squares: states[0], rows: rows, clip: 1, rate: 0.01, epsilon: 1e-8, decay: 0)
+          adagrad(watched, g, squares: states[0], rows: rows, clip: .one, rate: 0.01, epsilon: 1e-8, decay: 0)
         } else {
-          let adam = AdamStep(learningRate: 0.001, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0, step: step)
-          adamRows(watched, g, states[0], states[1], last: last, rows: rows, clip: 1, adam)
+          let adam = AdamStep(learningRate: 0.001, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, step: step)
+          adamRows(watched, g, states[0], states[1], last: last, rows: rows, clip: .one, decay: 0, adam)
         }
       }
     }

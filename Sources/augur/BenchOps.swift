@@ -61,7 +61,7 @@ struct BenchOps: ParsableCommand {
     say("embedding bag of 50 forward+backward, then SGD", shape, device, limits, flops: 0, bytes: 4 * bytes) {
       let touched = backward(parameter)
       parameter.slot?.touchedRows = []
-      if let g = parameter.gradient { sgdRows(parameter, g, rows: Lookup.union([touched], rowCount: V), clip: 1, rate: rate, decay: 0) }
+      if let g = parameter.gradient { sgdRows(parameter, g, rows: Lookup.union([touched], rowCount: V), clip: .one, rate: rate, decay: 0) }
     }
     say("embedding ids grouped", [n, V], device, limits, flops: 0) { _ = Lookup(ids, rowCount: V, device: device) }
   }

@@ -4,8 +4,8 @@ import AugurCompute
 func fields(of device: Device) -> [String: Any] {
   switch device {
   case .cpu: ["device": "cpu", "threads": ThreadPool.shared.threads]
-  case .openCL(let queue):
-    ["device": queue.name, "driver": queue.driver, "loader": "opencl", "platform": queue.platform, "is_cpu": queue.isCPU]
+  case .gpu(let queue):
+    ["device": queue.name, "driver": queue.driver, "loader": queue.loaderName, "platform": queue.platform, "is_cpu": queue.isCPU]
   }
 }
 

@@ -10,15 +10,16 @@ struct Doctor: ParsableCommand {
 
   func run() throws {
     let memory = Int(ProcessInfo.processInfo.physicalMemory)
-    let queues = OpenCLQueue.all()
+    let queues = DeviceQueue.all()
     let names = queues.map { "\($0.name)\($0.isCPU ? " (a CPU: for tests, never chosen by auto)" : "")" }
     let chosen = (try? Device.named("auto"))?.description ?? "cpu"
     var missing: [String] = []
-    if queues.isEmpty { missing.append("no OpenCL device: install a GPU driver's ICD, or pocl-opencl-icd for tests") }
+    if queues.isEmpty { missing.append("no GPU: install its driver (OpenCL's ICD, or libcuda.so.1 of NVIDIA's), or pocl-opencl-icd for tests") }
     if json {
       printJSON([
         "instruction_set": String(cString: ck_isa_name()), "blas_core": String(cString: ck_blas_core()),
         "threads": ThreadPool.shared.threads, "memory_bytes": memory, "opencl_devices": queues.map(\.name), "auto": chosen,
+        "loaders": DeviceQueue.loaderNotes,
         "missing": missing,
       ])
       return
@@ -27,7 +28,8 @@ struct Doctor: ParsableCommand {
     print("OpenBLAS core    \(String(cString: ck_blas_core()))")
     print("threads          \(ThreadPool.shared.threads)")
     print("memory           \(memory >> 30) GiB")
-    print("OpenCL devices   \(names.isEmpty ? "none" : names.joined(separator: ", "))")
+    print("devices          \(names.isEmpty ? "none" : names.joined(separator: ", "))")
+    for note in DeviceQueue.loaderNotes { print("loader           \(note)") }
     print("--device auto    \(chosen)")
     for line in missing { print("missing          \(line)") }
   }

@@ -7,7 +7,7 @@ struct TreeTests {
   let repository = Repository.current
 
   /// Folders of `Kernels/` that are not ops.
-  static let supportFolders: Set<String> = ["include", "Common", "Rows"]
+  static let supportFolders: Set<String> = ["include", "Common", "PTX", "Rows"]
 
   @Test func everyOpHasItsStem() throws {
     try #require(repository.exists("Sources/AugurOps"), "the repository root is not where it was expected")

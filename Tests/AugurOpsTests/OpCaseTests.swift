@@ -109,7 +109,7 @@ private let devices = Device.available
     let (table, tape) = (isStepped ? w.asSteppedTable(rate: 0.5) : w.asParameter(), Tape())
     let y = embeddingBag(table, lookup, bags, tape: tape)
     tape.backward(from: y, gradient: dy)
-    if let g = table.gradient { sgdRows(w, g, rows: Lookup.union([lookup], rowCount: V), clip: 1, rate: 0.5, decay: 0) }
+    if let g = table.gradient { sgdRows(w, g, rows: Lookup.union([lookup], rowCount: V), clip: .one, rate: 0.5, decay: 0) }
     return (y.floats(), w.floats())
   }
 
@@ -241,7 +241,7 @@ private let devices = Device.available
     for t in 1...5 {
       let gradient = (0..<n).map { Float(fixedValue($0, t + 10)) }
       g.assign(gradient)
-      adam(w, g, m, v, clip: 0.5, AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0.1, step: t))
+      adam([AdamUpdate(w, g, m, v, decay: 0.1)], clip: ClipFactor(0.5), AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, step: t))
       for i in 0..<n {
         reference[i].step(Double(gradient[i]) * 0.5, t: t, rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0.1)
       }
@@ -262,8 +262,12 @@ private let devices = Device.available
       let rows = Tensor((0..<Int32(V)).map { $0 }, shape: [V], device: device)
       for t in 1...4 {
         let g = Tensor((0..<V * D).map { Float(fixedValue($0, t + 10)) }, shape: [V, D], device: device)
-        let step = AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: 0, step: t)
-        if lazily { adamRows(w, g, m, v, last: last, rows: rows, clip: 1, step) } else { adam(w, g, m, v, clip: 1, step) }
+        let step = AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, step: t)
+        if lazily {
+          adamRows(w, g, m, v, last: last, rows: rows, clip: .one, decay: 0, step)
+        } else {
+          adam([AdamUpdate(w, g, m, v, decay: 0)], clip: .one, step)
+        }
       }
       return w.floats()
     }
@@ -285,7 +289,7 @@ private let devices = Device.available
         let gradient = (0..<V * D).map { touched.contains($0 / D) ? Float(fixedValue($0, t + 10)) : 0 }
         let g = Tensor(gradient, shape: [V, D], device: device)
         let rows = Tensor(touched.map { Int32($0) }, shape: [touched.count], device: device)
-        adagrad(w, g, squares: s, rows: t % 3 == 0 ? nil : rows, clip: 0.5, rate: 0.1, epsilon: 1e-8, decay: Float(decay))
+        adagrad(w, g, squares: s, rows: t % 3 == 0 ? nil : rows, clip: ClipFactor(0.5), rate: 0.1, epsilon: 1e-8, decay: Float(decay))
         // Rows without a gradient decay too where all are asked for.
         for row in t % 3 == 0 ? Array(0..<V) : touched {
           reference[row].step(gradient[row * D..<(row + 1) * D].map { 0.5 * Double($0) }, rate: 0.1, epsilon: 1e-8, decay: decay)
@@ -307,7 +311,7 @@ private let devices = Device.available
     for t in 1...5 {
       let gradient = (0..<n).map { Float(fixedValue($0, t + 10)) }
       let g = Tensor(gradient, shape: [n], device: device)
-      sgd(w, g, momentum: m, clip: 0.5, rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
+      sgd(w, g, momentum: m, clip: ClipFactor(0.5), rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
       for i in 0..<n {
         reference[i].step(Double(gradient[i]) * 0.5, rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
       }
@@ -321,7 +325,7 @@ private let devices = Device.available
     let device = devices[deviceIndex]
     let w = Tensor([1 as Float, 2, 3, 4], shape: [2, 2], device: device)
     let g = Tensor([1 as Float, 1, 1, 1], shape: [2, 2], device: device)
-    sgdRows(w, g, rows: Tensor([1 as Int32], shape: [1], device: device), clip: 1, rate: 0.5, decay: 0)
+    sgdRows(w, g, rows: Tensor([1 as Int32], shape: [1], device: device), clip: .one, rate: 0.5, decay: 0)
     #expect(w.floats() == [1, 2, 2.5, 3.5])
     #expect(g.floats() == [1, 1, 0, 0])
   }
@@ -331,5 +335,35 @@ private let devices = Device.available
     let x = Tensor((0..<100_000).map { Float($0 % 7) }, shape: [100_000], device: devices[deviceIndex])
     let expected = (0..<100_000).map { ($0 % 7) * ($0 % 7) }.reduce(0, +)
     #expect(sumOfSquares([x]) == Double(expected))
+  }
+
+  /// More tensors than one launch takes, of sizes on both sides of a work-group, one of them empty: each has its own decay, and the clip
+  /// factor of all of them together.
+  @Test(arguments: devices.indices, [Float(0.5), 1e9])
+  func manyTensorsAreUpdatedTogether(_ deviceIndex: Int, _ limit: Float) {
+    let device = devices[deviceIndex]
+    let sizes = [1, 37, 4096, 0, 5000, 64, 255, 256, 257, 9000, 3]
+    let (starts, gradients) = (sizes.enumerated().map(values(salt: 1)), sizes.enumerated().map(values(salt: 50)))
+    let norm = gradients.joined().reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+    let factor = min(1, Double(limit) / norm)
+    let (w, g) = (starts.map { Tensor($0, shape: [$0.count], device: device) }, gradients.map { Tensor($0, shape: [$0.count], device: device) })
+    let updates = w.indices.map { i in
+      AdamUpdate(w[i], g[i], .zeros(w[i].shape, device: device), .zeros(w[i].shape, device: device), decay: Float(i % 3) / 10)
+    }
+    adam(updates, clip: ClipFactor(g, limit: limit), AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-2, step: 1))
+    for (i, tensor) in w.enumerated() {
+      let expected = zip(starts[i], gradients[i]).map { start, gradient in
+        var reference = ReferenceAdam(w: Double(start))
+        reference.step(factor * Double(gradient), t: 1, rate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-2, decay: Double(i % 3) / 10)
+        return reference.w
+      }
+      let worst = zip(tensor.floats(), expected).map { abs(Double($0) - $1) }.max() ?? 0
+      #expect(worst < 2e-6, "tensor \(i)")
+      #expect(g[i].floats().allSatisfy { $0 == 0 })
+    }
+  }
+
+  private func values(salt: Int) -> (_ tensor: (offset: Int, element: Int)) -> [Float] {
+    { tensor in (0..<tensor.element).map { Float(fixedValue($0, salt + tensor.offset)) } }
   }
 }

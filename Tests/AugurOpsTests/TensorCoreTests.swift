@@ -7,18 +7,18 @@ import Glibc
 import OpCases
 import Testing
 
-private let queues = OpenCLQueue.all()
+private let queues = DeviceQueue.all().filter { $0.loaderName == "opencl" }
 private let devices = Device.available
 /// Devices whose products of rounded factors run by the texts for tensor cores: none, where neither the device nor the tuning is for them.
 private let tensorDevices = devices.indices.filter { index in
-  guard case .openCL(let queue) = devices[index] else { return false }
+  guard case .gpu(let queue) = devices[index] else { return false }
   return queue.tuning.tensorCores != .none
 }
 private let roundedCases = OpCase.all.indices.filter { OpCase.all[$0].name.contains("bfloat16") }
 private func isSmall(_ index: Int) -> Bool { OpCase.all[index].inputs.reduce(0) { $0 + $1.shape.count } < 2_000 }
 
 /// The text of a kernel for one warp, built for the device's own tier or emulated.
-private func launch(_ queue: OpenCLQueue, _ name: String, _ text: String, _ arguments: [KernelArgument]) {
+private func launch(_ queue: DeviceQueue, _ name: String, _ text: String, _ arguments: [KernelArgument]) {
   let module = tensorModule(name, queue.tuning.tensorCores == .none ? "-D WARP_EMULATION" : "") { text }
   queue.launch(module, "test", LaunchGrid(groups: SIMD3(1, 1, 1), local: SIMD3(32, 1, 1)), arguments)
 }
@@ -46,7 +46,7 @@ private let bFragments: [Int32] = (0..<64).map { e in
   /// c[row, column] lies in lane 4 (row mod 8) + column / 2, register 2 (row / 8) + column mod 2.
   @Test(arguments: queues.indices)
   func aProductHasEveryElementInItsPlace(_ index: Int) {
-    let device = Device.openCL(queues[index])
+    let device = Device.gpu(queues[index])
     let (x, w) = (Tensor(aFragments, shape: [128], device: device), Tensor(bFragments, shape: [64], device: device))
     let y = Tensor([128], device: device)
     let text = """
@@ -74,7 +74,7 @@ private let bFragments: [Int32] = (0..<64).map { e in
   /// From tiles as they lie in memory, by rows and by columns, come the fragments of a and b; copies leave 0 behind their end.
   @Test(arguments: queues.indices, [false, true])
   func matricesAreLoadedAsFragments(_ index: Int, _ byColumns: Bool) {
-    let device = Device.openCL(queues[index])
+    let device = Device.gpu(queues[index])
     // Two matrices of 16 x 16, of which the second holds b in columns 0 ..< 8 and is copied only so far.
     func tile(_ x: [Float], columns: Int, transposed: Bool) -> [Int32] {
       (0..<128).map { e in
@@ -108,8 +108,10 @@ private let bFragments: [Int32] = (0..<64).map { e in
     launch(queues[index], "test_\(load)", text, [y.argument, x.argument])
     let found = y.ints()
     for lane in 0..<32 {
-      #expect(Array(found[lane * 8..<lane * 8 + 4]) == Array(aFragments[lane * 4..<lane * 4 + 4]), "a of lane \(lane)")
-      #expect(Array(found[lane * 8 + 4..<lane * 8 + 6]) == Array(bFragments[lane * 2..<lane * 2 + 2]), "b of lane \(lane)")
+      let registers = found.dropFirst(lane * 8).prefix(6)
+      let (a, b) = (Array(registers.prefix(4)), Array(registers.suffix(2)))
+      #expect(a == Array(aFragments.dropFirst(lane * 4).prefix(4)), "a of lane \(lane)")
+      #expect(b == Array(bFragments.dropFirst(lane * 2).prefix(2)), "b of lane \(lane)")
       if byColumns { #expect(found[lane * 8 + 6] == 0 && found[lane * 8 + 7] == 0, "behind b, lane \(lane)") }
     }
   }
@@ -117,7 +119,7 @@ private let bFragments: [Int32] = (0..<64).map { e in
   /// Rounding to nearest even, NaN that stays NaN; 2^x; and the exchange between lanes.
   @Test(arguments: queues.indices)
   func floatsAreRoundedRaisedAndExchanged(_ index: Int) {
-    let device = Device.openCL(queues[index])
+    let device = Device.gpu(queues[index])
     var values = (0..<32).map { Float($0) * 0.37 - 6 }
     values[1] = Float(bitPattern: 0x3f80_8000)
     values[2] = Float(bitPattern: 0x3f81_8000)
@@ -205,7 +207,7 @@ private let bFragments: [Int32] = (0..<64).map { e in
   /// The portable kernels take over then.
   @Test(arguments: tensorDevices)
   func aTextThatDoesNotBuildIsNotTaken(_ deviceIndex: Int) {
-    guard case .openCL(let queue) = devices[deviceIndex] else { return }
+    guard case .gpu(let queue) = devices[deviceIndex] else { return }
     let module = KernelModule(name: "broken") { "__kernel void broken(" }
     #expect(!queue.builds(module) && !queue.builds(module))
     #expect(queue.builds(KernelModule(name: "whole") { "__kernel void whole(int n) {}" }))

@@ -34,7 +34,7 @@ said() { "$@" >"$dir/out" 2>"$dir/said" && grep -q -- "$keys" "$dir/out" "$dir/s
 
 check synth "$augur" synth --events 4000 --users 250 --items 90 --seed 2 --output "$dir/log.csv"
 check prepare "$augur" prepare --input "$dir/log.csv" --output "$dir/data" --split leave-one-out
-for part in synth tables tasks calibration price cleaning train bench gpu prepare features prepare-tables stops; do . "$(dirname "$0")/$part.sh"; done
+for part in synth tables tasks calibration price cleaning train driver bench gpu prepare features prepare-tables stops; do . "$(dirname "$0")/$part.sh"; done
 
 echo "command line: $passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -75,8 +75,8 @@ private func updateCase(
 }
 
 private func adamCases(_ V: Int, _ D: Int) -> [OpCase] {
-  @Sendable func step(_ t: Int, decay: Float) -> AdamStep {
-    AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, decay: decay, step: t)
+  @Sendable func step(_ t: Int) -> AdamStep {
+    AdamStep(learningRate: 0.01, beta1: 0.9, beta2: 0.98, epsilon: 1e-8, step: t)
   }
   let reference = { @Sendable (w: [Double], gradients: [[Double]], decay: Double) -> [Double] in
     w.indices.map { i in
@@ -87,12 +87,12 @@ private func adamCases(_ V: Int, _ D: Int) -> [OpCase] {
   }
   return [
     updateCase("adam", V, D) { w, g, t, kept in
-      adam(w, g, kept[0], kept[1], clip: 0.5, step(t, decay: 0.1))
+      adam([AdamUpdate(w, g, kept[0], kept[1], decay: 0.1)], clip: ClipFactor(0.5), step(t))
     } reference: { reference($0, $1, Double(Float(0.1))) },
     updateCase("lazy adam", V, D, { w, g, t, kept in
       let last = Tensor([Int32](repeating: Int32(t - 1), count: V), shape: [V], device: w.device)
       let rows = Tensor((0..<Int32(V)).map { $0 }, shape: [V], device: w.device)
-      adamRows(w, g, kept[0], kept[1], last: last, rows: rows, clip: 0.5, step(t, decay: 0))
+      adamRows(w, g, kept[0], kept[1], last: last, rows: rows, clip: ClipFactor(0.5), decay: 0, step(t))
     }) { reference($0, $1, 0) },
   ]
 }
@@ -102,7 +102,7 @@ private func adagradCases(_ V: Int, _ D: Int, _ rows: [Int32]) -> [OpCase] {
     updateCase("adagrad\(isByRow ? " by row" : "")", V, D, { w, g, _, kept in
       let squares = isByRow ? kept[0].reshaped([V * D]).firstRows(V) : kept[0]
       adagrad(
-        w, g, squares: squares, rows: Tensor(rows, shape: [rows.count], device: w.device), clip: 0.5, rate: 0.1, epsilon: 1e-8, decay: 0)
+        w, g, squares: squares, rows: Tensor(rows, shape: [rows.count], device: w.device), clip: ClipFactor(0.5), rate: 0.1, epsilon: 1e-8, decay: 0)
     }) { w, gradients in
       (0..<V).flatMap { v -> [Double] in
         let columns = v * D..<(v + 1) * D
@@ -118,7 +118,7 @@ private func adagradCases(_ V: Int, _ D: Int, _ rows: [Int32]) -> [OpCase] {
 private func sgdCases(_ V: Int, _ D: Int, _ rows: [Int32]) -> [OpCase] {
   [false, true].map { nesterov in
     updateCase("sgd momentum\(nesterov ? " nesterov" : "")", V, D, { w, g, _, kept in
-      sgd(w, g, momentum: kept[0], clip: 0.5, rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
+      sgd(w, g, momentum: kept[0], clip: ClipFactor(0.5), rate: 0.01, momentum: 0.9, decay: 0.1, nesterov: nesterov)
     }) { w, gradients in
       w.indices.map { i in
         var element = ReferenceMomentum(w: w[i])
@@ -128,7 +128,7 @@ private func sgdCases(_ V: Int, _ D: Int, _ rows: [Int32]) -> [OpCase] {
     }
   } + [
     updateCase("sgd of rows", V, D, { w, g, _, _ in
-      sgdRows(w, g, rows: Tensor(rows, shape: [rows.count], device: w.device), clip: 0.5, rate: 0.1, decay: 0)
+      sgdRows(w, g, rows: Tensor(rows, shape: [rows.count], device: w.device), clip: ClipFactor(0.5), rate: 0.1, decay: 0)
     }) { w, gradients in
       w.indices.map { i in rows.contains(Int32(i / D)) ? w[i] - gradients.reduce(0) { $0 + 0.05 * $1[i] } : w[i] }
     }

@@ -1,0 +1,36 @@
+# NVIDIA's driver library, by a stand-in that runs the kernels on PoCL (Tests/FakeDriver): what doctor says, and each way it can fail.
+if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; then
+  export AUGUR_LIBCUDA="$dir/stand-in/libcuda.so.1" FAKE_DRIVER_TEXTS="$dir/stand-in" AUGUR_CACHE="$dir/driver-cache"
+  keys='Fake GPU, NVIDIA driver library, CUDA 12.4: a kernel was built, ran and gave the right numbers' check "doctor names the loader" has "$augur" doctor
+  keys='"auto":"Fake GPU"' check "auto takes it" has "$augur" doctor --json
+  keys='AUGUR_LOADER=opencl' AUGUR_LOADER=opencl check "OpenCL alone" has "$augur" doctor
+  for fault in "init CUDA_ERROR_NO_DEVICE" "old-driver CUDA.11.5.is.the.oldest" "capability compute.capability.7.0" "wrong-numbers its.numbers.are.wrong"; do
+    export FAKE_DRIVER_FAULT="${fault% *}"
+    keys="${fault#* }" check "doctor says $fault" has "$augur" doctor
+    keys='"auto":"cpu"' check "auto passes by: $fault" has "$augur" doctor --json
+    AUGUR_LOADER=driver mistake "no GPU: $fault" "augur doctor says more" $train --output "$dir/none" --device gpu
+  done
+  unset FAKE_DRIVER_FAULT
+  AUGUR_LIBCUDA="$dir/nowhere.so" keys='nowhere.so: cannot open' check "no library" has "$augur" doctor
+
+  # The same losses as on the CPU, to rounding; a run that dies on the device goes on from its last checkpoint.
+  $train --output "$dir/on-cpu" --set dropout=0 --device cpu --json >"$dir/cpu.json" 2>"$dir/err"
+  $train --output "$dir/on-driver" --set dropout=0 --device auto --json >"$dir/gpu.json" 2>"$dir/err"
+  cat "$dir/cpu.json" "$dir/gpu.json" >"$dir/both.json"
+  check "losses of the driver's device" awk -F'"loss":' '
+    /"loss"/ { split($2, a, ","); loss[++n] = a[1] } END { d = loss[1] - loss[n / 2 + 1]; exit !(n >= 2 && n % 2 == 0 && d * d < 1e-8) }' "$dir/both.json"
+  # Tensor cores, emulated: bfloat16 as the CPU rounds it.
+  $train --output "$dir/half-cpu" --set dropout=0 --set dtype=bfloat16 --set epochs=1 --device cpu --json >"$dir/both.json" 2>"$dir/err"
+  FAKE_DRIVER_CAPABILITY=90 $train --output "$dir/half" --set dropout=0 --set dtype=bfloat16 --set epochs=1 --device gpu --json >>"$dir/both.json" 2>"$dir/err"
+  check "losses on tensor cores" awk -F'"loss":' '
+    /"loss"/ { split($2, a, ","); loss[++n] = a[1] } END { d = loss[1] - loss[2]; exit !(n == 2 && d * d < 1e-6) }' "$dir/both.json"
+  FAKE_DRIVER_FAULT=launch=400 $train --output "$dir/lost" --set dropout=0 --device gpu >"$dir/out" 2>"$dir/err"
+  check "a lost device is one line and exit code 1" test $? -eq 1 -a "$(grep -c 'CUDA_ERROR_LAUNCH_FAILED.*go on with --resume' "$dir/err")" -eq 1
+  check "its run goes on" $train --output "$dir/lost" --set dropout=0 --device cpu --resume
+  FAKE_DRIVER_FAULT=memory=100000 $train --output "$dir/small" --set dropout=0 --device gpu >"$dir/out" 2>"$dir/err"
+  check "memory that runs out is one line" test $? -ne 0 -a "$(grep -c 'out of memory on Fake GPU' "$dir/err")" -eq 1
+  unset AUGUR_LIBCUDA FAKE_DRIVER_TEXTS AUGUR_CACHE
+else
+  failed=$((failed + 1))
+  echo "FAILED the stand-in for the driver library does not build: $(head -c 300 "$dir/err")"
+fi
