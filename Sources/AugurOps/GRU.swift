@@ -3,10 +3,9 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-/// The state of a sequence is in local memory of a fixed size.
+/// The state of a sequence is in local memory of a fixed size. One wider than a device has room for is refused when its program is built.
 private func module(_ D: Int) -> KernelModule {
-  precondition(D <= 4096, "gru: expected at most 4096 units on a GPU, got \(D)")
-  return KernelModule(name: "gru", options: D <= 256 ? "" : "-D WIDTH=4096") { String(cString: ck_opencl_gru()) }
+  KernelModule(name: "gru", options: D <= 256 ? "" : "-D WIDTH=\(max(4096, D))") { String(cString: ck_opencl_gru()) }
 }
 
 /// h_t = (1 - z) n + z h_{t-1}, z = sigmoid(x_z + h U_z + c_z), r = sigmoid(x_r + h U_r + c_r), n = tanh(x_n + r (h U_n + c_n)), h before
