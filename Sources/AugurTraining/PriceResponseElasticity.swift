@@ -71,6 +71,8 @@ public struct PriceElasticities: Sendable, Equatable {
   public let column: String?
   /// By its values, in the order of their ids.
   public let groups: [Group]
+  /// Each value counting once, however many rows it has; that of the rows where there are no groups.
+  public var meanOfGroups: Double { groups.isEmpty ? mean : groups.reduce(0) { $0 + $1.mean } / Double(groups.count) }
 
   /// Nil where the model has no price, or the part no row.
   public init?(_ model: TrainedTableModel, _ data: TableDataset, _ part: TablePart) {

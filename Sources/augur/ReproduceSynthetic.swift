@@ -67,8 +67,8 @@ extension Reproduce {
     let task = try TaskDeclaration.named(recipe.task)
     guard let method = TableMethod.named(recipe.model ?? task.model) else { throw ModelError.unknownModel(recipe.model ?? task.model, known: []) }
     var (knobs, plan) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
-    if isMain { try task.check(table.description, path: made.path) }
-    for (name, value) in (isMain ? task.settings(for: method) : []) + recipe.knobs + (try ownKnobs()) {
+    let form = isMain ? try task.form(of: table.description, path: made.path, method) : nil
+    for (name, value) in (form?.settings(for: method) ?? []) + recipe.knobs + (try ownKnobs()) {
       if plan.knows(name) { try plan.set(name, value) } else { try knobs.set(name, value) }
     }
     let (device, run) = (try place.open(), RunFolder(folder + "/run"))
@@ -79,9 +79,8 @@ extension Reproduce {
     let maps = try calibrate(run, CalibrationPlan(trainer.knobs), table, device, json: json, isQuiet: true)
     let answers = (outputs(of: model.predictor, on: table, .test), outputs(of: model.predictor, on: table, .validation))
     var scores = try made.judge.scores(answers, table) { maps[$0]?.calibrator }
-    if case .elasticity(let best) = made.judge {
-      let ours = try made.meanElasticity({ model.answers($0, maps)[0] }, features: model.features, folder: folder)
-      scores.append(SyntheticScore(metric: "elasticity", ours: ours, best: best, isMore: nil))
+    if case .elasticity(let best) = made.judge, let found = PriceElasticities(model, table, .test) {
+      scores.append(SyntheticScore(metric: "elasticity", ours: -found.meanOfGroups, best: best, isMore: nil))
     }
     return Outcome(
       scores: scores, words: "\(method.name): \(made.protocolText); \(tableProtocol(table, .test))", parameters: trainer.parameterCount)

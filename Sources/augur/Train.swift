@@ -136,7 +136,8 @@ struct Train: ParsableCommand {
 extension TaskDeclaration {
   /// For lists of tasks.
   var line: String {
-    let needs = isOfTables ? "labels " + labels.map(\.name).joined(separator: "; ") : "events"
+    let labels = forms.map { $0.labels.map(\.name).joined(separator: "; ") }
+    let needs = isOfTables ? "labels " + labels.joined(separator: " or ") : "events"
     return "\(name.padding(toLength: 19, withPad: " ", startingAt: 0))\(question) (\(model); \(needs))"
   }
 }

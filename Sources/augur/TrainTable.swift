@@ -12,13 +12,16 @@ extension Train {
   /// Trains a model of tables; the same options as for next-item models.
   func runTable(_ method: TableMethod, _ task: TaskDeclaration?) throws {
     var (modelKnobs, planKnobs) = (Hyperparameters(method.modelKnobs), Hyperparameters(method.planKnobs))
-    for (name, value) in task?.settings(for: method) ?? [] { try planKnobs.set(name, value) }
+    if let task {
+      let path = try dataPath()
+      let form = try task.form(of: try TableDescription.read(from: path), path: path, method)
+      for (name, value) in form.settings(for: method) { try planKnobs.set(name, value) }
+    }
     try applyKnobs(&modelKnobs, &planKnobs)
     guard !plan else { throw UserMistake("--plan: predicts runs of next-item models; \(method.name) is a model of tables") }
     guard let output else { throw UserMistake("--output: expected a run folder") }
     let device = try place.open()
     let table = try TableDataset(path: try dataPath())
-    try task?.check(table.description, path: table.path)
     let run = try makeTableRun(method, modelKnobs, planKnobs, table, device, seed: seed, output: output, resume: resume, task: task)
     if !json { print("\(method.name) on \(device): \(run.words)") }
     if let warning = smallnessWarning(table) { writeError("augur: \(warning)\n") }
@@ -266,8 +269,8 @@ extension Evaluate {
 }
 
 extension RunSettings {
-  /// What the task is judged by; empty without one.
-  var metrics: [String] { task.flatMap { name in TaskDeclaration.all.first { $0.name == name } }?.metrics ?? [] }
+  /// What the task is judged by, with whatever labels; empty without one.
+  var metrics: [String] { task.flatMap { name in TaskDeclaration.all.first { $0.name == name } }?.forms.flatMap(\.metrics) ?? [] }
 }
 
 extension TableQuality {

@@ -62,6 +62,8 @@ import Testing
       let group = try #require(found.groups.first { $0.value == "c\(category)" })
       #expect(abs(group.mean / -truth - 1) < 0.05, "\(group), planted \(-truth)")
     }
+    let mean = planted.reduce(0, +) / Double(planted.count)
+    #expect(abs(found.meanOfGroups / -mean - 1) < 0.03, "\(found.meanOfGroups), planted \(-mean)")
     if isBinary {
       let logits = outputs(of: model.predictor, on: data, .validation)[0].map(Double.init)
       let labels = data.rows(.validation).map { Double(data.labels[$0]) }

@@ -32,33 +32,53 @@ import Testing
         #expect(ModelEntry.all.contains { $0.name == task.model } && !task.isOfTables)
         continue
       }
-      let table = try table(scratch, task.labels)
-      try task.check(table, path: "data")
-      var plan = Hyperparameters(method.planKnobs)
-      for (name, value) in task.settings(for: method) { try plan.set(name, value) }
-      let objective = try TableObjective(method, plan, table)
-      #expect(objective.joint == task.loss || objective.losses == [task.loss])
-      let known = objective.answers.flatMap { answer in
-        switch answer.kind {
-        case .probability: binaryMetrics().map(\.name)
-        case .value: valueMetrics.map(\.name)
-        case .time: [ConcordanceIndex.name]
+      for form in task.forms {
+        let table = try table(scratch, form.labels)
+        #expect(try task.form(of: table, path: "data", method).loss == form.loss)
+        var plan = Hyperparameters(method.planKnobs)
+        for (name, value) in form.settings(for: method) { try plan.set(name, value) }
+        let objective = try TableObjective(method, plan, table)
+        #expect(objective.joint == form.loss || objective.losses == [form.loss])
+        let known = objective.answers.flatMap { answer in
+          switch answer.kind {
+          case .probability: binaryMetrics().map(\.name)
+          case .value: valueMetrics.map(\.name)
+          case .time: [ConcordanceIndex.name]
+          }
         }
+        #expect(form.metrics.allSatisfy(known.contains), "\(task.name): \(form.metrics) of \(known)")
       }
-      #expect(task.metrics.allSatisfy(known.contains), "\(task.name): \(task.metrics) of \(known)")
     }
+  }
+
+  @Test func priceResponseTakesClassesAndCounts() throws {
+    let task = try TaskDeclaration.named("price-response")
+    #expect(task.model == "price-response" && task.forms.map(\.loss) == ["bce", "poisson"])
+    let scratch = try Scratch()
+    let (isClass, isCount) = (try table(scratch, [.init("bought", isBinary: true)]), try table(scratch, [.init("sold", isBinary: false)]))
+    let trees = try #require(TableMethod.named("gbdt"))
+    try task.check(trees, model: "gbdt")
+    #expect(try task.form(of: isClass, path: "data", trees).loss == "bce")
+    let noLoss = #expect(throws: TrainingError.self) { try task.form(of: isCount, path: "data", trees) }
+    #expect(
+      noLoss?.description == "task price-response: learns 'sold' (a number) by the loss poisson, and gbdt has no such loss; take "
+        + "price-response or another network")
+    let both = try table(scratch, [.init("bought", isBinary: true), .init("sold", isBinary: false)])
+    let misfit = #expect(throws: TrainingError.self) { try task.form(of: both, path: "data", trees) }
+    #expect(misfit?.description.contains("reads 'bought' (two classes), or 'sold' (a number), and data has 'y0' (two classes), then 'y1'") == true)
   }
 
   @Test func whatDoesNotFitIsALine() throws {
     let scratch = try Scratch()
     let isClass = try table(scratch, [.init("left", isBinary: true)])
     let survival = try TaskDeclaration.named("churn-survival")
-    let misfit = #expect(throws: TrainingError.self) { try survival.check(isClass, path: "data") }
+    let network = try #require(TableMethod.named("mlp"))
+    let misfit = #expect(throws: TrainingError.self) { try survival.form(of: isClass, path: "data", network) }
     #expect(
       misfit?.description == "task churn-survival: reads 'days until then, or observed' (a number), then 'left' (two classes), and data has 'y0' "
         + "(two classes); prepare it with a --label for each, in that order")
-    for task in TaskDeclaration.all where task.labels.map(\.isBinary) != [true] && task.isOfTables {
-      #expect(throws: TrainingError.self, "\(task.name)") { try task.check(isClass, path: "data") }
+    for task in TaskDeclaration.all where task.isOfTables && !task.forms.contains(where: { $0.labels.map(\.isBinary) == [true] }) {
+      #expect(throws: TrainingError.self, "\(task.name)") { try task.form(of: isClass, path: "data", network) }
     }
     let unknown = #expect(throws: TrainingError.self) { try TaskDeclaration.named("chrun") }
     #expect(unknown?.description.contains("there is no such task") == true && unknown?.isUserMistake == true)

@@ -16,6 +16,19 @@ for elasticity in one all; do
   check "elasticity=$elasticity" $price --set elasticity=$elasticity --set loss=bce --output "$dir/priced-$elasticity"
   keys='"elasticity":-[0-9.]*' check "its mean" has "$augur" evaluate --run "$dir/priced-$elasticity" --json
 done
+# The task takes the model and, by the labels, its loss.
+asked="$augur train --task price-response --set batch=256 --epochs 2"
+check "the task of prices" $asked --data "$dir/prices" --output "$dir/asked"
+check "its model" grep -q '"model" : "price-response"' "$dir/asked/run.json"
+check "its loss of classes" grep -q '"loss" : "bce"' "$dir/asked/run.json"
+keys='"AUC":0.[0-9]*.*"elasticity":-[0-9.]*.*"task":"price-response"' check "its answers" has "$augur" evaluate --run "$dir/asked" --json
+awk 'BEGIN { srand(13); print "category,price,sold"; for (i = 0; i < 2000; i++) { c = i % 3; p = 10 * (c + 1) * exp(2 * rand() - 1); print "c" c "," p "," int(40 * rand() / p) } }' >"$dir/sold.csv"
+check "prepare counts by price" "$augur" prepare --input "$dir/sold.csv" --format table --label sold --output "$dir/sold"
+check "the task of counts by price" $asked --data "$dir/sold" --output "$dir/counted"
+check "its loss of counts" grep -q '"loss" : "poisson"' "$dir/counted/run.json"
+keys='^deviance ' check "its metrics of counts" said "$augur" evaluate --run "$dir/counted"
+mistake "labels of another task" "reads 'bought' (two classes), or 'sold' (a number), and .* has 'days'" $asked --data "$dir/leavers" --output "$dir/none"
+mistake "trees for counts by price" "learns 'sold' (a number) by the loss poisson, and gbdt has no such loss" $asked --model gbdt --data "$dir/sold" --output "$dir/none"
 check "trees that fall" "$augur" train --data "$dir/prices" --model gbdt --set monotone=price:-1 --epochs 60 --output "$dir/falling"
 check "their answers" "$augur" predict --force --run "$dir/falling" --input "$dir/ask-prices.csv" --output "$dir/by-trees.csv"
 check "none of them rises" sh -c "cat $dir/by-trees.csv | $falls"

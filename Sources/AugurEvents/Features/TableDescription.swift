@@ -53,7 +53,7 @@ public struct TableDescription: Codable, Sendable, Equatable {
 
   func write(to folder: String) throws(EventsError) { try writeDescription(self, to: folder) }
 
-  static func read(from folder: String) throws(EventsError) -> TableDescription {
+  package static func read(from folder: String) throws(EventsError) -> TableDescription {
     let file = try DescriptionFile(folder)
     guard file.format == formatName else {
       if file.format == DatasetDescription.formatName {

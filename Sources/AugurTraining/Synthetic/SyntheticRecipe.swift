@@ -55,7 +55,8 @@ public struct SyntheticRecipe: Sendable {
       [("batch", "1024"), ("learning-rate", "0.05"), ("epochs", "4000"), ("patience", "200")],
       events: 2_500_000, users: 50_000, options: shop { $0.days = 1095 }, SyntheticTable.dayDemand),
     SyntheticRecipe(
-      "price_response", task: "price-response", [("units", "32-16"), ("dropout", "0"), ("patience", "6")],
+      "price_response", task: "price-response",
+      [("elasticity", "category_id"), ("loss", "poisson"), ("units", "8"), ("metric", "logloss"), ("patience", "6")],
       events: 1_000_000, users: 20_000, SyntheticTable.priceResponse),
   ]
 

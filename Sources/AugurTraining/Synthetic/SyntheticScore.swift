@@ -39,7 +39,7 @@ public enum SyntheticJudge: Sendable {
   case count([Double], dispersion: Double)
   /// Probabilities of class 1, where the labels are not all there yet: their mean is to be met.
   case rate([Double])
-  /// Mean elasticity, which `SyntheticTable.meanElasticity` asks a model for.
+  /// The mean over groups of how far ln p falls as ln price rises, which `PriceElasticities` reads from a model.
   case elasticity(Double)
 
   /// - Parameters:

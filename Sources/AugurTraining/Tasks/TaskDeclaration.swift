@@ -9,14 +9,37 @@ public struct TaskDeclaration: Sendable {
   public let question: String
   /// What one row stands for.
   public let unit: String
-  /// What the labels of a row say, in the order of `--label`; empty where a data set of events is learnt from as it is.
-  public let labels: [TableObjective.Label]
-  /// Of `TableObjective`; nil for models of next items, which have losses of their own.
-  public let loss: String?
-  /// By their names in evaluations, the most telling one first.
-  public let metrics: [String]
+  /// The labels that it can be asked with, and what each asks for.
+  public let forms: [Form]
   /// The model that is taken where none is named.
   public let model: String
+
+  /// Labels of a row, how they are learnt, and what judges the answers.
+  public struct Form: Sendable {
+    /// What they say, in the order of `--label`; empty where a data set of events is learnt from as it is.
+    public let labels: [TableObjective.Label]
+    /// Of `TableObjective`; nil for models of next items, which have losses of their own.
+    public let loss: String?
+    /// By their names in evaluations, the most telling one first.
+    public let metrics: [String]
+
+    init(_ labels: [TableObjective.Label], loss: String?, _ metrics: [String]) {
+      (self.labels, self.loss, self.metrics) = (labels, loss, metrics)
+    }
+
+    /// The knobs that it asks for, which others may override.
+    public func settings(for method: TableMethod) -> [(name: String, value: String)] {
+      guard let loss, method.isNetwork else { return [] }
+      return [("loss", loss)]
+    }
+
+    /// Whether a method can learn so.
+    fileprivate func suits(_ method: TableMethod) -> Bool {
+      loss.map { method.isNetwork || ["bce", "squared"].contains($0) } ?? true
+    }
+
+    fileprivate var words: String { labels.map(\.words).joined(separator: ", then ") }
+  }
 
   public static let all: [TaskDeclaration] = [
     TaskDeclaration(
@@ -41,8 +64,7 @@ public struct TaskDeclaration: Sendable {
       "fraud", "whether a user or an order is fraudulent, which is rare", unit: "user", [.classes("fraudulent")], loss: "bce",
       ["PR-AUC", "AUC", "logloss"], model: "gbdt"),
     TaskDeclaration(
-      "demand", "how many are sold or come", unit: "item and day", [.number("sold")], loss: "poisson", ["deviance", "RMSE", "MAE"],
-      model: "mlp"),
+      "demand", "how many are sold or come", unit: "item and day", [.number("sold")], loss: "poisson", counts, model: "mlp"),
     TaskDeclaration(
       "demand-quantile", "how many are enough with a given probability: quantile=0.9", unit: "item and day", [.number("sold")],
       loss: "quantile", ["quantile@0.5", "quantile@0.9"], model: "mlp"),
@@ -52,17 +74,22 @@ public struct TaskDeclaration: Sendable {
     TaskDeclaration(
       "rating", "how a user rates an item", unit: "user and item", [.number("rating")], loss: "squared", ["RMSE", "MAE"], model: "fm"),
     TaskDeclaration(
-      "price-response", "whether a view is bought at its price", unit: "view", [.classes("bought")], loss: "bce", probabilities,
-      model: "mlp"),
+      "price-response", "whether a view is bought at its price, or how many are sold at it, never more at a higher one",
+      unit: "view, or item and day",
+      [Form([.classes("bought")], loss: "bce", probabilities), Form([.number("sold")], loss: "poisson", counts)], model: "price-response"),
   ]
 
   private static let probabilities = ["AUC", "logloss", "calibration"]
+  private static let counts = ["deviance", "RMSE", "MAE"]
 
   private init(
     _ name: String, _ question: String, unit: String, _ labels: [TableObjective.Label], loss: String?, _ metrics: [String], model: String
   ) {
-    (self.name, self.question, self.unit, self.labels) = (name, question, unit, labels)
-    (self.loss, self.metrics, self.model) = (loss, metrics, model)
+    self.init(name, question, unit: unit, [Form(labels, loss: loss, metrics)], model: model)
+  }
+
+  private init(_ name: String, _ question: String, unit: String, _ forms: [Form], model: String) {
+    (self.name, self.question, self.unit, self.forms, self.model) = (name, question, unit, forms, model)
   }
 
   /// The task of a name.
@@ -72,7 +99,7 @@ public struct TaskDeclaration: Sendable {
   }
 
   /// Whether rows of a table are learnt from, not events.
-  public var isOfTables: Bool { !labels.isEmpty }
+  public var isOfTables: Bool { forms.allSatisfy { !$0.labels.isEmpty } }
 
   /// Throws where a model of tables is asked for events, or the other way round, or cannot learn by the loss.
   public func check(_ method: TableMethod?, model: String) throws(TrainingError) {
@@ -81,24 +108,26 @@ public struct TaskDeclaration: Sendable {
         name, problem: "asks about \(isOfTables ? "rows of a table" : "events"), and \(model) is a model of \(isOfTables ? "events" : "tables")",
         advice: "leave --model out, which takes \(self.model)")
     }
-    guard let method, let loss, !method.isNetwork, !["bce", "squared"].contains(loss) else { return }
-    throw .task(name, problem: "learns by the loss \(loss), and \(method.name) has no such loss", advice: "take \(self.model) or another network")
+    guard let method, !forms.contains(where: { $0.suits(method) }) else { return }
+    throw misfit(method, forms[0])
   }
 
-  /// Throws where the labels of a table are not those of the task.
-  public func check(_ table: TableDescription, path: String) throws(TrainingError) {
-    let found = table.labels.map { TableObjective.Label($0.name, isBinary: $0.task == .binary) }
-    guard found.map(\.isBinary) != labels.map(\.isBinary) else { return }
-    throw .task(
-      name,
-      problem: "reads \(labels.map(\.words).joined(separator: ", then ")), and \(path) has \(found.map(\.words).joined(separator: ", then "))",
-      advice: "prepare it with a --label for each, in that order")
+  private func misfit(_ method: TableMethod, _ form: Form) -> TrainingError {
+    .task(
+      name, problem: "learns \(form.words) by the loss \(form.loss ?? "none"), and \(method.name) has no such loss",
+      advice: "take \(model) or another network")
   }
 
-  /// The knobs that the task asks for, which others may override.
-  public func settings(for method: TableMethod) -> [(name: String, value: String)] {
-    guard let loss, method.isNetwork else { return [] }
-    return [("loss", loss)]
+  /// The form that the labels of a table ask for. Throws where they are not those of the task, or the method has no loss for them.
+  public func form(of table: TableDescription, path: String, _ method: TableMethod) throws(TrainingError) -> Form {
+    let found = Form(table.labels.map { TableObjective.Label($0.name, isBinary: $0.task == .binary) }, loss: nil, [])
+    guard let form = forms.first(where: { $0.labels.map(\.isBinary) == found.labels.map(\.isBinary) }) else {
+      throw .task(
+        name, problem: "reads \(forms.map(\.words).joined(separator: ", or ")), and \(path) has \(found.words)",
+        advice: "prepare it with a --label for each, in that order")
+    }
+    guard form.suits(method) else { throw misfit(method, form) }
+    return form
   }
 }
 
