@@ -13,6 +13,12 @@ public protocol TableRun: RunnableTrainer {
   var parameterCount: Int { get }
   /// What is trained on what, in words.
   var words: String { get }
+  /// What of the table may defeat what was asked, a line each.
+  var warnings: [String] { get }
+}
+
+extension TableRun {
+  public var warnings: [String] { [] }
 }
 
 /// A model of tables that `--model` can name, with what trains it.

@@ -32,6 +32,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
   public let model: any TableModel
   public internal(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
+  public let warnings: [String]
   let folder: RunFolder
   let optimizer: Optimizer
   var progress = Progress()
@@ -57,6 +58,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     (self.data, self.seed, self.folder) = (data, seed, folder)
     positiveWeight = description.isBinary ? all.real("positive-weight") : 1
     training = TrainingRows(data, all, seed: seed)
+    warnings = try model.price.map { price in try followingWarnings(of: price.name, knob: "price", data) } ?? []
     if let price = model.price { model.shiftPrices(priceShifts(price, data)) }
     optimizer = Optimizer(model.parameters, all)
     maker = TableBatchMaker(data, device: device, of: model)

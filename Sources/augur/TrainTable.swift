@@ -24,7 +24,7 @@ extension Train {
     let table = try TableDataset(path: try dataPath())
     let run = try makeTableRun(method, modelKnobs, planKnobs, table, device, seed: seed, output: output, resume: resume, task: task)
     if !json { print("\(method.name) on \(device): \(run.words)") }
-    if let warning = smallnessWarning(table) { writeError("augur: \(warning)\n") }
+    for warning in run.warnings + [smallnessWarning(table)].compactMap({ $0 }) { writeError("augur: \(warning)\n") }
     try runTrainer(run, TrainingLine(of: table, method, run.knobs), json: json, eachStep: eachStep)
     if let search = run as? TableSearch, let outcome = search.outcome { show(outcome, table) }
     try calibrate(RunFolder(output), CalibrationPlan(run.knobs), table, device, json: json)

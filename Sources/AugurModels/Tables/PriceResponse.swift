@@ -6,7 +6,7 @@ public import AugurTensors
 /// ln y = f(rest) - softplus(g) ln (price / usual price), f a weight for every feature value plus an MLP; g one number, one for each value of a categorical
 /// feature, or an MLP of the rest. The usual price, which changes the meaning of f alone, is the geometric mean of the training rows, by that feature
 /// where g is: without it f and g would hold each other up. The elasticity, d ln y / d ln price = -softplus(g), is at most 0 by its form: an answer never rises with
-/// the price, as long as no other feature is made of it.
+/// the price, as long as no other feature moves with it; training refuses numbers that follow it.
 ///
 /// y is the mean of a count or the probability of class 1 (loss poisson, the standard one); with bce it is the odds, and the elasticity of the
 /// probability is -softplus(g) (1 - p); with squared it is the label itself that is linear in ln price.

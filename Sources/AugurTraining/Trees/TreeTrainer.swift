@@ -33,6 +33,7 @@ public final class TreeTrainer: TableRun {
   public private(set) var history: [EpochRecord] = []
   public let knobs: Hyperparameters
   public private(set) var trees: TreeEnsemble
+  public let warnings: [String]
   private let folder: RunFolder
   private let data: TableDataset
   private let seed: UInt64
@@ -71,8 +72,14 @@ public final class TreeTrainer: TableRun {
     judge = knobs.choice("metric") == "auto" || own.name == nil ? nil : own
     let columns = data.columns
     let features = makeFeatureBins(data.features, columns, training: data.rows(.training))
-    limits.directions = try Self.directions(knobs.choice("monotone"), features, data.features)
+    let names = features.map { input in if case .number(.number(let place, _), _) = input { data.features.numberNames[place] } else { "" } }
+    let asked = try Self.directions(knobs.choice("monotone"), of: names.filter { !$0.isEmpty })
+    if !asked.isEmpty { limits.directions = names.map { asked[$0] ?? 0 } }
     self.limits = limits
+    warnings = try asked.sorted { $0.key < $1.key }.flatMap { name, direction in
+      // A number that keeps to the same way itself is no danger.
+      try followingWarnings(of: name, knob: "monotone", data) { asked[$0.name] == ($0.rises ? direction : -direction) }
+    }
     let weight = description.isBinary ? knobs.real("positive-weight") : 1
     let range = data.rows(.training)
     let kept = TrainingRows(data, knobs, seed: seed).rows
@@ -103,23 +110,21 @@ public final class TreeTrainer: TableRun {
     try checkFinite(meanLoss(trainingOutputs, training))
   }
 
-  /// What `monotone` asks, by input.
-  private static func directions(_ text: String, _ inputs: [FeatureBins], _ features: Features) throws(ModelError) -> [Int8] {
-    guard text != "none" else { return [] }
-    var directions = [Int8](repeating: 0, count: inputs.count)
+  /// What `monotone` asks, by name of the number.
+  private static func directions(_ text: String, of names: [String]) throws(ModelError) -> [String: Int8] {
+    guard text != "none" else { return [:] }
+    var directions: [String: Int8] = [:]
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let colon = part.lastIndex(of: ":") ?? part.endIndex
       let (name, sign) = (String(part[..<colon]), part[colon...].dropFirst())
       guard let direction = ["-1": Int8(-1), "1": 1, "+1": 1][String(sign)] else {
         throw .badValue(name: "monotone", value: text, expected: "numbers with a direction, such as price:-1,age:1")
       }
-      guard let place = features.numberNames.firstIndex(of: name),
-        let input = inputs.firstIndex(where: { if case .number(.number(place, _), _) = $0 { true } else { false } })
-      else {
-        let near = nearestName(to: name, in: features.numberNames).map { ": did you mean '\($0)'?" } ?? ""
+      guard names.contains(name) else {
+        let near = nearestName(to: name, in: names).map { ": did you mean '\($0)'?" } ?? ""
         throw .badCombination("hyper-parameter 'monotone': '\(name)' is no number of the table\(near)")
       }
-      directions[input] = direction
+      directions[name] = direction
     }
     return directions
   }
