@@ -26,11 +26,10 @@ struct BenchSuite: ParsableCommand {
     }
     let log = try SyntheticLog(events: events, users: users ?? max(1, events / 50), items: items, seed: 1)
     let device = try place.open()
-    let folder = NSTemporaryDirectory() + "/augur-suite-\(ProcessInfo.processInfo.processIdentifier)"
-    do { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) } catch {
-      throw UserMistake("\(folder): cannot be created; set TMPDIR to a folder with room for the log")
-    }
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try withTemporaryFolder("suite") { try run(log, device, in: $0) }
+  }
+
+  private func run(_ log: SyntheticLog, _ device: Device, in folder: String) throws {
     try stage("generate", log, "events/s") {
       try log.write(to: folder + "/log.csv")
       return events

@@ -26,12 +26,12 @@ struct ReportCommand: ParsableCommand {
       try writeFileDurably(path: output, text: try tableReport(folder, settings).html())
       return print(output)
     }
+    let best = try truth.map(readBest) ?? [:]
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let device = try place.open()
     let seen = TrainingPlan.seenItems(settings.hyperparameters)
     let model = try folder.loadModel(settings, for: dataset, device: device)
     let systems = try evaluateSystems(settings.model, model, dataset, .test, seen: seen)
-    let best = try truth.map(readTruth)?.best ?? [:]
     let history = folder.readHistory()
     let metric = settings.hyperparameters["metric"] ?? "NDCG@10"
     var sections: [Report.Section] = [
@@ -72,11 +72,16 @@ struct ReportCommand: ParsableCommand {
     print(output)
   }
 
-  private func readTruth(_ path: String) throws -> SyntheticTruth {
-    guard let bytes = FileManager.default.contents(atPath: path),
-      let truth = try? JSONDecoder().decode(SyntheticTruth.self, from: bytes)
-    else { throw UserMistake("\(path): expected the .truth.json that augur synth wrote") }
-    return truth
+  /// What a report reads of the truth of a log: it was there before what else the file holds now.
+  private struct BestScores: Decodable {
+    let best: [String: Double]
+  }
+
+  private func readBest(_ path: String) throws -> [String: Double] {
+    guard let bytes = FileManager.default.contents(atPath: path), let truth = try? JSONDecoder().decode(BestScores.self, from: bytes) else {
+      throw UserMistake("\(path): expected the .truth.json that augur synth wrote, with the scores \"best\"")
+    }
+    return truth.best
   }
 
   /// The last events and the suggestions of a few users, by readable names.

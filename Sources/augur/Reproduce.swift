@@ -49,10 +49,13 @@ struct Reproduce: ParsableCommand {
   typealias Result = (line: [String: Any], text: [String])
 
   func reproduce(_ name: String, seed: UInt64) throws -> Result {
+    if let keep { return try reproduce(name, seed: seed, folder: keep) }
+    return try withTemporaryFolder("reproduce") { try reproduce(name, seed: seed, folder: $0) }
+  }
+
+  private func reproduce(_ name: String, seed: UInt64, folder: String) throws -> Result {
     let recipe = Recipe.named(name)
     let table = TableRecipe.named(name)
-    let folder = keep ?? NSTemporaryDirectory() + "/augur-reproduce-\(ProcessInfo.processInfo.processIdentifier)"
-    defer { if keep == nil { try? FileManager.default.removeItem(atPath: folder) } }
     if let synthetic = SyntheticRecipe.named(name) { return try runSynthetic(synthetic, seed: seed, folder: folder) }
     guard let file = recipe?.file ?? table?.recipe.file else {
       let names = Recipe.all.map(\.name) + SyntheticRecipe.all.map(\.fullName) + TableRecipe.all.flatMap { set in TableMethod.all.map { "\(set.name)/\($0.name)" } }

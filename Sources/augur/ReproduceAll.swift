@@ -1,4 +1,5 @@
 // `augur reproduce all`: every result, by seeds, in one table.
+import ArgumentParser
 import AugurMetrics
 import AugurTensors
 import AugurTraining
@@ -25,6 +26,9 @@ extension Reproduce {
           try writeFileDurably(path: path, bytes: Array((lines + [result.line]).map { jsonText($0) + "\n" }.joined().utf8))
           lines = try readResults(path)
           if json { printJSON(result.line) } else { result.text.forEach { print("  " + $0) } }
+        } catch let code as ExitCode {
+          // Stopped by Ctrl-C, not failed.
+          throw code
         } catch {
           writeError("augur: \(name): \(error)\n")
           missing.append(name)

@@ -205,8 +205,8 @@ private func checkSame(_ asked: RunSettings, _ started: RunSettings, _ output: S
 func runTrainer(
   _ trainer: some RunnableTrainer, _ words: TrainingLine, json: Bool, isQuiet: Bool = false, eachStep: Bool = false
 ) throws {
-  signal(SIGINT) { _ in if interrupts.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) } }
-  defer { signal(SIGINT, SIG_DFL) }
+  let before = signal(SIGINT) { _ in if interrupts.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) } }
+  defer { signal(SIGINT, before) }
   let isTerminal = isatty(2) == 1
   let clock = ContinuousClock()
   var lastLine = clock.now

@@ -43,6 +43,25 @@ mistake "bench suite, no steps" "--steps" suite --steps 0
 mistake "bench suite, nowhere to write" "TMPDIR" env TMPDIR="$dir/log.csv" "$augur" bench suite --events 5000 --items 300
 mistake "bench suite, disk full" "log.csv" sh -c "ulimit -f 20; TMPDIR=$dir/suite exec $augur bench suite --events 50000"
 check "bench suite removes its folder after that" test -z "$(ls "$dir/suite")"
+# Ended by a signal it removes its folder too; where it is killed outright, the next one does.
+ended() {
+  TMPDIR=$dir/suite "$augur" bench suite --events 3000000 >/dev/null 2>&1 &
+  pid=$!
+  until [ -s "$dir/suite/augur-suite-$pid/log.csv" ] || ls "$dir/suite/augur-suite-$pid/".log.csv* >/dev/null 2>&1 || ! kill -0 $pid; do sleep 0.05; done
+  kill -$1 $pid
+  wait $pid
+  [ $? -eq $2 ]
+}
+check "bench suite, terminated" ended TERM 143
+check "its folder has gone" test -z "$(ls "$dir/suite")"
+check "bench suite, killed" ended KILL 137
+check "its folder is still there" test -n "$(ls "$dir/suite")"
+check "the next bench suite" suite --events 5000 --items 300 --steps 3
+check "removes both folders" test -z "$(ls "$dir/suite")"
+mistake "an op that is none" "no op begins with 'atention'; near it: attention forward, attention forward+backward" "$augur" bench ops --only atention
+mistake "the end of an op's name" "near it: embedding ids grouped" "$augur" bench ops --of engine --only grouped
+mistake "an op of another group" "there are gemm, attention forward" "$augur" bench ops --of engine --only hstu
+keys='"op":"cross forward+backward"' check "an op by its whole name" has "$augur" bench ops --of models --only "cross forward+backward" --repeats 1 --json
 printf '{"bench":"ops"}\n{"bench":"summary","case":"a <b>","cpu":"c","date":"d","unit":"ms","ours":1,"peer":"p","peer_best":2,"ratio":0.5}\n' >"$dir/r.jsonl"
 echo '{"bench":"ops"}' >"$dir/onlyops"
 check "bench page" "$augur" bench page "$dir/r.jsonl" --output "$dir/page.html"

@@ -5,6 +5,12 @@ check evaluate "$augur" evaluate --run "$dir/run" --json
 check recommend "$augur" recommend --run "$dir/run" --user 1
 mistake "predict of a next-item model" "augur recommend" "$augur" predict --run "$dir/run" --input "$dir/ask.csv" --output "$dir/none.csv"
 check report "$augur" report --run "$dir/run" --truth "$dir/log.csv.truth.json" --output "$dir/report.html"
+# What was written before there were other tasks holds the scores alone that a report reads.
+{ echo '{"events": 4000,' && sed -n '/^  "best" : {/,/^  }/p' "$dir/log.csv.truth.json" | sed '$s/},/}/' && echo '}'; } >"$dir/older.json"
+check "the scores of an older truth" grep -q HR@10 "$dir/older.json"
+check "report with it" "$augur" report --run "$dir/run" --truth "$dir/older.json" --output "$dir/older.html"
+check "its best score" grep -q "best achievable 0" "$dir/older.html"
+mistake "a truth that is none" "log.csv: expected the .truth.json that augur synth wrote" "$augur" report --run "$dir/run" --truth "$dir/log.csv" --output "$dir/none"
 check doctor "$augur" doctor --json
 check help "$augur" --help
 
