@@ -13,10 +13,10 @@ ELEMENT_KERNEL void activation_backward(__global float *dx, __global const float
   vstore_part(vload_part(dy + i, n - i) * vec_activation_slope(vload_part(x + i, n - i), kind), dx + i, n - i);
 }
 
-// y += x
-ELEMENT_KERNEL void add(__global float *y, __global const float *x, int n) {
+// y = a + b; y may be a
+ELEMENT_KERNEL void add(__global float *y, __global const float *a, __global const float *b, int n) {
   const int i = get_global_id(0) * VECTOR;
-  vstore_part(vload_part(y + i, n - i) + vload_part(x + i, n - i), y + i, n - i);
+  vstore_part(vload_part(a + i, n - i) + vload_part(b + i, n - i), y + i, n - i);
 }
 
 ELEMENT_KERNEL void fill(__global float *y, int n, float value) {

@@ -48,6 +48,13 @@ float largest4(float4 x) { return fmax(fmax(x.s0, x.s2), fmax(x.s1, x.s3)); }
 float largest8(float8 x) { return largest4(fmax(LOW4(x), HIGH4(x))); }
 float largest16(float16 x) { return largest8(fmax(LOW8(x), HIGH8(x))); }
 
+// Several tensors of one launch: tensor k has the groups that are not below end(k-1) and below end(k). A tensor that is not there has no groups.
+#define SIXTEEN(X) \
+  X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), X(8), X(9), X(10), X(11), X(12), X(13), X(14), X(15)
+#define PICKED(X) \
+  X(1, 0) X(2, 1) X(3, 2) X(4, 3) X(5, 4) X(6, 5) X(7, 6) X(8, 7) X(9, 8) X(10, 9) X(11, 10) X(12, 11) X(13, 12) \
+  X(14, 13) X(15, 14)
+
 // --- vectors: vec is VECTOR floats; a part stops after count elements (the rest is 0, or left alone) ---
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -195,6 +202,11 @@ vec vec_dropout(vec x, int i, ulong seed, float rate) {
   return select((vec)(0.0f), x / (1.0f - rate), (ivec)(bits >= (uvec)(random_threshold(rate))));
 }
 
+// The same of element i alone
+float dropout1(float x, uint i, ulong seed, float rate) {
+  return mix32(i ^ random_key(seed, 0)) >= random_threshold(rate) ? x / (1.0f - rate) : 0.0f;
+}
+
 // --- activations: 0 none, 1 relu, 2 gelu (tanh form: x sigmoid(2u)), 3 silu, 4 sigmoid, 5 softplus ---
 #define SIGMOID(x) (1.0f / (1.0f + exp(-(x))))
 #define GELU_2C 1.5957691216057308f
@@ -225,4 +237,22 @@ ACTIVATION(float, int, activation, activation_slope)
 #define vec_activation_slope activation_slope
 #else
 ACTIVATION(vec, ivec, vec_activation, vec_activation_slope)
+#endif
+
+#if LANES > 1
+// sums[n] (+)= the sum over `rows` of x[t * N + n], n < columns, by all `items` work-items of a group, `item` this one.
+// `scratch` holds a float a work-item; columns <= width, which divides items. Ends with every work-item past its reads of scratch.
+void group_column_sums(__global float *sums, __global const float *x, int N, int columns, int rows, int width, int item,
+                       int items, int accumulate, __local float *scratch) {
+  const int n = item % width;
+  float sum = 0;
+  if (n < columns)
+    for (int t = item / width; t < rows; t += items / width) sum += x[(size_t)t * N + n];
+  barrier(CLK_LOCAL_MEM_FENCE);
+  scratch[item] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (item >= columns || item >= width) return;
+  for (int i = item + width; i < items; i += width) sum += scratch[i];
+  sums[n] = accumulate ? sums[n] + sum : sum;
+}
 #endif

@@ -1,10 +1,10 @@
 // Table look-up and its gradient: a work-group serves ROWS rows, a work-item every LANES-th element of one. No local
 // memory.
 
-// y[t] = scale * table[ids[t]] + positions[place[t]]; positions may be null
+// y[t] = drop(scale * table[ids[t]] + positions[place[t]]); positions may be null
 ROW_KERNEL void embedding_forward(__global float *y, __global const float *table, __global const int *ids,
                                   __global const float *positions, __global const int *place, int T, int D,
-                                  float scale) {
+                                  float scale, ulong seed, float rate) {
   ROW(t, live, T);
   if (!live) return;
   y += (size_t)t * D;
@@ -13,16 +13,17 @@ ROW_KERNEL void embedding_forward(__global float *y, __global const float *table
   FOR_LANE(d, D) {
     vec x = scale * vload_part(table + d, D - d);
     if (positions) x += vload_part(positions + d, D - d);
-    vstore_part(x, y + d, D - d);
+    vstore_part(rate > 0 ? vec_dropout(x, t * D + d, seed, rate) : x, y + d, D - d);
   }
 }
 
-// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * x[place[o]], o =
+// dtable[rows[u]] += scale * sum over i in segments[u] ..< segments[u+1], in order, of c[o] * drop(x)[place[o]], o =
 // order[i]; c may be null (1), place may be null (o / divisor). Distinct u name distinct rows: no two work-groups write
 // the same one.
 ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __global const float *c,
                             __global const int *place, __global const int *order, __global const int *segments,
-                            __global const int *rows, int U, int D, int divisor, float scale) {
+                            __global const int *rows, int U, int D, int divisor, float scale, ulong seed,
+                            float rate) {
   ROW(u, live, U);
   if (!live) return;
   dtable += (size_t)rows[u] * D;
@@ -32,7 +33,8 @@ ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __g
     for (int i = first; i < end; i++) {
       const int o = order[i];
       const int t = place ? place[o] : divisor == 1 ? o : o / divisor;
-      const vec part = vload_part(x + (size_t)t * D + d, D - d);
+      vec part = vload_part(x + (size_t)t * D + d, D - d);
+      if (rate > 0) part = vec_dropout(part, t * D + d, seed, rate);
       sum = fma((vec)(c ? c[o] : 1.0f), part, sum);
     }
     vstore_part(vload_part(dtable + d, D - d) + scale * sum, dtable + d, D - d);

@@ -185,29 +185,40 @@ INLINE void product(float (*sums)[COLUMN_TILES][4], __global const float *a, int
     barrier(CLK_LOCAL_MEM_FENCE); \
   }
 
-// y = act(value + b) + r at row m, columns from n on; pre = the value before act
+INLINE float4 quad_dropout(float4 x, uint i, ulong seed, float rate) {
+  return (float4)(dropout1(x.s0, i, seed, rate), dropout1(x.s1, i + 1, seed, rate), dropout1(x.s2, i + 2, seed, rate),
+                  dropout1(x.s3, i + 3, seed, rate));
+}
+// y = drop(act(value + b)) + r at row m, columns from n on; pre = the value before act; act < 0 as in matmul_finish of
+// Matmul.cl
 INLINE void write_quad(float4 value, __global float *y, __global float *pre, __global const float *b, __global const float *r,
-                       size_t at, int n, int count, int act, int is_wide) {
+                       size_t at, int n, int count, int act, ulong seed, float rate, int is_wide) {
   if (b) value += load_quad(b + n, count, is_wide);
-  if (pre) store_quad(value, pre + at, count, is_wide);
-  value = quad_activation(value, act);
+  if (act >= 0) {
+    if (pre) store_quad(value, pre + at, count, is_wide);
+    value = quad_activation(value, act);
+  }
+  if (rate > 0) value = quad_dropout(value, (uint)at, seed, rate);
+  if (act < 0) value *= quad_activation_slope(load_quad(pre + at, count, is_wide), -1 - act);
   if (r) value += load_quad(r + at, count, is_wide);
   store_quad(value, y + at, count, is_wide);
 }
 INLINE void finish(__global float *y, __global float *pre, __global const float *b, __global const float *r, int m0,
-                   int m_end, int n0, int N, int act, float (*sums)[COLUMN_TILES][4], __local uint *memory) {
+                   int m_end, int n0, int N, int act, ulong seed, float rate, float (*sums)[COLUMN_TILES][4],
+                   __local uint *memory) {
   const int is_wide = IS_WIDE(y, N) && IS_WIDE(pre, N) && IS_WIDE(b, 0) && IS_WIDE(r, N);
-  FOR_QUADS(sums, m0, n0, m_end, N, write_quad(value, y, pre, b, r, (size_t)m * N + n, n, count, act, is_wide))
+  FOR_QUADS(sums, m0, n0, m_end, N,
+            write_quad(value, y, pre, b, r, (size_t)m * N + n, n, count, act, seed, rate, is_wide))
 }
 
 #define GROUP_ROWS(first, end, M, z) \
   const int first = groups ? groups[z] : 0; \
   const int end = groups ? groups[(z) + 1] : (M);
 
-// y[M,N] = act(x[M,K] w + b) + r; w is [K,N], read from row w_row on
+// y[M,N] = drop(act(x[M,K] w + b)) + r; w is [K,N], read from row w_row on
 BLOCK_KERNEL void matmul(__global float *y, __global float *pre, __global const float *x, __global const float *w,
                          __global const float *b, __global const float *r, __global const int *groups, int M, int N,
-                         int K, int w_row, int act) {
+                         int K, int w_row, int act, ulong seed, float rate) {
   BLOCK_LOCAL(2)
   GROUP_ROWS(first, end, M, get_group_id(2))
   const int m0 = first + (int)get_group_id(1) * BLOCK_M, n0 = get_group_id(0) * BLOCK_N;
@@ -215,13 +226,14 @@ BLOCK_KERNEL void matmul(__global float *y, __global float *pre, __global const 
   w += (size_t)w_row * N + get_group_id(2) * (size_t)K * N + n0;
   CLEARED_SUMS(sums)
   product(sums, x + (size_t)m0 * K, K, end - m0, 0, w, N, N - n0, 1, K, memory, scratch);
-  finish(y, pre, b, r, m0, end, n0, N, act, sums, memory);
+  finish(y, pre, b, r, m0, end, n0, N, act, seed, rate, sums, memory);
 }
 
 // The same with w [N,K]
 BLOCK_KERNEL void matmul_transposed(__global float *y, __global float *pre, __global const float *x,
                                     __global const float *w, __global const float *b, __global const float *r,
-                                    __global const int *groups, int M, int N, int K, int w_row, int act) {
+                                    __global const int *groups, int M, int N, int K, int w_row, int act, ulong seed,
+                                    float rate) {
   BLOCK_LOCAL(2)
   GROUP_ROWS(first, end, M, get_group_id(2))
   const int m0 = first + (int)get_group_id(1) * BLOCK_M, n0 = get_group_id(0) * BLOCK_N;
@@ -229,12 +241,12 @@ BLOCK_KERNEL void matmul_transposed(__global float *y, __global float *pre, __gl
   w += (size_t)w_row * K + get_group_id(2) * (size_t)K * N + (size_t)n0 * K;
   CLEARED_SUMS(sums)
   product(sums, x + (size_t)m0 * K, K, end - m0, 0, w, K, N - n0, 0, K, memory, scratch);
-  finish(y, pre, b, r, m0, end, n0, N, act, sums, memory);
+  finish(y, pre, b, r, m0, end, n0, N, act, seed, rate, sums, memory);
 }
 
 // dw[s,g,K,N] = sum over the rows t of chunk s of group g of x[t,K]^T dy[t,N]; += when accumulate. Written from row
-// dw_row on.
-BLOCK_KERNEL void matmul_tn(__global float *dw, __global const float *x, __global const float *dy,
+// dw_row on. db[s,N] the same of the columns of dy, not rounded.
+BLOCK_KERNEL void matmul_tn(__global float *dw, __global float *db, __global const float *x, __global const float *dy,
                             __global const int *groups, int T, int K, int N, int G, int dw_row, int chunk,
                             int accumulate) {
   BLOCK_LOCAL(2)
@@ -244,7 +256,10 @@ BLOCK_KERNEL void matmul_tn(__global float *dw, __global const float *x, __globa
   dw += (size_t)dw_row * N + get_group_id(2) * (size_t)K * N;
   CLEARED_SUMS(sums)
   product(sums, x + (size_t)first * K + k0, K, K - k0, 1, dy + (size_t)first * N + n0, N, N - n0, 1, rows, memory, scratch);
-  finish(dw, 0, 0, accumulate ? dw : 0, k0, K, n0, N, 0, sums, memory);
+  finish(dw, 0, 0, accumulate ? dw : 0, k0, K, n0, N, 0, 0, 0, sums, memory);
+  if (db && k0 == 0)
+    group_column_sums(db + get_group_id(2) * (size_t)N + n0, dy + (size_t)first * N + n0, N, N - n0, rows, BLOCK_N, ITEM, ITEMS, accumulate,
+                      (__local float *)memory);
 }
 
 // Rows of bfloat16 into a tile by rows, 0 outside of rows x columns

@@ -1,23 +1,37 @@
-// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), forward and backward. Rows kernels: a work-group
-// normalises ROWS rows, a work-item every LANES-th element of one; local memory LANES * ROWS floats. Columns kernels: a
-// work-item sums VECTOR columns of the parameters' gradient over `chunk` rows; partials are added by sum_partials.
+// Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019), forward and backward. A work-group takes ROWS rows,
+// a work-item every LANES-th element of one; local memory LANES * ROWS floats. Backward a group owns `chunk` rows and a
+// work-item adds up the parameters' gradient of those that it visits, NORM_ROWS at a time, in a row of partials of its
+// own, which sum_partials adds up.
 
-ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __global float *rstd,
-                                   __global const float *x, __global const float *g, __global const float *b, int T,
-                                   int D, float eps) {
+// y = norm of h = drop(x) + r, which is kept in `sum`; where that is null, of x
+ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __global float *rstd, __global float *sum,
+                                   __global const float *x, __global const float *r, __global const float *g,
+                                   __global const float *b, int T, int D, float eps, ulong seed, float rate) {
   LANE_SCRATCH
   ROW(t, live, T);
-  x += (size_t)t * D;
-  y += (size_t)t * D;
-  vec sum = (vec)(0.0f);
-  FOR_LANE(d, D) sum += vload_part(x + d, D - d);
-  const float mu = LANE_SUM(vec_sum(sum)) / D;
-  sum = (vec)(0.0f);
+  const size_t at = (size_t)t * D;
+  x += at;
+  y += at;
+  vec total = (vec)(0.0f);
+  if (sum) {
+    FOR_LANE(d, D) {
+      vec h = vload_part(x + d, D - d);
+      if (rate > 0) h = vec_dropout(h, t * D + d, seed, rate);
+      if (r) h += vload_part(r + at + d, D - d);
+      vstore_part(h, sum + at + d, live ? D - d : 0);
+      total += h;
+    }
+    if (live) x = sum + at;
+  } else {
+    FOR_LANE(d, D) total += vload_part(x + d, D - d);
+  }
+  const float mu = LANE_SUM(vec_sum(total)) / D;
+  total = (vec)(0.0f);
   FOR_LANE(d, D) {
     const vec deviation = vec_fill(vload_part(x + d, D - d) - mu, D - d, 0);
-    sum = fma(deviation, deviation, sum);
+    total = fma(deviation, deviation, total);
   }
-  const float scale = 1.0f / sqrt(LANE_SUM(vec_sum(sum)) / D + eps);
+  const float scale = 1.0f / sqrt(LANE_SUM(vec_sum(total)) / D + eps);
   if (!live) return;
   FOR_LANE(d, D) {
     const vec normal = (vload_part(x + d, D - d) - mu) * scale;
@@ -27,47 +41,6 @@ ROW_KERNEL void layer_norm_forward(__global float *y, __global float *mean, __gl
     mean[t] = mu;
     rstd[t] = scale;
   }
-}
-
-// dx = rstd (u - mean(u) - n mean(u n)), u = dy g, n = (x - mean) rstd
-ROW_KERNEL void layer_norm_backward(__global float *dx, __global const float *dy, __global const float *x,
-                                    __global const float *g, __global const float *mean, __global const float *rstd,
-                                    int T, int D) {
-  LANE_SCRATCH
-  ROW(t, live, T);
-  dx += (size_t)t * D;
-  dy += (size_t)t * D;
-  x += (size_t)t * D;
-  const float mu = mean[t], scale = rstd[t];
-  vec sum_u = (vec)(0.0f), sum_un = (vec)(0.0f);
-  FOR_LANE(d, D) {
-    const vec u = vload_part(dy + d, D - d) * (g ? vload_part(g + d, D - d) : (vec)(1.0f));
-    sum_u += u;
-    sum_un = fma(u, (vload_part(x + d, D - d) - mu) * scale, sum_un);
-  }
-  const float mean_u = LANE_SUM(vec_sum(sum_u)) / D, mean_un = LANE_SUM(vec_sum(sum_un)) / D;
-  if (!live) return;
-  FOR_LANE(d, D) {
-    const vec u = vload_part(dy + d, D - d) * (g ? vload_part(g + d, D - d) : (vec)(1.0f));
-    const vec normal = (vload_part(x + d, D - d) - mu) * scale;
-    vstore_part(scale * (u - mean_u - normal * mean_un), dx + d, D - d);
-  }
-}
-
-// dg[s,D], db[s,D] of the rows s * chunk ..< (s + 1) * chunk
-COLUMN_KERNEL void layer_norm_backward_parameters(__global float *dg, __global float *db, __global const float *dy,
-                                                  __global const float *x, __global const float *mean,
-                                                  __global const float *rstd, int T, int D, int chunk) {
-  const int d = get_global_id(0) * VECTOR, s = get_global_id(1);
-  if (d >= D) return;
-  vec sum_g = (vec)(0.0f), sum_b = (vec)(0.0f);
-  for (int t = s * chunk; t < min(T, (s + 1) * chunk); t++) {
-    const vec u = vload_part(dy + (size_t)t * D + d, D - d);
-    sum_g = fma(u, (vload_part(x + (size_t)t * D + d, D - d) - mean[t]) * rstd[t], sum_g);
-    sum_b += u;
-  }
-  vstore_part(sum_g, dg + (size_t)s * D + d, D - d);
-  vstore_part(sum_b, db + (size_t)s * D + d, D - d);
 }
 
 ROW_KERNEL void rms_norm_forward(__global float *y, __global float *rstd, __global const float *x,
@@ -82,34 +55,51 @@ ROW_KERNEL void rms_norm_forward(__global float *y, __global float *rstd, __glob
   if (LANE == 0) rstd[t] = scale;
 }
 
-// dx = rstd (u - n mean(u n)), u = dy g, n = x rstd
-ROW_KERNEL void rms_norm_backward(__global float *dx, __global const float *dy, __global const float *x,
-                                  __global const float *g, __global const float *rstd, int T, int D) {
+// dx = rstd (u - mean(u) - n mean(u n)) + r, u = dy g, n = (x - mean) rstd, without mean(u) where mean is null (RMS norm);
+// dropped = drop(dx), or null. Group s owns rows s * chunk ..< (s + 1) * chunk and writes rows s * ROWS ..< (s + 1) * ROWS of
+// dg and db, [., D] both, or null. r may be dx.
+#define NORM_ROWS 4
+ROW_KERNEL void norm_backward(__global float *dx, __global float *dropped, __global float *dg, __global float *db,
+                              __global const float *dy, __global const float *x, __global const float *g,
+                              __global const float *mean, __global const float *rstd, __global const float *r, int T,
+                              int D, int chunk, ulong seed, float rate) {
   LANE_SCRATCH
-  ROW(t, live, T);
-  dx += (size_t)t * D;
-  dy += (size_t)t * D;
-  x += (size_t)t * D;
-  const float scale = rstd[t];
-  vec sum_un = (vec)(0.0f);
-  FOR_LANE(d, D) {
-    const vec u = vload_part(dy + d, D - d) * vload_part(g + d, D - d);
-    sum_un = fma(u, vload_part(x + d, D - d) * scale, sum_un);
+  const int first = get_group_id(1) * chunk, end = min(T, first + chunk), own = get_local_id(1);
+  const size_t partial = ((size_t)get_group_id(1) * ROWS + own) * D;
+  for (int start = first; start < end; start += ROWS * NORM_ROWS) {
+    float mu[NORM_ROWS], scale[NORM_ROWS], mean_u[NORM_ROWS], mean_un[NORM_ROWS];
+    _Pragma("unroll") for (int k = 0; k < NORM_ROWS; k++) {
+      const int t = min(start + k * ROWS + own, end - 1);
+      mu[k] = mean ? mean[t] : 0;
+      scale[k] = rstd[t];
+      vec sum_u = (vec)(0.0f), sum_un = (vec)(0.0f);
+      FOR_LANE(d, D) {
+        const vec u = vload_part(dy + (size_t)t * D + d, D - d) * (g ? vload_part(g + d, D - d) : (vec)(1.0f));
+        sum_u += u;
+        sum_un = fma(u, (vload_part(x + (size_t)t * D + d, D - d) - mu[k]) * scale[k], sum_un);
+      }
+      mean_u[k] = mean ? LANE_SUM(vec_sum(sum_u)) / D : 0;
+      mean_un[k] = LANE_SUM(vec_sum(sum_un)) / D;
+    }
+    FOR_LANE(d, D) {
+      vec sum_g = (vec)(0.0f), sum_b = (vec)(0.0f);
+      if (dg && start > first) sum_g = vload_part(dg + partial + d, D - d);
+      if (db && start > first) sum_b = vload_part(db + partial + d, D - d);
+      _Pragma("unroll") for (int k = 0; k < NORM_ROWS; k++) {
+        const int t = start + k * ROWS + own;
+        if (t >= end) continue;
+        const size_t at = (size_t)t * D + d;
+        const vec dy_part = vload_part(dy + at, D - d), u = dy_part * (g ? vload_part(g + d, D - d) : (vec)(1.0f));
+        const vec normal = (vload_part(x + at, D - d) - mu[k]) * scale[k];
+        sum_g = fma(dy_part, normal, sum_g);
+        sum_b += dy_part;
+        vec result = scale[k] * (u - mean_u[k] - normal * mean_un[k]);
+        if (r) result += vload_part(r + at, D - d);
+        vstore_part(result, dx + at, D - d);
+        if (dropped) vstore_part(vec_dropout(result, (int)at, seed, rate), dropped + at, D - d);
+      }
+      if (dg) vstore_part(sum_g, dg + partial + d, D - d);
+      if (db) vstore_part(sum_b, db + partial + d, D - d);
+    }
   }
-  const float mean_un = LANE_SUM(vec_sum(sum_un)) / D;
-  if (!live) return;
-  FOR_LANE(d, D) {
-    const vec u = vload_part(dy + d, D - d) * vload_part(g + d, D - d);
-    vstore_part(scale * (u - vload_part(x + d, D - d) * (scale * mean_un)), dx + d, D - d);
-  }
-}
-
-COLUMN_KERNEL void rms_norm_backward_parameters(__global float *dg, __global const float *dy, __global const float *x,
-                                                __global const float *rstd, int T, int D, int chunk) {
-  const int d = get_global_id(0) * VECTOR, s = get_global_id(1);
-  if (d >= D) return;
-  vec sum = (vec)(0.0f);
-  for (int t = s * chunk; t < min(T, (s + 1) * chunk); t++)
-    sum = fma(vload_part(dy + (size_t)t * D + d, D - d), vload_part(x + (size_t)t * D + d, D - d) * rstd[t], sum);
-  vstore_part(sum, dg + (size_t)s * D + d, D - d);
 }

@@ -4,10 +4,6 @@
 
 #define CLIP (clip ? *clip : 1.0f)
 
-// Several tensors of one launch: tensor k has the groups that are not below end(k-1) and below end(k). A tensor that is not there has no groups.
-#define EIGHT(X) X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7)
-#define PICKED(X) X(1, 0) X(2, 1) X(3, 2) X(4, 3) X(5, 4) X(6, 5) X(7, 6)
-
 // partials[first + group] = sum of x^2 over the group's SQUARES * ELEMENTS * VECTOR elements
 #ifndef SQUARES
 #define SQUARES 16
@@ -15,7 +11,7 @@
 #define SQUARES_TENSOR(k) __global const float *x##k, int n##k, int end##k
 #define SQUARES_PICK(k, before) \
   if (group >= end##before) x = x##k, n = n##k, start = end##before;
-ELEMENT_KERNEL void sum_squares(__global float *partials, EIGHT(SQUARES_TENSOR), int first) {
+ELEMENT_KERNEL void sum_squares(__global float *partials, SIXTEEN(SQUARES_TENSOR), int first) {
   __local float sums[ELEMENTS];
   const int item = get_local_id(0), group = get_group_id(0);
   __global const float *x = x0;
@@ -74,7 +70,7 @@ void adam_part(__global float *w, __global float *g, __global float *m, __global
 #define ADAM_TENSOR(k) __global float *w##k, __global float *g##k, __global float *m##k, __global float *v##k, int n##k, float decay##k, int end##k
 #define ADAM_PICK(k, before) \
   if (group >= end##before) w = w##k, g = g##k, m = m##k, v = v##k, n = n##k, decay = decay##k, start = end##before;
-ELEMENT_KERNEL void adam(EIGHT(ADAM_TENSOR), __global const float *clip, float rate, float b1, float b2, float eps, float c1, float c2) {
+ELEMENT_KERNEL void adam(SIXTEEN(ADAM_TENSOR), __global const float *clip, float rate, float b1, float b2, float eps, float c1, float c2) {
   const int group = get_group_id(0);
   __global float *w = w0, *g = g0, *m = m0, *v = v0;
   int n = n0, start = 0;

@@ -91,6 +91,18 @@ package struct OpenCLTuning: Sendable {
   package func attentionTiles(_ T: Int, sequences B: Int, _ H: Int) -> LaunchGrid? {
     tensorCores == .none ? nil : LaunchGrid(groups: SIMD3(B == 0 ? 0 : T / 64 + B, H, 1), local: SIMD3(32, 4, 1))
   }
+  /// `sum_partials`: `count` sums.
+  package func sumGrid(_ count: Int) -> LaunchGrid {
+    let columns = elements < 128 ? elements : 32
+    return LaunchGrid(groups: SIMD3(parts(count, columns * vector), 1, 1), local: SIMD3(elements, 1, 1))
+  }
+  /// `norm_backward`: `chunks` runs of rows, each of which leaves `rowsOfGroup` partial sums.
+  package func chunkGrid(_ chunks: Int) -> LaunchGrid {
+    LaunchGrid(groups: SIMD3(1, chunks, 1), local: SIMD3(lanes, rows, 1))
+  }
+  package var rowsOfGroup: Int { rows }
+  /// Work-groups that keep the device at work, where fewer would do too.
+  package var busyGroups: Int { vector == 16 ? 16 : 264 }
   /// `top_k`: `B` users.
   package func selectGrid(_ B: Int) -> LaunchGrid {
     LaunchGrid(groups: SIMD3(B, 1, 1), local: SIMD3(selectItems, 1, 1))

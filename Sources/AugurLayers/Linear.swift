@@ -35,9 +35,14 @@ public struct LayerNorm {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor { layerNorm(x, gain: gain.value, bias: bias.value, epsilon: epsilon) }
+
+  /// h = residual + drop(x), and its norm.
+  public func callAsFunction(sumOf x: Tensor, _ drop: Dropout?, residual: Tensor) -> (sum: Tensor, norm: Tensor) {
+    layerNorm(sumOf: x, drop, residual: residual, gain: gain.value, bias: bias.value, epsilon: epsilon)
+  }
 }
 
-/// FFN(x) = W2 drop(act(W1 x + b1)) + b2.
+/// FFN(x) = W2 drop(act(W1 x + b1)) + b2, in a block residual + drop(FFN(x)).
 public struct FeedForward {
   let upWeight: Parameter, upBias: Parameter
   let downWeight: Parameter, downBias: Parameter
@@ -55,10 +60,12 @@ public struct FeedForward {
     (self.activation, self.dropout, precision) = (activation, dropout, store.precision)
   }
 
-  public func callAsFunction(_ x: Tensor, _ pass: Pass) -> Tensor {
-    feedForward(
-      x, upWeight.value, upBias.value, downWeight.value, downBias.value, activation: activation, pass.dropout(dropout),
-      precision: precision)
+  /// `rate` is that of what is added to `residual`.
+  public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, dropout rate: Float = 0, _ pass: Pass) -> Tensor {
+    let inner = pass.dropout(dropout)
+    return feedForward(
+      x, upWeight.value, upBias.value, downWeight.value, downBias.value, activation: activation, inner, residual: residual,
+      output: pass.dropout(rate), precision: precision)
   }
 }
 

@@ -28,7 +28,7 @@ public struct PostNormBlock {
   public func callAsFunction(q own: Tensor, _ x: Tensor, _ rows: Jagged, chosen: Lookup? = nil, _ pass: Pass) -> Tensor {
     let seen = attention(q: own, x, rows, pass)
     let (base, added) = (chosen.map { chosenRows(own, $0) } ?? own, chosen.map { chosenRows(seen, $0) } ?? seen)
-    let h = attentionNorm(dropout(added, pass.dropout(rate), residual: base))
-    return feedForwardNorm(dropout(feedForward(h, pass), pass.dropout(rate), residual: h))
+    let (_, h) = attentionNorm(sumOf: added, pass.dropout(rate), residual: base)
+    return feedForwardNorm(feedForward(h, residual: h, dropout: rate, pass))
   }
 }

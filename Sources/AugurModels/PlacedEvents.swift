@@ -25,8 +25,8 @@ struct PlacedEvents {
   }
 
   func callAsFunction(_ input: SequenceInput, _ pass: Pass) -> Tensor {
-    let x = embedding(items.value, input.items, scale: scale, positions: positions.value, places: input.places, tape: pass.tape)
-    return dropout(x, pass.dropout(rate))
+    embedding(
+      items.value, input.items, scale: scale, positions: positions.value, places: input.places, pass.dropout(rate), tape: pass.tape)
   }
 }
 

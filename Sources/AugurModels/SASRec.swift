@@ -71,9 +71,9 @@ public final class SASRec: SequenceModel {
     func callAsFunction(_ x: Tensor, _ input: SequenceInput, _ pass: Pass, isLast: Bool) -> Tensor {
       let n = attentionNorm(x)
       let (q, own) = (input.read(n, pass, isLast), isPreNorm ? input.read(x, pass, isLast) : nil)
-      let h = dropout(attention(q: q, isPreNorm ? n : x, input.rows, pass), pass.dropout(rate), residual: own ?? q)
-      let z = feedForwardNorm(h)
-      return dropout(feedForward(z, pass), pass.dropout(rate), residual: isPreNorm ? h : z)
+      let seen = attention(q: q, isPreNorm ? n : x, input.rows, pass)
+      let (h, z) = feedForwardNorm(sumOf: seen, pass.dropout(rate), residual: own ?? q)
+      return feedForward(z, residual: isPreNorm ? h : z, dropout: rate, pass)
     }
   }
 }

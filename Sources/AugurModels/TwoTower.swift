@@ -40,7 +40,7 @@ public final class TwoTower: SequenceModel {
   }
 
   public func states(_ input: SequenceInput, _ pass: Pass) -> Tensor {
-    let x = dropout(embedding(items.value, input.items, tape: pass.tape), pass.dropout(dropoutRate))
+    let x = embedding(items.value, input.items, pass.dropout(dropoutRate), tape: pass.tape)
     // Attention whose queries are 0 looks at all events so far alike: their mean.
     let D = x.shape.columns
     let heads = (1...D).first { D % $0 == 0 && D / $0 <= 256 } ?? D

@@ -55,13 +55,7 @@ func activationGradient(_ dy: Tensor, _ x: Tensor, _ kind: Activation) -> Tensor
 public func add(_ a: Tensor, _ b: Tensor) -> Tensor {
   precondition(a.shape == b.shape, "add: expected equal shapes, got \(a.shape) and \(b.shape)")
   let (y, tape) = makeOutput(a.shape, of: a, b, device: a.device)
-  switch a.device {
-  case .cpu: parallel(y.count, grain: elementGrain) { ck_sum(y.pointer, a.pointer, b.pointer, $0, $1) }
-  case .gpu:
-    y.fillWithZeros()
-    addInPlace(y, a)
-    addInPlace(y, b)
-  }
+  setSum(y, a, b)
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
       a.slot?.collect(dy, owned: false)
@@ -71,12 +65,21 @@ public func add(_ a: Tensor, _ b: Tensor) -> Tensor {
   return y
 }
 
+/// y = a + b.
+func setSum(_ y: Tensor, _ a: Tensor, _ b: Tensor) {
+  switch y.device {
+  case .cpu: parallel(y.count, grain: elementGrain) { ck_sum(y.pointer, a.pointer, b.pointer, $0, $1) }
+  case .gpu(let queue):
+    queue.launch(module, "add", queue.tuning.elementGrid(y.count), y.argument, a.argument, b.argument, .int(y.count))
+  }
+}
+
 /// y += x.
 func addInPlace(_ y: Tensor, _ x: Tensor) {
   precondition(x.count == y.count, "add: expected \(y.shape), got \(x.shape)")
   switch y.device {
   case .cpu: parallel(y.count, grain: elementGrain) { ck_add(y.pointer, x.pointer, $0, $1) }
-  case .gpu(let queue): queue.launch(module, "add", queue.tuning.elementGrid(y.count), y.argument, x.argument, .int(y.count))
+  case .gpu: setSum(y, y, x)
   }
 }
 

@@ -88,7 +88,7 @@ public func batchNorm(_ x: Tensor, gain: Tensor, bias: Tensor, _ statistics: Col
 
 /// `[D]`: the sums of the squared distances of the columns of x from their means.
 private func columnSquares(_ x: Tensor, from mean: Tensor) -> Tensor {
-  let (D, splits) = (x.shape.columns, RowSplits(x.shape.rows))
+  let (D, splits) = (x.shape.columns, RowSplits(x.shape.rows, on: x.device))
   let sums = Tensor.zeros([D], device: x.device)
   let partials = Tensor([splits.count, D], device: x.device)
   switch x.device {
@@ -102,14 +102,14 @@ private func columnSquares(_ x: Tensor, from mean: Tensor) -> Tensor {
     queue.launch(
       module, "column_squares", queue.tuning.columnGrid(D, chunks: splits.count), partials.argument, x.argument, mean.argument,
       .int(x.shape.rows), .int(D), .int(splits.chunk))
-    sumPartials(queue, into: sums, partials, splits: splits.count)
+    sumPartials(queue, into: sums, partials)
   }
   return sums
 }
 
 /// dg = sum of dy n and db = sum of dy over the rows, `[D]` each.
 private func parameterSums(_ dy: Tensor, _ x: Tensor, _ statistics: ColumnStatistics) -> (dg: Tensor, db: Tensor) {
-  let (D, splits) = (x.shape.columns, RowSplits(x.shape.rows))
+  let (D, splits) = (x.shape.columns, RowSplits(x.shape.rows, on: x.device))
   let (dg, db) = (Tensor.zeros([D], device: x.device), Tensor.zeros([D], device: x.device))
   let (gains, biases) = (Tensor([splits.count, D], device: x.device), Tensor([splits.count, D], device: x.device))
   switch x.device {
@@ -126,8 +126,8 @@ private func parameterSums(_ dy: Tensor, _ x: Tensor, _ statistics: ColumnStatis
     queue.launch(
       module, "batch_norm_sums", queue.tuning.columnGrid(D, chunks: splits.count), gains.argument, biases.argument, dy.argument,
       x.argument, statistics.mean.argument, statistics.rstd.argument, .int(x.shape.rows), .int(D), .int(splits.chunk))
-    sumPartials(queue, into: dg, gains, splits: splits.count)
-    sumPartials(queue, into: db, biases, splits: splits.count)
+    sumPartials(queue, into: dg, gains)
+    sumPartials(queue, into: db, biases)
   }
   return (dg, db)
 }

@@ -94,7 +94,7 @@ public func windowSums(_ x: Tensor, _ places: RowPlaces, weights g: Tensor) -> T
         queue.launch(
           module, "window_sums_weights", queue.tuning.itemGrid(partials.count), partials.argument, dy.argument, x.argument,
           places.before.argument, .int(T), .int(M), .int(N), .int(D), .int(splits.chunk), .int(splits.count))
-        sumPartials(queue, into: slot.parameterGradient(), partials, splits: splits.count)
+        sumPartials(queue, into: slot.parameterGradient(), partials)
       }
       x.slot?.collect(dx)
     }

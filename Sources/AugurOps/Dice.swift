@@ -53,7 +53,7 @@ public func dice(_ x: Tensor, alpha: Tensor, _ statistics: ColumnStatistics, isO
 
 /// Of alpha, and of the statistics: the sums of u n and of u, `[D]` each.
 private func columnSums(_ dy: Tensor, _ x: Tensor, _ alpha: Tensor, _ s: ColumnStatistics) -> (dalpha: Tensor, dg: Tensor, db: Tensor) {
-  let (D, splits, device) = (x.shape.columns, RowSplits(x.shape.rows), x.device)
+  let (D, splits, device) = (x.shape.columns, RowSplits(x.shape.rows, on: x.device), x.device)
   let sums = (0..<3).map { _ in Tensor.zeros([D], device: device) }
   let parts = (0..<3).map { _ in Tensor([splits.count, D], device: device) }
   switch device {
@@ -69,7 +69,7 @@ private func columnSums(_ dy: Tensor, _ x: Tensor, _ alpha: Tensor, _ s: ColumnS
     queue.launch(
       module, "dice_sums", queue.tuning.columnGrid(D, chunks: splits.count), parts[0].argument, parts[1].argument, parts[2].argument,
       dy.argument, x.argument, alpha.argument, s.mean.argument, s.rstd.argument, .int(x.shape.rows), .int(D), .int(splits.chunk))
-    for (sum, part) in zip(sums, parts) { sumPartials(queue, into: sum, part, splits: splits.count) }
+    for (sum, part) in zip(sums, parts) { sumPartials(queue, into: sum, part) }
   }
   return (sums[0], sums[1], sums[2])
 }

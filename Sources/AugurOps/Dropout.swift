@@ -35,7 +35,7 @@ public func dropout(_ x: Tensor, _ dropout: Dropout?, residual: Tensor? = nil) -
   return y
 }
 
-private func dropElements(_ y: Tensor, _ x: Tensor, residual: Tensor?, _ dropout: Dropout) {
+func dropElements(_ y: Tensor, _ x: Tensor, residual: Tensor?, _ dropout: Dropout) {
   switch x.device {
   case .cpu:
     parallel(x.count, grain: elementGrain) {

@@ -5,7 +5,7 @@ import CKernels
 
 private let module = KernelModule(name: "embedding") { String(cString: ck_opencl_embedding()) }
 
-/// y[t] = scale * table[lookup.ids[t]] + positions[places.ids[t]].
+/// y[t] = drop(scale * table[lookup.ids[t]] + positions[places.ids[t]]).
 ///
 /// The gradient adds equal rows together in the order of the batch, so it has the same bits for any number of threads.
 /// - Parameters:
@@ -14,8 +14,11 @@ private let module = KernelModule(name: "embedding") { String(cString: ck_opencl
 ///   - tape: records the op; nil at inference.
 /// - Returns: `[T, D]`.
 public func embedding(
-  _ table: Tensor, _ lookup: Lookup, scale: Float = 1, positions: Tensor? = nil, places: Lookup? = nil, tape: Tape?
+  _ table: Tensor, _ lookup: Lookup, scale: Float = 1, positions: Tensor? = nil, places: Lookup? = nil, _ drop: Dropout? = nil, tape: Tape?
 ) -> Tensor {
+  if let drop, table.isOnCPU {
+    return dropout(embedding(table, lookup, scale: scale, positions: positions, places: places, tape: tape), drop)
+  }
   let (T, D) = (lookup.count, table.shape.columns)
   precondition(
     positions?.shape.columns ?? D == D && places?.count ?? T == T && (positions == nil) == (places == nil),
@@ -30,12 +33,12 @@ public func embedding(
   case .gpu(let queue):
     queue.launch(
       module, "embedding_forward", queue.tuning.rowGrid(T), y.argument, table.argument, lookup.ids.argument, positions.argument,
-      (places?.ids).argument, .int(T), .int(D), .float(scale))
+      (places?.ids).argument, .int(T), .int(D), .float(scale), .seed(drop?.seed ?? 0), .float(drop?.rate ?? 0))
   }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
-      if let slot = table.slot { addRows(into: slot, dy, lookup, scale: scale) }
-      if let slot = positions?.slot, let places { addRows(into: slot, dy, places) }
+      if let slot = table.slot { addRows(into: slot, dy, lookup, scale: scale, drop) }
+      if let slot = positions?.slot, let places { addRows(into: slot, dy, places, drop) }
     }
   }
   return y
@@ -61,20 +64,20 @@ public func chosenRows(_ x: Tensor, _ rows: Lookup) -> Tensor {
   return y
 }
 
-/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * x[places[i]]; without places
-/// x[i / divisor].
+/// For each lookup i, in groups of equal ids and in order: slot[ids[i]] += scale * coefficients[i] * drop(x)[places[i]]; without places
+/// row i / divisor. On the CPU nothing is dropped.
 func addRows(
   into slot: GradientSlot, _ x: Tensor, _ lookup: Lookup, places: Tensor? = nil, coefficients: Tensor? = nil, divisor: Int = 1,
-  scale: Float = 1
+  scale: Float = 1, _ drop: Dropout? = nil
 ) {
   let (table, step) = slot.rowTarget(for: lookup)
-  addRows(into: table, x, lookup, places: places, coefficients: coefficients, divisor: divisor, scale: scale * step)
+  addRows(into: table, x, lookup, places: places, coefficients: coefficients, divisor: divisor, scale: scale * step, drop)
 }
 
 /// The same into a tensor.
 private func addRows(
   into table: Tensor, _ x: Tensor, _ lookup: Lookup, places: Tensor? = nil, coefficients: Tensor? = nil, divisor: Int = 1,
-  scale: Float = 1
+  scale: Float = 1, _ drop: Dropout? = nil
 ) {
   guard let groups = lookup.groups else { preconditionFailure("addRows: expected a lookup with its groups") }
   let (U, D) = (groups.count, table.shape.columns)
@@ -88,7 +91,8 @@ private func addRows(
   case .gpu(let queue):
     queue.launch(
       module, "segment_sum", queue.tuning.rowGrid(U), table.argument, x.argument, coefficients.argument, places.argument,
-      groups.order.argument, groups.segments.argument, groups.rows.argument, .int(U), .int(D), .int(divisor), .float(scale))
+      groups.order.argument, groups.segments.argument, groups.rows.argument, .int(U), .int(D), .int(divisor), .float(scale),
+      .seed(drop?.seed ?? 0), .float(drop?.rate ?? 0))
   }
 }
 
@@ -96,5 +100,5 @@ private func addRows(
 func gatherRows(_ queue: DeviceQueue, _ y: Tensor, _ table: Tensor, _ lookup: Lookup) {
   queue.launch(
     module, "embedding_forward", queue.tuning.rowGrid(lookup.count), y.argument, table.argument, lookup.ids.argument, .none, .none,
-    .int(lookup.count), .int(table.shape.columns), .float(1))
+    .int(lookup.count), .int(table.shape.columns), .float(1), .seed(0), .float(0))
 }

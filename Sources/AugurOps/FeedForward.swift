@@ -3,9 +3,10 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-/// z = drop(act(x W1 + b1)) W2 + b2.
+/// z = residual + outputDrop(drop(act(x W1 + b1)) W2 + b2).
 ///
-/// On the CPU the hidden layer is never stored: the backward pass makes it again from the value before the activation.
+/// On the CPU the hidden layer is never stored: the backward pass makes it again from the value before the activation. On a GPU all but
+/// the products lies in their epilogues.
 /// - Parameters:
 ///   - x: `[T, D]`.
 ///   - w1, b1: `[D, F]` and `[F]`.
@@ -14,15 +15,22 @@ import CKernels
 /// - Returns: `[T, D]`.
 public func feedForward(
   _ x: Tensor, _ w1: Tensor, _ b1: Tensor, _ w2: Tensor, _ b2: Tensor, activation: Activation, _ drop: Dropout? = nil,
-  precision: DataType = .float32
+  residual: Tensor? = nil, output outputDrop: Dropout? = nil, precision: DataType = .float32
 ) -> Tensor {
   let (T, D, F) = (x.shape.rows, x.shape.columns, w1.shape.columns)
   precondition(
     w1.shape == Shape(D, F) && b1.count == F && w2.shape == Shape(F, D) && b2.count == D,
     "feedForward: expected w1 [\(D), F], b1 [F], w2 [F, \(D)], b2 [\(D)], got \(w1.shape), \(b1.shape), \(w2.shape), \(b2.shape)")
+  if !x.isOnCPU {
+    return feedForwardOnDevice(
+      Weights(w1: w1, b1: b1, w2: w2, b2: b2, activation: activation, precision: precision), x, drop, residual: residual, outputDrop)
+  }
+  if residual != nil || outputDrop != nil {
+    return dropout(feedForward(x, w1, b1, w2, b2, activation: activation, drop, precision: precision), outputDrop, residual: residual)
+  }
   // Few rows do not pay for packing the weights.
-  let isFew = T < fewRows && x.device == .cpu && drop == nil && precision == .float32
-  guard !isFew, x.device == .cpu, ck_matmul_scratch(F, D) == 0, ck_matmul_scratch(D, F) == 0 else {
+  let isFew = T < fewRows && drop == nil && precision == .float32
+  guard !isFew, ck_matmul_scratch(F, D) == 0, ck_matmul_scratch(D, F) == 0 else {
     let y = linear(x, w1, bias: b1, activation: activation, precision: precision)
     return linear(dropout(y, drop), w2, bias: b2, precision: precision)
   }
@@ -89,4 +97,40 @@ private func backward(
     guard let gradient = parameter.slot?.parameterGradient() else { continue }
     sumPartials(into: gradient.pointer, partials.pointer, splits: splits.count, count: parameter.count)
   }
+}
+
+/// Both maps of a feed-forward part.
+private struct Weights {
+  let w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor
+  let activation: Activation
+  let precision: DataType
+}
+
+/// Five products in the backward pass, and the dropout of dz where there is one.
+private func feedForwardOnDevice(
+  _ w: Weights, _ x: Tensor, _ drop: Dropout?, residual: Tensor?, _ outputDrop: Dropout?
+) -> Tensor {
+  let (T, D, F, device) = (x.shape.rows, x.shape.columns, w.w1.shape.columns, x.device)
+  precondition(residual?.count ?? (T * D) == T * D, "feedForward: expected residual [\(T), \(D)], got \(residual?.shape ?? [])")
+  var (z, tape) = makeOutput(Shape(T, D), of: x, w.w1, w.w2, residual, device: device)
+  if tape == nil { (z, tape) = makeOutput(Shape(T, D), of: w.b1, w.b2, device: device) }
+  let (pre, y) = (tape.map { _ in Tensor([T, F], device: device) }, Tensor([T, F], device: device))
+  multiply(y, pre: pre, x, w.w1, bias: w.b1, residual: nil, w.activation, drop, transposed: false, w.precision)
+  multiply(z, pre: nil, y, w.w2, bias: w.b2, residual: residual, .none, outputDrop, transposed: false, w.precision)
+  guard let tape, let slot = z.slot, let pre else { return z }
+  tape.record(slot) { dz in
+    residual?.slot?.collect(dz, owned: false)
+    var ds = dz
+    if let outputDrop {
+      ds = Tensor(dz.shape, device: device)
+      dropElements(ds, dz, residual: nil, outputDrop)
+    }
+    addWeightGradients(y, ds, w.w2, bias: w.b2, w.precision, tape)
+    let dpre = Tensor([T, F], device: device)
+    multiply(
+      dpre, pre: pre, ds, w.w2, bias: nil, residual: nil, w.activation, drop, goesBack: true, transposed: true, w.precision)
+    addWeightGradients(x, dpre, w.w1, bias: w.b1, w.precision, tape)
+    collectProduct(x, dpre, w.w1, w.precision)
+  }
+  return z
 }

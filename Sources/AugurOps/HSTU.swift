@@ -181,7 +181,7 @@ private struct HSTUCall {
       queue.launch(
         program, "hstu_backward_positions", queue.tuning.itemGrid(splits.count * n),
         [partials.argument] + inputs + [.int(splits.chunk), .int(splits.count)])
-      sumPartials(queue, into: slot.parameterGradient(), partials, splits: splits.count)
+      sumPartials(queue, into: slot.parameterGradient(), partials)
     }
     if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime) }
   }

@@ -1,4 +1,4 @@
-// What every op shares: outputs that know their tape, scratch, fixed splits of long sums, and adding gradients up.
+// What every op shares: outputs that know their tape, scratch, launches of several tensors at once, and adding gradients up.
 import AugurCompute
 import AugurTensors
 import CKernels
@@ -61,28 +61,33 @@ let fewRows = 8
 /// Columns of one task of a product with few rows.
 let columnGrain = 1024
 
+/// Launches `entry` on sixteen of `all` at a time: each brings its arguments, and behind them the end of its groups among those of the
+/// launch. `whole` makes the arguments of a launch from those of its tensors and the groups of the launches before.
+func launchSixteens<Element>(
+  _ queue: DeviceQueue, _ module: KernelModule, _ entry: String, _ all: [Element], grid: (Element) -> LaunchGrid,
+  arguments: (Element) -> [KernelArgument], absent: [KernelArgument],
+  whole: (_ first: Int, _ tensors: [KernelArgument]) -> [KernelArgument]
+) {
+  var first = 0
+  for start in stride(from: 0, to: all.count, by: 16) {
+    var (tensors, end, shape): ([KernelArgument], Int, LaunchGrid?) = ([], 0, nil)
+    for element in all[start..<min(all.count, start + 16)] {
+      let own = grid(element)
+      end += own.groups.x
+      shape = shape ?? own
+      tensors += arguments(element) + [.int(end)]
+    }
+    for _ in min(all.count, start + 16)..<start + 16 { tensors += absent + [.int(end)] }
+    guard var shape else { return }
+    shape.groups.x = end
+    queue.launch(module, entry, shape, whole(first, tensors))
+    first += end
+  }
+}
+
 /// A text for tensor cores behind Kernels/Common/warp.h.
 func tensorModule(_ name: String, _ options: String, _ text: @escaping @Sendable () -> String) -> KernelModule {
   KernelModule(name: name, options: options) { String(cString: ck_opencl_warp()) + text() }
-}
-
-/// How a sum over T rows is cut: fixed by T alone, so that the thread count never changes a bit.
-struct RowSplits {
-  let rows: Int
-  let chunk: Int
-  var count: Int { max(1, (rows + chunk - 1) / chunk) }
-
-  init(_ rows: Int, atLeast: Int = 256, atMost splits: Int = 8) {
-    self.rows = rows
-    let even = (rows + splits - 1) / splits
-    chunk = max(atLeast, (even + 31) / 32 * 32)
-  }
-  func range(_ split: Int) -> (begin: Int, end: Int) { (min(rows, split * chunk), min(rows, (split + 1) * chunk)) }
-}
-
-/// `into += sum of the splits`, in order. `partials` is `[splits, n]` on the CPU.
-func sumPartials(into y: UnsafeMutablePointer<Float>, _ partials: UnsafePointer<Float>, splits: Int, count n: Int) {
-  parallel(n, grain: elementGrain) { ck_sum_partials(y, partials, splits, n, $0, $1) }
 }
 
 extension GradientSlot {
@@ -100,12 +105,19 @@ extension GradientSlot {
       gradient = dx
     } else {
       let sum = Tensor(held.shape, device: held.device)
-      sum.fillWithZeros()
-      addInPlace(sum, held)
-      addInPlace(sum, dx)
+      setSum(sum, held, dx)
       gradient = sum
     }
     isOwned = true
+  }
+
+  /// Adds what `make` writes to an activation's gradient: dx = r + its own, where r is what is there, and may be dx itself.
+  func addTogether(_ shape: Shape, _ device: Device, _ make: (_ dx: Tensor, _ r: Tensor?) -> Void) {
+    precondition(!isParameter, "gradient: expected an activation, got a parameter used as one")
+    let held = gradient
+    let dx = isOwned ? held ?? Tensor(shape, device: device) : Tensor(shape, device: device)
+    make(dx, held)
+    (gradient, isOwned) = (dx, true)
   }
 
   /// The buffer that kernels add to, for an input that is a parameter. The whole of it counts as touched.

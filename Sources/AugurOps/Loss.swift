@@ -157,8 +157,8 @@ private struct RowLosses {
 
   /// total = weight * sum of the losses.
   func sum(into total: Tensor, weight: Float) {
+    guard values.shape.columns > 1, values.isOnCPU else { return setTotal(total, values, weight: weight) }
     total.fillWithZeros()
-    guard values.shape.columns > 1 else { return addColumnSums(into: total, values, weight: weight) }
     let columns = Tensor.zeros([values.shape.columns], device: values.device)
     addColumnSums(into: columns, values, weight: weight)
     addColumnSums(into: total, columns.reshaped([columns.count, 1]))

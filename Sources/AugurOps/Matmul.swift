@@ -3,7 +3,7 @@ import AugurCompute
 public import AugurTensors
 import CKernels
 
-private let module = KernelModule(name: "matmul") { String(cString: ck_opencl_matmul()) }
+let matmulModule = KernelModule(name: "matmul") { String(cString: ck_opencl_matmul()) }
 private let roundingModule = KernelModule(name: "matmul", options: "-D BFLOAT16") { String(cString: ck_opencl_matmul()) }
 
 /// The kernels of `M` x `N` results, `batch` times, and their grid: on tensor cores where the device has them and the factors are rounded.
@@ -11,7 +11,7 @@ private func kernels(
   _ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1, _ precision: DataType
 ) -> (module: KernelModule, grid: LaunchGrid) {
   if precision == .bfloat16, let blocks = tensorKernels(queue, M, N, batch: batch) { return blocks }
-  return (precision == .bfloat16 ? roundingModule : module, queue.tuning.tileGrid(M, N, batch: batch))
+  return (precision == .bfloat16 ? roundingModule : matmulModule, queue.tuning.tileGrid(M, N, batch: batch))
 }
 private func tensorKernels(_ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1) -> (module: KernelModule, grid: LaunchGrid)? {
   guard let block = queue.tuning.productBlock(M, N, batch: batch) else { return nil }
@@ -54,21 +54,36 @@ public func linear(
     tape.record(slot) { dy in
       residual?.slot?.collect(dy, owned: false)
       let dpre = pre.map { activationGradient(dy, $0, activation) } ?? dy
-      let db = bias?.slot?.parameterGradient()
-      if let dw = w.slot?.parameterGradient(), !transposed {
-        addProduct(into: dw, x, dpre, columnSums: db, precision)
-      } else {
-        if let dw = w.slot?.parameterGradient() { addProduct(into: dw, dpre, x, precision) }
-        if let db { addColumnSums(into: db, dpre) }
-      }
-      if let slot = x.slot {
-        let dx = Tensor(x.shape, device: x.device)
-        multiply(dx, pre: nil, dpre, w, bias: nil, residual: nil, .none, transposed: !transposed, precision)
-        slot.collect(dx)
-      }
+      addWeightGradients(x, dpre, w, bias: bias, transposed: transposed, precision, tape)
+      collectProduct(x, dpre, w, transposed: transposed, precision)
     }
   }
   return y
+}
+
+/// Gradients of w and bias, dpre those of x w + bias.
+func addWeightGradients(
+  _ x: Tensor, _ dpre: Tensor, _ w: Tensor, bias: Tensor?, transposed: Bool = false, _ precision: DataType, _ tape: Tape
+) {
+  let db = bias?.slot?.parameterGradient()
+  if let dw = w.slot?.parameterGradient(), !transposed {
+    addProduct(into: dw, x, dpre, columnSums: db, precision, on: tape)
+  } else {
+    if let dw = w.slot?.parameterGradient() { addProduct(into: dw, dpre, x, precision, on: tape) }
+    if let db { addColumnSums(into: db, dpre, on: tape) }
+  }
+}
+
+/// The gradient of x: dpre w^T, on a GPU added to what it has already in the same launch.
+func collectProduct(_ x: Tensor, _ dpre: Tensor, _ w: Tensor, transposed: Bool = false, _ precision: DataType) {
+  guard let slot = x.slot else { return }
+  func product(_ dx: Tensor, _ r: Tensor?) {
+    multiply(dx, pre: nil, dpre, w, bias: nil, residual: r, .none, transposed: !transposed, precision)
+  }
+  if !slot.isParameter, !x.isOnCPU { return slot.addTogether(x.shape, x.device, product) }
+  let dx = Tensor(x.shape, device: x.device)
+  product(dx, nil)
+  slot.collect(dx)
 }
 
 /// y = x w^T, all of them stored in bfloat16, sums in float32.
@@ -100,20 +115,24 @@ private func linearInBfloat16(_ x: Tensor, _ w: Tensor, _ T: Int, _ K: Int, _ N:
   return y
 }
 
-/// The forward of `linear` on plain memory: y[T,N] = act(x[T,K] w + bias) + residual, `pre` the value before act.
+/// The forward of `linear` on plain memory: y[T,N] = drop(act(x[T,K] w + bias)) + residual, `pre` the value before act. Where
+/// `goesBack`, y = drop(x w) act'(pre) + residual. On the CPU without either.
 func multiply(
-  _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation,
-  transposed: Bool, _ precision: DataType
+  _ y: Tensor, pre: Tensor?, _ x: Tensor, _ w: Tensor, bias: Tensor?, residual: Tensor?, _ activation: Activation, _ drop: Dropout? = nil,
+  goesBack: Bool = false, transposed: Bool, _ precision: DataType
 ) {
   switch x.device {
   case .cpu:
+    precondition(drop == nil && !goesBack, "multiply: expected a product without dropout on the cpu")
     multiplyOnCPU(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
   case .gpu(let queue):
     let (T, K, N) = (x.shape.rows, x.shape.columns, y.shape.columns)
     let (module, grid) = kernels(queue, T, N, precision)
+    let code = Int(activation.code)
     queue.launch(
-      module, transposed ? "matmul_transposed" : "matmul", grid, y.argument, pre.argument, x.argument, w.argument, bias.argument, residual.argument, .none, .int(T), .int(N), .int(K), .int(0),
-      .int(Int(activation.code)))
+      module, transposed ? "matmul_transposed" : "matmul", grid, y.argument, pre.argument, x.argument, w.argument, bias.argument,
+      residual.argument, .none, .int(T), .int(N), .int(K), .int(0), .int(goesBack ? -1 - code : code), .seed(drop?.seed ?? 0),
+      .float(drop?.rate ?? 0))
   }
 }
 
@@ -205,9 +224,9 @@ func addProductRows(
   }
 }
 
-/// dw[K,N] += x[T,K]^T dy[T,N], and db[N] += the column sums of dy, as fixed splits of T added in order.
+/// dw[K,N] += x[T,K]^T dy[T,N], and db[N] += the column sums of dy, as fixed splits of T added in order; with a tape at the end of its pass.
 func addProduct(
-  into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tensor? = nil, _ precision: DataType = .float32
+  into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tensor? = nil, _ precision: DataType = .float32, on tape: Tape? = nil
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   guard T > 0 else { return }
@@ -225,16 +244,15 @@ func addProduct(
     sumPartials(into: dw.pointer, partials.pointer, splits: splits.count, count: K * N)
     if let db, let sums { sumPartials(into: db.pointer, sums.pointer, splits: splits.count, count: N) }
   case .gpu(let queue):
-    addProductOnQueue(queue, into: dw, x, dy, precision)
-    if let db { addColumnSums(into: db, dy) }
+    addProductOnQueue(queue, into: dw, x, dy, columnSums: db, precision, on: tape)
   }
 }
 
 /// s[N] += weight * (sum over rows of x[T,N]), as fixed splits of T added in order.
-func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
+func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1, on tape: Tape? = nil) {
   let (T, N) = (x.shape.rows, x.shape.columns)
   guard T > 0 else { return }
-  let splits = RowSplits(T)
+  let splits = RowSplits(T, on: x.device)
   switch x.device {
   case .cpu:
     let partials = Tensor([splits.count, N], device: .cpu)
@@ -247,9 +265,9 @@ func addColumnSums(into s: Tensor, _ x: Tensor, weight: Float = 1) {
   case .gpu(let queue):
     let partials = Tensor([splits.count, N], device: x.device)
     queue.launch(
-      module, "column_sum", queue.tuning.columnGrid(N, chunks: splits.count), partials.argument, x.argument, .int(T), .int(N),
+      matmulModule, "column_sum", queue.tuning.columnGrid(N, chunks: splits.count), partials.argument, x.argument, .int(T), .int(N),
       .int(splits.chunk), .int(0), .float(weight))
-    sumPartials(queue, into: s, partials, splits: splits.count)
+    sumPartials(queue, into: s, partials, on: tape)
   }
 }
 
@@ -262,7 +280,7 @@ func multiplyRows(
   let (module, grid) = kernels(queue, T, N, precision)
   queue.launch(
     module, transposed ? "matmul_transposed" : "matmul", grid, y.argument, .none, x.argument, w.argument,
-    .none, residual.argument, .none, .int(T), .int(N), .int(K), .int(firstRow), .int(Int(Activation.none.code)))
+    .none, residual.argument, .none, .int(T), .int(N), .int(K), .int(firstRow), .int(Int(Activation.none.code)), .seed(0), .float(0))
 }
 
 /// For each group g of rows: y = x op(w of the group) + residual; w holds the groups' matrices one after the other.
@@ -271,42 +289,38 @@ func multiplyGroups(
   residual: Tensor?
 ) {
   queue.launch(
-    module, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(groups.longest, N, batch: groups.count), y.argument,
+    matmulModule, transposed ? "matmul_transposed" : "matmul", queue.tuning.tileGrid(groups.longest, N, batch: groups.count), y.argument,
     .none, x.argument, w.argument, .none, residual.argument, groups.offsets.argument, .int(groups.rows), .int(N), .int(K),
-    .int(0), .int(Int(Activation.none.code)))
+    .int(0), .int(Int(Activation.none.code)), .seed(0), .float(0))
 }
 
 /// For each group g of rows: dw[g] = x^T dy over its rows.
 func groupProducts(_ queue: DeviceQueue, _ dw: Tensor, _ x: Tensor, _ dy: Tensor, _ groups: Jagged) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
   queue.launch(
-    module, "matmul_tn", queue.tuning.tileGrid(K, N, batch: groups.count), dw.argument, x.argument, dy.argument,
+    matmulModule, "matmul_tn", queue.tuning.tileGrid(K, N, batch: groups.count), dw.argument, .none, x.argument, dy.argument,
     groups.offsets.argument, .int(T), .int(K), .int(N), .int(groups.count), .int(0), .int(max(1, T)), .int(0))
 }
 
-/// dw rows from `firstRow` += x^T dy, as fixed splits of T added in order; one split goes straight into dw.
+/// dw rows from `firstRow` += x^T dy, and db += the column sums of dy, as fixed splits of T added in order; one split goes straight there.
 func addProductOnQueue(
-  _ queue: DeviceQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, _ precision: DataType = .float32, firstRow: Int = 0
+  _ queue: DeviceQueue, into dw: Tensor, _ x: Tensor, _ dy: Tensor, columnSums db: Tensor? = nil, _ precision: DataType = .float32,
+  firstRow: Int = 0, on tape: Tape? = nil
 ) {
   let (T, K, N) = (x.shape.rows, x.shape.columns, dy.shape.columns)
-  let splits = RowSplits(T)
-  guard splits.count > 1, firstRow == 0, dw.count == K * N else {
-    let (module, grid) = kernels(queue, K, N, precision)
+  let tiles = queue.tuning.tileGrid(K, N).groups
+  let splits = RowSplits(T, groups: tiles.x * tiles.y, atLeast: 128, on: x.device)
+  let isWhole = splits.count == 1 || firstRow != 0 || dw.count != K * N
+  let (module, grid) = kernels(queue, K, N, batch: isWhole ? 1 : splits.count, precision)
+  func launch(_ dw: Tensor, _ db: Tensor?, chunk: Int, accumulate: Int) {
     queue.launch(
-      module, "matmul_tn", grid, dw.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N),
-      .int(1), .int(firstRow), .int(max(1, T)), .int(1))
-    return
+      module, "matmul_tn", grid, dw.argument, db.argument, x.argument, dy.argument, .none, .int(T), .int(K), .int(N), .int(1),
+      .int(firstRow), .int(chunk), .int(accumulate))
   }
+  if isWhole { return launch(dw, db, chunk: max(1, T), accumulate: 1) }
   let partials = Tensor([splits.count, K * N], device: x.device)
-  let (module, grid) = kernels(queue, K, N, batch: splits.count, precision)
-  queue.launch(
-    module, "matmul_tn", grid, partials.argument, x.argument, dy.argument, .none,
-    .int(T), .int(K), .int(N), .int(1), .int(0), .int(splits.chunk), .int(0))
-  sumPartials(queue, into: dw, partials, splits: splits.count)
-}
-
-/// y += the sum of the splits, in order; `partials` is `[splits, y.count]`.
-func sumPartials(_ queue: DeviceQueue, into y: Tensor, _ partials: Tensor, splits: Int) {
-  queue.launch(
-    module, "sum_partials", queue.tuning.elementGrid(y.count), y.argument, partials.argument, .int(splits), .int(y.count), .int(1))
+  let sums = db.map { _ in Tensor([splits.count, N], device: x.device) }
+  launch(partials, sums, chunk: splits.chunk, accumulate: 0)
+  sumPartials(queue, into: dw, partials, on: tape)
+  if let db, let sums { sumPartials(queue, into: db, sums, on: tape) }
 }

@@ -45,7 +45,7 @@ package struct AdamUpdate {
   }
 }
 
-/// One Adam step on each parameter; zeroes their gradients. A GPU takes eight in one launch.
+/// One Adam step on each parameter; zeroes their gradients. A GPU takes sixteen in one launch.
 package func adam(_ updates: [AdamUpdate], clip: ClipFactor, _ s: AdamStep) {
   guard let device = updates.first?.w.device else { return }
   switch device {
@@ -59,8 +59,8 @@ package func adam(_ updates: [AdamUpdate], clip: ClipFactor, _ s: AdamStep) {
       }
     }
   case .gpu(let queue):
-    launchEights(
-      queue, "adam", updates, grid: { queue.tuning.elementGrid($0.w.count) },
+    launchSixteens(
+      queue, module, "adam", updates, grid: { queue.tuning.elementGrid($0.w.count) },
       arguments: { [$0.w.argument, $0.g.argument, $0.m.argument, $0.v.argument, .int($0.w.count), .float($0.decay)] },
       absent: [.none, .none, .none, .none, .int(0), .float(0)]
     ) { _, tensors in
@@ -69,29 +69,6 @@ package func adam(_ updates: [AdamUpdate], clip: ClipFactor, _ s: AdamStep) {
         .float(s.correction2),
       ]
     }
-  }
-}
-
-/// Launches `entry` on eight of `all` at a time: each brings its arguments, and behind them the end of its groups among those of the launch.
-/// `whole` makes the arguments of a launch from those of its tensors and the groups of the launches before.
-private func launchEights<Element>(
-  _ queue: DeviceQueue, _ entry: String, _ all: [Element], grid: (Element) -> LaunchGrid, arguments: (Element) -> [KernelArgument],
-  absent: [KernelArgument], whole: (_ first: Int, _ tensors: [KernelArgument]) -> [KernelArgument]
-) {
-  var first = 0
-  for start in stride(from: 0, to: all.count, by: 8) {
-    var (tensors, end, shape): ([KernelArgument], Int, LaunchGrid?) = ([], 0, nil)
-    for element in all[start..<min(all.count, start + 8)] {
-      let own = grid(element)
-      end += own.groups.x
-      shape = shape ?? own
-      tensors += arguments(element) + [.int(end)]
-    }
-    for _ in all.count..<max(all.count, start + 8) { tensors += absent + [.int(end)] }
-    guard var shape else { return }
-    shape.groups.x = end
-    queue.launch(module, entry, shape, whole(first, tensors))
-    first += end
   }
 }
 
@@ -218,8 +195,8 @@ package func sumOfSquares(_ tensors: [Tensor]) -> Double {
 /// Partial sums of squares, one for each group of work-items.
 private func squares(_ queue: DeviceQueue, _ tensors: [Tensor]) -> Tensor {
   let partials = Tensor([tensors.reduce(0) { $0 + queue.tuning.squaresGrid($1.count).groups.x }], device: tensors[0].device)
-  launchEights(
-    queue, "sum_squares", tensors, grid: { queue.tuning.squaresGrid($0.count) }, arguments: { [$0.argument, .int($0.count)] },
+  launchSixteens(
+    queue, module, "sum_squares", tensors, grid: { queue.tuning.squaresGrid($0.count) }, arguments: { [$0.argument, .int($0.count)] },
     absent: [.none, .int(0)]
   ) { first, tensors in [partials.argument] + tensors + [.int(first)] }
   return partials

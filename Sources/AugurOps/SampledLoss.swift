@@ -99,8 +99,7 @@ public func sampledLoss(
       if !isSharedByBatch { groupProducts(queue, dn, cn, h, list) }
     }
   }
-  total.fillWithZeros()
-  addColumnSums(into: total, losses, weight: weight)
+  setTotal(total, losses, weight: weight)
   if let tape, let slot = total.slot {
     tape.record(slot) { _ in
       h.slot?.collect(dh)

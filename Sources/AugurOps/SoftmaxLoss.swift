@@ -47,8 +47,7 @@ public func softmaxLoss(_ h: Tensor, _ table: Tensor, targets: Lookup, precision
       table.argument, targets.ids.argument, .int(T), .int(D))
   }
   let weight = 1 / Float(T)
-  total.fillWithZeros()
-  addColumnSums(into: total, losses, weight: weight)
+  setTotal(total, losses, weight: weight)
   if let tape, let slot = total.slot {
     tape.record(slot) { _ in
       let dh = softmaxLossBackward(h, table, lse, targets, weight: weight, precision)

@@ -23,6 +23,11 @@ package final class GradientSlot {
   }
 }
 
+/// What rules leave for the end of a backward pass, where all of it is done at once.
+package protocol Leftover: AnyObject {
+  func finish()
+}
+
 /// The list of rules of one forward pass, run once, backwards.
 public final class Tape {
   private struct Record {
@@ -30,6 +35,7 @@ public final class Tape {
     let rule: (Tensor) -> Void
   }
   private var records: [Record] = []
+  package var leftover: (any Leftover)?
 
   public init() { records.reserveCapacity(128) }
 
@@ -53,6 +59,8 @@ public final class Tape {
     while let record = records.popLast() {
       if let dy = record.output.take() { record.rule(dy) }
     }
+    leftover?.finish()
+    leftover = nil
   }
 }
 

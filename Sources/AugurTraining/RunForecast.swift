@@ -54,16 +54,20 @@ extension Trainer {
     batches.fill(&host.sequences, epoch: part.epoch, index: part.index)
     maker.complete(&host, step: progress.step)
     let made = clock.now
-    _ = try step(maker.upload(host))
+    try wait(for: step(maker.upload(host)))
     progress.step += 1
     return (made - start).seconds / Double(ThreadPool.shared.threads) + (clock.now - made).seconds
+  }
+
+  private func wait(for loss: StepLoss) throws(TrainingError) {
+    guard loss.value.isFinite else { throw nonFiniteLoss(step: progress.step + 1, epoch: progress.epoch + 1, batch: progress.batch + 1) }
   }
 
   private func timedStep(epoch: Int, index: Int) throws(TrainingError) -> (seconds: Double, tokens: Int) {
     let clock = ContinuousClock()
     let start = clock.now
     let batch = nextBatch(epoch: epoch, index: index)
-    _ = try step(batch)
+    try wait(for: step(batch))
     progress.step += 1
     return ((clock.now - start).seconds, batch.tokens)
   }

@@ -93,7 +93,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     let size = knobs.integer("batch")
     // A part needs its share only where there are others.
     let total = rows.count > size ? rows.reduce(0) { $0 + rowWeight($1) } : 0
-    var (sum, waited, place) = (0.0, Duration.zero, 0)
+    var (known, pending, waited, place) = (0.0, [Tensor](), Duration.zero, 0)
     for first in stride(from: rows.startIndex, to: rows.endIndex, by: size) {
       let began = clock.now
       let batch = maker.make(rows[first..<min(rows.endIndex, first + size)])
@@ -106,10 +106,9 @@ public final class TableTrainer: TableRun, TrainingLoop {
       let (outputs, own) = model.trainingOutputs(batch.input, pass, scale: share)
       let asked = description.objective.loss(outputs, batch.labels, weights: weights(of: batch), knobs, scale: share)
       let loss = own.map { add(asked, $0) } ?? asked
-      let value = Double(loss.floats()[0])
-      guard value.isFinite else { throw nonFiniteLoss() }
+      if loss.isOnCPU { known += Double(loss.floats()[0]) } else { pending.append(loss) }
+      guard known.isFinite else { return StepResult(loss: .known(known), tokens: rows.count, waited: waited) }
       tape.backward(from: loss)
-      sum += value
       place += 1
     }
     penalise()
@@ -117,7 +116,7 @@ public final class TableTrainer: TableRun, TrainingLoop {
     optimizer.update(
       step: progress.step + 1,
       learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
-    return StepResult(loss: sum, tokens: rows.count, waited: waited)
+    return StepResult(loss: pending.isEmpty ? .known(known) : .pending(pending), tokens: rows.count, waited: waited)
   }
 
   private func trainingRows(_ batch: Int) -> ArraySlice<Int> {

@@ -24,7 +24,7 @@ public struct EpochRecord: Codable, Sendable, Equatable {
 /// A step of an epoch under way, for a progress line.
 public struct StepRecord: Sendable {
   public let epoch: Int, batch: Int, batches: Int, step: Int
-  public let loss: Double
+  public internal(set) var loss: Double
   /// Of this epoch so far, as in its `EpochRecord`.
   public let tokensPerSecond: Double, waitShare: Double
 }
@@ -122,7 +122,7 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     let start = clock.now
     let batch = nextBatch(epoch: progress.epoch, index: progress.batch)
     let waited = clock.now - start
-    return StepResult(loss: try step(batch), tokens: batch.tokens, waited: waited)
+    return StepResult(loss: step(batch), tokens: batch.tokens, waited: waited)
   }
 
   /// The batch of a place: taken from the feed, which then makes the ones behind it, or made here.
@@ -131,19 +131,19 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     return feed.withBatch(at: BatchPlace(epoch: epoch, index: index, step: progress.step), maker.upload)
   }
 
-  /// Forward, backward, update; returns the loss. The parameters are untouched when the loss is not finite.
-  func step(_ batch: TrainingBatch) throws(TrainingError) -> Double {
+  /// Forward, backward, update; returns the loss. On the CPU nothing is updated by a loss that is not finite; a device is not waited for.
+  func step(_ batch: TrainingBatch) -> StepLoss {
     let tape = Tape()
     let pass = Pass(training: tape, seed: derivedSeed(seed, progress.step, 4))
     let loss = batch.loss(of: model, pass, knobs)
-    let value = Double(loss.floats()[0])
-    guard value.isFinite else { throw nonFiniteLoss() }
+    let value = loss.isOnCPU ? Double(loss.floats()[0]) : nil
+    if let value, !value.isFinite { return .known(value) }
     tape.backward(from: loss)
     let steps = knobs.integer("epochs") * batches.batchesPerEpoch
     optimizer.update(
       step: progress.step + 1,
       learningRate: TrainingPlan.learningRate(knobs, step: progress.step + 1, steps: steps, decays: progress.decays))
-    return value
+    return value.map { .known($0) } ?? .pending([loss])
   }
 
   /// The mean of the metric over users; nil without any to evaluate.

@@ -1,6 +1,7 @@
 // The loop that every kind of model shares: epochs, evaluation, patience, checkpoints.
 import AugurLayers
 import AugurModels
+import AugurTensors
 
 /// A run that can be gone through to its end.
 public protocol RunnableTrainer: AnyObject {
@@ -25,11 +26,46 @@ protocol TrainingLoop: AnyObject {
 }
 
 struct StepResult {
-  var loss: Double
+  var loss: StepLoss
   /// Rows that the step read.
   var tokens: Int
   /// Time in which no step ran because the batch was not ready.
   var waited: Duration
+}
+
+enum StepLoss {
+  case known(Double)
+  /// Parts of the loss, `[1]` each, on a device that may still be at work on them.
+  case pending([Tensor])
+
+  /// Waits for the device.
+  var value: Double {
+    switch self {
+    case .known(let value): value
+    case .pending(let parts): parts.reduce(0) { $0 + Double($1.floats()[0]) }
+    }
+  }
+}
+
+/// Steps of an epoch whose losses nobody has read: a device works on while the host is ahead of it.
+private struct StepsAhead {
+  /// Losses that are read at once.
+  static let most = 16
+  private var steps: [(record: StepRecord, loss: StepLoss)] = []
+
+  var isFull: Bool { steps.count >= StepsAhead.most }
+
+  mutating func append(_ record: StepRecord, _ loss: StepLoss) { steps.append((record, loss)) }
+
+  /// Waits for the device; every step with its loss, in order.
+  mutating func take() -> [StepRecord] {
+    defer { steps = [] }
+    return steps.map { step in
+      var record = step.record
+      record.loss = step.loss.value
+      return record
+    }
+  }
 }
 
 extension TrainingLoop {
@@ -55,24 +91,31 @@ extension TrainingLoop {
     let (firstTokens, firstBatch) = (progress.tokens, progress.batch)
     let every = knobs.integer("checkpoint-steps")
     let count = batchCount(ofEpoch: progress.epoch)
+    var ahead = StepsAhead()
     while progress.batch < count {
       let result = try runStep()
       waited += result.waited
-      progress.lossSum += result.loss
       progress.tokens += result.tokens
       progress.batch += 1
       progress.step += 1
       let elapsed = max(1e-9, (clock.now - start).seconds)
-      report(
-        .step(
-          StepRecord(
-            epoch: progress.epoch + 1, batch: progress.batch, batches: count, step: progress.step, loss: result.loss,
-            tokensPerSecond: Double(progress.tokens - firstTokens) / elapsed, waitShare: waited.seconds / elapsed)))
-      if shouldStop() {
+      var record = StepRecord(
+        epoch: progress.epoch + 1, batch: progress.batch, batches: count, step: progress.step, loss: .nan,
+        tokensPerSecond: Double(progress.tokens - firstTokens) / elapsed, waitShare: waited.seconds / elapsed)
+      switch result.loss {
+      case .known(let loss):
+        record.loss = loss
+        try add(record, report)
+      case .pending: ahead.append(record, result.loss)
+      }
+      let (stops, saves) = (shouldStop(), every > 0 && progress.step % every == 0)
+      // Nothing is saved that came of a loss which is no number.
+      if stops || saves || ahead.isFull || progress.batch == count { for record in ahead.take() { try add(record, report) } }
+      if stops {
         try save()
         return false
       }
-      if every > 0, progress.batch < count, progress.step % every == 0 { try save() }
+      if saves, progress.batch < count { try save() }
     }
     let seconds = (clock.now - start).seconds
     let record = EpochRecord(
@@ -81,6 +124,18 @@ extension TrainingLoop {
       waitShare: waited.seconds / max(1e-9, seconds), seconds: seconds)
     try finishEpoch(record, report)
     return true
+  }
+
+  /// What ends a run where the loss of a step is no number.
+  func nonFiniteLoss(step: Int, epoch: Int, batch: Int) -> TrainingError {
+    .nonFiniteLoss(step: step, epoch: epoch, batch: batch, checkpoint: progress.epoch > 0 ? folder.checkpointPath : "none yet")
+  }
+
+  /// Adds a step to its epoch.
+  private func add(_ step: StepRecord, _ report: (TrainingEvent) -> Void) throws(TrainingError) {
+    guard step.loss.isFinite else { throw nonFiniteLoss(step: step.step, epoch: step.epoch, batch: step.batch) }
+    progress.lossSum += step.loss
+    report(.step(step))
   }
 
   private func finishEpoch(_ finished: EpochRecord, _ report: (TrainingEvent) -> Void) throws(TrainingError) {
@@ -126,13 +181,6 @@ extension TrainingLoop {
     try Checkpoint.save(
       parameters.map { ($0.name, $0.value) } + optimizer.state, metadata: modelMetadata.merging(progress.metadata) { a, _ in a },
       path: folder.checkpointPath)
-  }
-
-  /// What a step throws whose loss is no number.
-  func nonFiniteLoss() -> TrainingError {
-    .nonFiniteLoss(
-      step: progress.step + 1, epoch: progress.epoch + 1, batch: progress.batch + 1,
-      checkpoint: progress.epoch > 0 ? folder.checkpointPath : "none yet")
   }
 }
 

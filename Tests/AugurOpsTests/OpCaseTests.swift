@@ -342,7 +342,7 @@ private let devices = Device.available
   @Test(arguments: devices.indices, [Float(0.5), 1e9])
   func manyTensorsAreUpdatedTogether(_ deviceIndex: Int, _ limit: Float) {
     let device = devices[deviceIndex]
-    let sizes = [1, 37, 4096, 0, 5000, 64, 255, 256, 257, 9000, 3]
+    let sizes = [1, 37, 4096, 0, 5000, 64, 255, 256, 257, 9000, 3, 8, 0, 31, 1024, 4097, 2, 300, 1]
     let (starts, gradients) = (sizes.enumerated().map(values(salt: 1)), sizes.enumerated().map(values(salt: 50)))
     let norm = gradients.joined().reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
     let factor = min(1, Double(limit) / norm)

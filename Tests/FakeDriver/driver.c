@@ -18,13 +18,14 @@ enum {
   ok, invalid_value, out_of_memory, no_device = 100, invalid_ptx = 218, old_driver = 222, not_found = 500, not_ready = 600, illegal_address = 700,
   launch_failed = 719, invalid_context = 201
 };
+enum { MOST_PARAMETERS = 160 };
 typedef struct { char text[1 << 13]; } line;
 struct parameter { int bytes, is_pointer; };
 struct function {
   cl_kernel kernel;
   size_t local[3];
   int count;
-  struct parameter parameters[64];
+  struct parameter parameters[MOST_PARAMETERS];
   char name[128];
 };
 struct module { cl_program program; char *ptx; };
@@ -33,7 +34,7 @@ struct work {
   enum { run, upload, copy } kind;
   struct function *function;
   size_t groups[3];
-  uint64_t values[64];
+  uint64_t values[MOST_PARAMETERS];
   char *to;
   const char *from;
   size_t bytes;
@@ -244,6 +245,7 @@ static int describe(struct function *f, const char *ptx, const char *name) {
   const char *at = strstr(ptx, head), *body = at ? strstr(at, "\n{") : NULL, *size = at ? strstr(at, ".reqntid ") : NULL;
   if (!body || !size || size > body || sscanf(size, ".reqntid %zu, %zu, %zu", f->local, f->local + 1, f->local + 2) != 3) return not_found;
   while ((at = strstr(at, ".param .")) && at < body) {
+    if (f->count == MOST_PARAMETERS) return invalid_ptx;
     at += strlen(".param .");
     f->parameters[f->count++].bytes = atoi(at + 1) / 8;
   }

@@ -15,6 +15,14 @@ let embeddingCases = sizes.map { V, D, T in
   }
 }
   + sizes.map { V, D, T in
+    let (ids, drop) = (fixedIDs(T, below: V, 1), Dropout(rate: 0.4, seed: 5))
+    return OpCase("Embedding", "\(V)x\(D), \(T) lookups, dropout", [.init([V, D], .parameter)]) { x, tape in
+      embedding(x[0], Lookup(ids, rowCount: V, device: x[0].device), scale: 2, drop, tape: tape)
+    } reference: { x in
+      dropped(ids.flatMap { id in (0..<D).map { 2 * x[0][Int(id) * D + $0] } }, drop)
+    }
+  }
+  + sizes.map { V, D, T in
     let ids = fixedIDs(T, below: V, 1)
     return OpCase("Embedding", "\(T) chosen rows of \(V)x\(D)", [.init([V, D])]) { x, _ in
       chosenRows(x[0], Lookup(ids, rowCount: V, device: x[0].device))

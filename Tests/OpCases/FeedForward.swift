@@ -11,7 +11,25 @@ private func product(_ x: [Double], _ w: [Double], _ b: [Double], _ T: Int, _ K:
 
 private let sizes = [(1, 1, 1), (3, 5, 7), (130, 8, 33), (300, 20, 48), (2, 64, 256)]
 
-let feedForwardCases = sizes.map { feedForwardCase($0, $1, $2, .float32) } + sizes.map { feedForwardCase($0, $1, $2, .bfloat16) }
+let feedForwardCases =
+  sizes.map { feedForwardCase($0, $1, $2, .float32) } + sizes.map { feedForwardCase($0, $1, $2, .bfloat16) }
+  + sizes.flatMap { T, D, F in [true, false].map { droppedCase(T, D, F, addsInput: $0) } }
+
+/// All that the op can add: dropout inside and outside, and a residual, its own input or another.
+private func droppedCase(_ T: Int, _ D: Int, _ F: Int, addsInput: Bool) -> OpCase {
+  let (inner, outer) = (Dropout(rate: 0.3, seed: 77), Dropout(rate: 0.2, seed: 0x1_0000_0007))
+  return OpCase(
+    "FeedForward", "[\(T), \(D)] hidden \(F), dropout, residual \(addsInput ? "its input" : "another")",
+    [
+      .init([T, D]), .init([D, F], .parameter), .init([F], .parameter), .init([F, D], .parameter), .init([D], .parameter),
+    ] + (addsInput ? [] : [.init([T, D])]), tolerance: 5e-5, flops: 4 * Double(T * D * F)
+  ) { x, _ in
+    feedForward(x[0], x[1], x[2], x[3], x[4], activation: .gelu, inner, residual: addsInput ? x[0] : x[5], output: outer)
+  } reference: { x in
+    let hidden = dropped(product(x[0], x[1], x[2], T, D, F).map(gelu), inner)
+    return zip(dropped(product(hidden, x[3], x[4], T, F, D), outer), addsInput ? x[0] : x[5]).map(+)
+  }
+}
 
 private func feedForwardCase(_ T: Int, _ D: Int, _ F: Int, _ precision: DataType) -> OpCase {
   let isRounded = precision == .bfloat16

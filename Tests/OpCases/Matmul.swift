@@ -42,9 +42,23 @@ private func storedCase(_ T: Int, _ K: Int, _ N: Int) -> OpCase {
   }
 }
 
+/// Two products of one x, whose gradients meet there; one weight in both.
+private func sharedCase(_ T: Int, _ K: Int, _ N: Int) -> OpCase {
+  let inputs: [OpCase.Input] = [.init([T, K]), .init([K, N], .parameter), .init([N], .parameter), .init([K, N], .parameter)]
+  return OpCase("Matmul", "three products of one x \(T)x\(K)x\(N)", inputs, flops: 6 * Double(T * K * N)) { x, _ in
+    add(add(linear(x[0], x[1], bias: x[2]), linear(x[0], x[3])), linear(x[0], x[1], bias: x[2], activation: .silu))
+  } reference: { x in
+    (0..<T * N).map { i in
+      func product(_ w: [Double], _ b: Double) -> Double { (0..<K).reduce(b) { $0 + x[0][i / N * K + $1] * w[$1 * N + i % N] } }
+      let first = product(x[1], x[2][i % N])
+      return first + product(x[3], 0) + referenceActivation(first, .silu)
+    }
+  }
+}
+
 private let sizes: [(Int, Int, Int)] = [(1, 1, 1), (3, 5, 7), (127, 20, 48), (128, 64, 64), (129, 50, 33), (700, 16, 24), (0, 4, 4), (1, 64, 100), (9, 1056, 40), (200, 544, 33)]
 
 let matmulCases: [OpCase] = sizes.flatMap { T, K, N in
   [DataType.float32, .bfloat16].flatMap { [linearCase(T, K, N, transposed: false, $0), linearCase(T, K, N, transposed: true, $0)] }
     + [storedCase(T, K, N)]
-}
+} + [(1, 1, 1), (5, 3, 7), (1300, 20, 33), (0, 4, 4)].map { sharedCase($0, $1, $2) }
