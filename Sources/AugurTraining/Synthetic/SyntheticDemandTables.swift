@@ -45,36 +45,49 @@ extension SyntheticTable {
 
   private static func time(_ shop: SyntheticShop, _ day: Int) -> String { "\(shop.moment(ofDay: day) / 1000)" }
 
-  /// Means of the logarithm of counts of whole weeks, newest last, with weights that halve in so many days; without the weekdays' own levels.
-  static func logLevels(_ counts: [Double], halfLives: [Double]) -> [Double] {
-    var week = (0..<7).map { weekday in
-      log(stride(from: weekday, to: counts.count, by: 7).reduce(1) { $0 + counts[$1] / Double(counts.count / 7) })
+  /// Days in which half of the users go, and in which a day's weight in the level halves: chosen on logs of other seeds.
+  private static let (userHalfLife, levelHalfLife) = (200.0, 28.0)
+
+  /// What sign-ups leave of users: at the beginning of each day, and in the middle of it.
+  static func expectedUsers(signups: [Double]) -> (before: [Double], during: [Double]) {
+    var (users, before, during): (Double, [Double], [Double]) = (0, [], [])
+    for new in signups {
+      before.append(users)
+      during.append(users + new / 2)
+      users = (users + new) * exp2(-1 / userHalfLife)
     }
-    let mean = week.reduce(0, +) / 7
-    week = week.map { $0 - mean }
-    return halfLives.map { life in
-      var (sum, weights) = (0.0, 0.0)
-      for (day, count) in counts.enumerated() {
-        let weight = exp2(-Double(counts.count - day) / life)
-        sum += weight * (log(count + 1) - week[day % 7])
-        weights += weight
-      }
-      return sum / weights
-    }
+    return (before, during)
   }
 
-  /// Visits of the whole shop on a day, from the days before it.
+  /// The logarithm of a mean of rates, newest last, that counts new ones more; without the weekdays' own levels.
+  static func logLevel(_ rates: [Double]) -> Double {
+    let week = (0..<7).map { weekday in
+      let own = stride(from: weekday, to: rates.count, by: 7).map { rates[$0] }
+      return own.reduce(0, +) / Double(own.count)
+    }
+    let mean = week.reduce(0, +) / 7
+    var (sum, weights) = (0.0, 0.0)
+    for (day, rate) in rates.enumerated() {
+      let weight = exp2(-Double(rates.count - day) / levelHalfLife)
+      sum += weight * rate * mean / max(week[day % 7], 1e-12)
+      weights += weight
+    }
+    return log(max(sum / weights, 1e-12))
+  }
+
+  /// Visits of the whole shop on a day, from the days before it. A level of visits would lag behind the sign-ups; that of visits a user does not.
   static func dayDemand(_ shop: SyntheticShop, _ folder: String) throws -> SyntheticTable {
-    var visits = [Double](repeating: 0, count: shop.oracle.endDay)
+    var (visits, signups) = ([Double](repeating: 0, count: shop.oracle.endDay), [Double](repeating: 0, count: shop.oracle.endDay))
     for visit in shop.visits.joined() { visits[visit.day] += 1 }
-    let history = 84
-    var lines = TableLines("weekday,season_sine,season_cosine,log_level_60,rise_20,rise_5,timestamp,sold")
+    for user in shop.users where user.signupDay < signups.count { signups[user.signupDay] += 1 }
+    let (users, history) = (expectedUsers(signups: signups), 84)
+    let rates = zip(visits, users.during).map { $0 / max($1, 1) }
+    var lines = TableLines("weekday,year_sine,year_cosine,half_year_sine,half_year_cosine,log_level,timestamp,sold")
     var truth: [Double] = []
     for day in history..<visits.count {
-      let levels = logLevels(Array(visits[day - history..<day]), halfLives: [60, 20, 5])
-      let angle = 2 * Double.pi * Double(day) / 365.25
+      let (angle, level) = (2 * Double.pi * Double(day) / 365.25, logLevel(Array(rates[day - history..<day])))
       lines.add(
-        ["d\(day % 7)", cell(sin(angle)), cell(cos(angle)), cell(levels[0]), cell(levels[1] - levels[0]), cell(levels[2] - levels[1])]
+        ["d\(day % 7)"] + [sin(angle), cos(angle), sin(2 * angle), cos(2 * angle), level + log(max(users.before[day], 1))].map(cell)
           + [time(shop, day), "\(Int(visits[day]))"])
       truth.append(shop.truth.expectedDayVisits[day])
     }
@@ -82,7 +95,7 @@ extension SyntheticTable {
     let sessions = shop.truth.parameters["session"] ?? 1
     return SyntheticTable(
       path: folder + "/table.csv", labels: ["sold"], split: .time, judge: .count(truth, dispersion: 2 * sessions - 1),
-      protocolText: "visits of the shop on a day, from those of the \(history) days before; the oracle knows the true rhythm and the users "
-        + "alive, and how far sessions spread; ours spread as validation days do; split by time 60:15:25")
+      protocolText: "visits of the shop on a day, from those of the \(history) days before and the sign-ups before; the oracle knows the true "
+        + "rhythm and the users alive, and how far sessions spread; ours spread as validation days do; split by time 60:15:25")
   }
 }

@@ -52,7 +52,10 @@ public struct SyntheticRecipe: Sendable {
       events: 1_000_000, users: 20_000, SyntheticTable.itemDemand),
     SyntheticRecipe(
       "demand_day", task: "demand", model: "logistic-regression",
-      [("batch", "1024"), ("learning-rate", "0.05"), ("epochs", "4000"), ("patience", "200")],
+      // A convex fit, to its end.
+      [
+        ("batch", "1024"), ("learning-rate", "0.05"), ("schedule", "cosine"), ("epochs", "3000"), ("evaluate-every", "3000"), ("patience", "0"),
+      ],
       events: 2_500_000, users: 50_000, options: shop { $0.days = 1095 }, SyntheticTable.dayDemand),
     SyntheticRecipe(
       "price_response", task: "price-response",
