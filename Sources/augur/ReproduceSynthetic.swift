@@ -99,6 +99,8 @@ extension Reproduce {
       text.append(score.line)
     }
     (line["published"], line["ratio"], line["within_5_percent"]) = (best, ratios, near)
+    let knowable = outcome.scores.compactMap { score in score.knowable.map { (score.metric, number($0)) } }
+    if !knowable.isEmpty { line["knowable"] = Dictionary(uniqueKeysWithValues: knowable) }
     if let contrast = outcome.contrast {
       for score in contrast.scores { text.append("\(contrast.words): \(score.line)") }
       line["contrast"] = Dictionary(uniqueKeysWithValues: contrast.scores.map { ($0.metric, number($0.ours)) })
@@ -123,6 +125,6 @@ extension Reproduce {
 extension SyntheticScore {
   fileprivate var line: String {
     "\(metric)  ours \(decimal(ours, places: 4))  best \(decimal(best, places: 4))  ratio \(decimal(ratio, places: 3))  "
-      + (isNear ? "within 5 %" : "not within 5 %")
+      + (isNear ? "within 5 %" : "not within 5 %") + (knowable.map { "; knowable from the log \(decimal($0, places: 4))" } ?? "")
   }
 }

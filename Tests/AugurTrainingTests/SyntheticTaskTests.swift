@@ -92,6 +92,31 @@ import Testing
     #expect(blind[0].ours == 0.5 && !blind[1].isNear)
   }
 
+  /// Squared error of what is expected of visits behind the cut, and the slope of those that came on it.
+  private func fit(_ expected: [Double], _ came: [Double]) -> (error: Double, slope: Double, mean: Double) {
+    func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+    let (x, y) = (mean(expected), mean(came))
+    let both = mean(zip(expected, came).map { ($0 - x) * ($1 - y) })
+    return (mean(zip(expected, came).map { ($0 - $1) * ($0 - $1) }), both / mean(expected.map { ($0 - x) * ($0 - x) }), x)
+  }
+
+  @Test func whatVisitsTellOfThoseToComeIsAMean() throws {
+    var options = SyntheticOptions.shop
+    options.fraud = 0
+    let shop = try SyntheticShop(
+      SyntheticLog(events: 250_000, users: 5000, items: 1000, seed: 6, options: options), folder: scratch.path + "/large")
+    let users = shop.users.indices.filter { shop.users[$0].isAtRisk }
+    let seen = shop.users.indices.map { shop.seen(ofUser: $0, before: shop.oracle.cutDay) }
+    let came = users.map { user in Double(shop.visits[user].count { $0.day >= shop.oracle.cutDay }) }
+    let (all, some) = (shop.oracle.expectedVisitsAfterCut(), shop.oracle.expectedVisitsAfterCut(seen: seen))
+    let (best, known) = (fit(users.map { all[$0] }, came), fit(users.map { some[$0] }, came))
+    let mean = came.reduce(0, +) / Double(came.count)
+    let blind = came.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(came.count)
+    // Nearer than the mean, which knows no user, and not as near as the true activity.
+    #expect(users.count > 2000 && best.error < known.error && known.error < 0.95 * blind, "\(best), \(known), \(blind)")
+    #expect(abs(known.mean / mean - 1) < 0.06 && abs(known.slope - 1) < 0.2, "\(known), \(mean)")
+  }
+
   @Test func quantilesOfCounts() {
     // Poisson 2: .1353 .4060 .6767 .8571 .9473. Negative binomial of mean 2 and variance 4, r 2 and p 1/2: .25 .5 .6875 .8125 .8906 .9375.
     #expect(countQuantile(0.5, mean: 2, dispersion: 1) == 2)

@@ -4,7 +4,7 @@ import Glibc
 
 /// The knowledge behind a log: what no log shows. Users and items by number, from 0; times in seconds since the start of the log.
 package struct SyntheticOracle: Sendable {
-  private let world: SyntheticWorld
+  let world: SyntheticWorld
 
   package init(_ log: SyntheticLog) { world = SyntheticWorld(log) }
 
@@ -26,20 +26,21 @@ package struct SyntheticOracle: Sendable {
 
   /// Visits that are expected behind the cut of each user who is there then.
   package func expectedVisitsAfterCut() -> [Double] {
-    var expected: [Double] = []
-    let (days, cut) = (world.options.days, Double(world.cut) * 86_400)
-    for block in 0..<world.blocks {
-      let range = world.users(ofBlock: block)
-      let (shares, weights) = world.visitShares(range.map(user))
-      for (place, number) in range.enumerated() {
-        let user = user(number)
-        let rate = shares[place] / (1 + world.followUps) / weights[place] * user.activity
-        let after = world.massAfterCut(user.hazard)
-        let before = world.rhythm.mass(until: cut) - world.rhythm.mass(until: min(cut, user.signup * 86_400))
-        expected.append(days > 0 ? rate * after + after / max(before + after, 1e-12) : 0)
-      }
+    let cut = Double(world.cut) * 86_400
+    return visitsAfterCut { user, rate in
+      let after = world.massAfterCut(user.hazard)
+      let before = world.rhythm.mass(until: cut) - world.rhythm.mass(until: min(cut, user.signup * 86_400))
+      return rate * user.activity * after + after / max(before + after, 1e-12)
     }
-    return expected
+  }
+
+  /// - Parameter visits: of a user, and of visits a mass of the rhythm at activity 1.
+  func visitsAfterCut(_ visits: (SyntheticUser, Double) -> Double) -> [Double] {
+    (0..<world.blocks).flatMap { block in
+      let users = world.users(ofBlock: block).map(user)
+      let (shares, weights) = world.visitShares(users)
+      return users.indices.map { visits(users[$0], shares[$0] / (1 + world.followUps) / weights[$0]) }
+    }
   }
 
   // MARK: Visits

@@ -65,6 +65,9 @@ struct SyntheticUser: Sendable {
   }
 
   static let header = "user_id,segment,age_band,country,signup_day\n"
+
+  /// Middles of equally likely pieces of what activity can be.
+  static let activities = (0..<24).map { 0.4 + 1.2 * (Double($0) + 0.5) / 24 }
 }
 
 /// Decimal digits of a number that is not negative.

@@ -8,13 +8,15 @@ public struct SyntheticScore: Sendable {
   public let metric: String
   public let ours: Double
   public let best: Double
+  /// What could be reached with what a log shows, where the best knows more.
+  public var knowable: Double?
   /// Whether more is better; nil where the distance counts.
   public let isMore: Bool?
   /// How far from the best is near enough, as a share of it.
   public static let tolerance = 0.05
 
-  public init(metric: String, ours: Double, best: Double, isMore: Bool?) {
-    (self.metric, self.ours, self.best, self.isMore) = (metric, ours, best, isMore)
+  public init(metric: String, ours: Double, best: Double, knowable: Double? = nil, isMore: Bool?) {
+    (self.metric, self.ours, self.best, self.knowable, self.isMore) = (metric, ours, best, knowable, isMore)
   }
 
   public var ratio: Double { ours / best }
@@ -33,8 +35,8 @@ public enum SyntheticJudge: Sendable {
   case probability([Double], answer: Int)
   /// Hazards.
   case risk([Double])
-  /// Expected values.
-  case value([Double])
+  /// Expected values, and those that follow from what the log shows.
+  case value([Double], knowable: [Double])
   /// Expected counts, and the variance over the mean that the oracle knows.
   case count([Double], dispersion: Double)
   /// Probabilities of class 1, where the labels are not all there yet: their mean is to be met.
@@ -68,7 +70,8 @@ public enum SyntheticJudge: Sendable {
       else { return [] }
       return [SyntheticScore(metric: ConcordanceIndex.name, ours: ours, best: best, isMore: true)]
     case .elasticity: return []
-    case .value(let all): return try Self.values(answers.test[0].map(Double.init), truth(all), labels(0))
+    case .value(let all, let knowable):
+      return try Self.values(answers.test[0].map(Double.init), truth(all), truth(knowable), labels(0))
     case .count(let all, let dispersion):
       let (ours, validation) = (answers.test[0].map(Double.init), answers.validation[0].map(Double.init))
       let own = Self.dispersion(validation, labels(0, .validation))
@@ -96,12 +99,19 @@ public enum SyntheticJudge: Sendable {
     return SyntheticScore(metric: metric.name, ours: metric.value(own) ?? .nan, best: metric.value(other) ?? .nan, isMore: false)
   }
 
-  private static func values(_ ours: [Double], _ best: [Double], _ labels: [Double]) throws(MetricsError) -> [SyntheticScore] {
-    let error = try score(RootMeanSquaredError(), ours, best, labels)
+  private static func values(
+    _ ours: [Double], _ best: [Double], _ knowable: [Double], _ labels: [Double]
+  ) throws(MetricsError) -> [SyntheticScore] {
+    var error = try score(RootMeanSquaredError(), ours, best, labels)
+    error.knowable = try score(RootMeanSquaredError(), knowable, best, labels).ours
     let mean = mean(labels)
     let spread = labels.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, labels.count))
     func explained(_ root: Double) -> Double { 1 - root * root / spread }
-    return [error, SyntheticScore(metric: "R2", ours: explained(error.ours), best: explained(error.best), isMore: true)]
+    return [
+      error,
+      SyntheticScore(
+        metric: "R2", ours: explained(error.ours), best: explained(error.best), knowable: error.knowable.map(explained), isMore: true),
+    ]
   }
 
   private static func counts(

@@ -108,6 +108,17 @@ final class SyntheticShop {
   /// Visits of users that are not fraudulent, by user and time.
   var honestVisits: [Visit] { visits.indices.flatMap { users[$0].isFraud ? [] : visits[$0] } }
 
+  /// Visits of a user before a day, and their sessions: half an hour without one ends a session.
+  func seen(ofUser user: Int, before day: Int) -> (visits: Int, sessions: Int) {
+    var (visits, sessions, last) = (0, 0, -1801)
+    for visit in self.visits[user] where visit.day < day {
+      visits += 1
+      if visit.second - last > 1800 { sessions += 1 }
+      last = visit.second
+    }
+    return (visits, sessions)
+  }
+
   /// Events of a user.
   func rowCount(_ user: Int) -> Int {
     repeats[user].count + visits[user].reduce(0) { $0 + 1 + ($1.cart == nil ? 0 : 1) + ($1.purchase == nil ? 0 : 1) }

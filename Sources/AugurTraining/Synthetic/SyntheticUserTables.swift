@@ -91,13 +91,15 @@ extension SyntheticTable {
       let old = spend[segment] ?? (0, 0)
       spend[segment] = (old.sum + p * visit.price, old.visits + 1)
     }
-    let visits = shop.oracle.expectedVisitsAfterCut()
-    let expected = rows.map { visits[$0] * (spend[shop.users[$0].segment].map { $0.sum / $0.visits } ?? 0) }
+    func spending(_ visits: [Double]) -> [Double] { rows.map { visits[$0] * (spend[shop.users[$0].segment].map { $0.sum / $0.visits } ?? 0) } }
+    let seen = shop.users.indices.map { shop.seen(ofUser: $0, before: shop.oracle.cutDay) }
+    let (expected, knowable) = (shop.oracle.expectedVisitsAfterCut(), shop.oracle.expectedVisitsAfterCut(seen: seen))
     return SyntheticTable(
-      path: path, labels: ["spend"], split: .random, judge: .value(expected),
+      path: path, labels: ["spend"], split: .random, judge: .value(spending(expected), knowable: spending(knowable)),
       protocolText: "at_risk users that are not fraudulent: spend that follows from visits after day \(shop.oracle.cutDay); the oracle "
         + "expects the true rate of visits, thinned by the true hazard, times the mean of probability times price of the segment; that rate "
-        + "shows in the log only as the number of visits so far\(known)")
+        + "shows in the log only as the visits so far: knowable is the mean of the visits to come over all activities and lives, each weighed by "
+        + "how well it explains visits and sessions before the cut\(known)")
   }
 
   /// Who is fraudulent, from the whole log.
