@@ -28,9 +28,9 @@ struct FollowingNumber: Equatable {
 /// Ranks of a number are explained by the best rising and the best falling function of the leader (isotonic regression), in all training rows
 /// and in those of one value of each categorical feature and of each other number: a price over the usual one of its category follows the price in
 /// the rows of a category, a discount in those of one list price. What is constant while the leader changes is of its own: a list price. Rows are
-/// up to 20,000 of the largest groups.
+/// up to 5,000 of the largest groups.
 struct FollowingNumbers {
-  private static let mostRows = 20_000
+  private static let mostRows = 5000
   /// Rows from which a group counts.
   private static let fewestOfGroup = 10
   /// Rows that must have another value than the most common one.

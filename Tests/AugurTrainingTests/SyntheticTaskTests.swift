@@ -117,6 +117,18 @@ import Testing
     #expect(abs(known.mean / mean - 1) < 0.06 && abs(known.slope - 1) < 0.2, "\(known), \(mean)")
   }
 
+  @Test func levelsOfUsersAndVisits() {
+    // 1000 sign up on the first day, 10 on the last: half of the first are left after 200 days.
+    let users = SyntheticTable.expectedUsers(signups: [1000] + [Double](repeating: 0, count: 199) + [10, 0])
+    #expect(users.before[0] == 0 && users.during[0] == 500)
+    #expect(abs(users.before[200] - 500) < 1e-9 && abs(users.during[200] - 505) < 1e-9 && users.before[201] > 508)
+    // The weekdays' own levels do not count; what came last counts most.
+    let week = [0.5, 1, 1.5, 1, 1, 1.25, 0.75]
+    #expect(abs(SyntheticTable.logLevel((0..<84).map { 3 * week[$0 % 7] }) - log(3)) < 1e-9)
+    let risen = SyntheticTable.logLevel((0..<84).map { $0 < 56 ? 1 : 2 })
+    #expect(risen > log(1.4) && risen < log(1.8))
+  }
+
   @Test func quantilesOfCounts() {
     // Poisson 2: .1353 .4060 .6767 .8571 .9473. Negative binomial of mean 2 and variance 4, r 2 and p 1/2: .25 .5 .6875 .8125 .8906 .9375.
     #expect(countQuantile(0.5, mean: 2, dispersion: 1) == 2)
