@@ -23,6 +23,13 @@ const char *ck_opencl_softmax_loss(void) {
   return text;
 }
 
+const char *ck_opencl_softmax_loss_sm90(void) {
+  static const char text[] = {
+#embed "SoftmaxLoss.sm90.cl"
+      , 0};
+  return text;
+}
+
 #else
 #include "../Common/scalar.h"
 #include "../Common/rows.h"

@@ -22,15 +22,18 @@ ROW_KERNEL void softmax_loss_scan(__global float *m, __global float *z, __global
   }
 }
 
-// loss = m + log z - h . E[target], lse = m + log z
+// loss = m + log z - h . E[target], lse = m + log z, where m[S,T] and z[S,T] are those of S parts of the catalogue
 ROW_KERNEL void softmax_loss_finish(__global float *loss, __global float *lse, __global const float *m,
                                     __global const float *z, __global const float *h, __global const float *table,
-                                    __global const int *targets, int T, int D) {
+                                    __global const int *targets, int T, int D, int S) {
   LANE_SCRATCH
   ROW(t, live, T);
   const float score = LANE_SUM(lane_dot(h + (size_t)t * D, table + (size_t)targets[t] * D, D));
   if (LANE == 0 && live) {
-    const float normaliser = m[t] + log(z[t]);
+    float top = m[t], sum = 0;
+    for (int s = 1; s < S; s++) top = fmax(top, m[(size_t)s * T + t]);
+    for (int s = 0; s < S; s++) sum += z[(size_t)s * T + t] * exp(m[(size_t)s * T + t] - top);
+    const float normaliser = top + log(sum);
     lse[t] = normaliser;
     loss[t] = normaliser - score;
   }

@@ -56,6 +56,7 @@ const char *ck_opencl_interaction(void);
 const char *ck_opencl_optimizer(void);
 const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
+const char *ck_opencl_softmax_loss_sm90(void);
 const char *ck_opencl_target_attention(void);
 const char *ck_opencl_top_k(void);
 // The same as PTX for NVIDIA's driver library, by the name and the options of a module, or NULL; and the options that all were made with.

@@ -103,6 +103,10 @@ package struct OpenCLTuning: Sendable {
   package var rowsOfGroup: Int { rows }
   /// Work-groups that keep the device at work, where fewer would do too.
   package var busyGroups: Int { vector == 16 ? 16 : 264 }
+  /// The loss over the catalogue on tensor cores: `count` rows of states or items, 128 a work-group, with `chunks` runs of the others.
+  package func lossGrid(_ count: Int, chunks: Int = 1) -> LaunchGrid {
+    LaunchGrid(groups: SIMD3(parts(count, 128), chunks, 1), local: SIMD3(32, 8, 1))
+  }
   /// `top_k`: `B` users.
   package func selectGrid(_ B: Int) -> LaunchGrid {
     LaunchGrid(groups: SIMD3(B, 1, 1), local: SIMD3(selectItems, 1, 1))

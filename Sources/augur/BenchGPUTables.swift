@@ -64,7 +64,7 @@ extension OpSizes {
     let (T, V, D) = (s[0], s[1], s[2])
     return OpWork(
       op: "softmax cross-entropy forward+backward", shape: s, dtype: .bfloat16, flops: 6 * Double(T * V) * Double(D),
-      memory: 8 * (V + T) * D + 4096 * T
+      memory: 10 * (V + T) * D + 16384 * T
     ) { device in
       let (h, table) = (random([T, D], device), random([V, D], device).asParameter())
       let targets = Lookup((0..<T).map { Int32($0 * 7919 % V) }, rowCount: V, device: device)

@@ -6,8 +6,12 @@ private let sizes: [(Int, Int, Int, Float)] = [
   (1, 1, 1, 1), (5, 7, 3, 1), (20, 513, 8, 1), (130, 40, 20, 1), (9, 30, 20, 9), (3, 4200, 5, 1),
 ]
 
+/// Around the tiles of tensor cores, of 128 rows by 64 or 32, and with rows of up to 128 columns, or more than they take.
+private let wideSizes: [(Int, Int, Int, Float)] = [(2, 1100, 64, 1), (129, 65, 72, 1), (1030, 33, 12, 1), (5, 40, 136, 1)]
+
 let softmaxLossCases =
-  sizes.map { softmaxCase($0, $1, $2, $3, .float32) } + sizes.filter { $3 == 1 }.map { softmaxCase($0, $1, $2, $3, .bfloat16) }
+  sizes.map { softmaxCase($0, $1, $2, $3, .float32) }
+  + (sizes + wideSizes).filter { $3 == 1 }.map { softmaxCase($0, $1, $2, $3, .bfloat16) }
 
 private func softmaxCase(_ T: Int, _ V: Int, _ D: Int, _ scale: Float, _ precision: DataType) -> OpCase {
   let isRounded = precision == .bfloat16

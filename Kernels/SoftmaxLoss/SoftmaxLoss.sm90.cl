@@ -1,0 +1,200 @@
+// Cross-entropy over the whole catalogue on tensor cores (warp.h): no logit is ever in memory (Wijmans et al. 2024, Cut
+// Your Losses; Dao 2023 for the loop). States h[T,D] and table[V,D] are stored in bfloat16. A work-group of 8 warps owns
+// OWN_ROWS rows of one of them, 16 a warp, whose factors stay in registers, and walks over `chunk` rows of the other,
+// TILE_ROWS at a time, copied past the registers to STAGES tiles of local memory, TILE_ROWS WIDTH 2 bytes each. Work-group
+// (i, s): rows from i * OWN_ROWS on, chunk s. WIDTH >= D; columns D ..< WIDTH are 0.
+#ifndef WIDTH
+#define WIDTH 64
+#endif
+#ifndef TILE_ROWS
+#define TILE_ROWS 64
+#endif
+#define STAGES 3
+#define WARPS 8
+#define ITEMS (32 * WARPS)
+#define ITEM ((int)(WARP * 32 + WARP_LANE))
+#define OWN_ROWS (16 * WARPS)
+#define STEPS (WIDTH / 16)
+#define TILES (TILE_ROWS / 8)
+#define TILE_WORDS (TILE_ROWS * WIDTH / 2)
+#define TILE(n) ((n) % STAGES * TILE_WORDS)
+#define LOSS_KERNEL __kernel __attribute__((reqd_work_group_size(32, WARPS, 1)))
+#define OWN_ROW ((int)get_group_id(0) * OWN_ROWS + WARP * 16 + WARP_LANE / 4)
+// Of this lane's two rows of results, i % 4 / 2 is the one that result i belongs to; its column is that of the lane, of tile u.
+#define FOR_RESULTS(sums, tiles, u, i) UNROLL for (int u = 0; u < (tiles); u++) UNROLL for (int i = 0; i < 4; i++)
+#define LANE_COLUMN(u, i) (8 * (u) + WARP_LANE % 4 * 2 + (i) % 2)
+
+// This warp's rows as left factors: pairs of columns 2q and 2q + 8 of each 16, of rows g and g + 8
+INLINE void load_own(uint (*own)[4], __global const ushort *x, int rows, int D) {
+  UNROLL for (int c = 0; c < STEPS; c++)
+    UNROLL for (int i = 0; i < 4; i++) {
+      const int row = OWN_ROW + 8 * (i % 2), column = 16 * c + WARP_LANE % 4 * 2 + 8 * (i / 2);
+      __global const ushort *from = x + (size_t)min(row, rows - 1) * D + column;
+      own[c][i] = WORD(column < D ? from[0] : 0, column + 1 < D ? from[1] : 0);
+    }
+}
+// Rows first ..< first + TILE_ROWS into a tile, 0 from `end` and D on
+INLINE void copy_tile(__local uint *memory, int tile, __global const ushort *x, int first, int end, int D, int is_wide) {
+  UNROLL for (int p = 0; p < TILE_ROWS * WIDTH / 8 / ITEMS; p++) {
+    const int e = p * ITEMS + ITEM, row = e / (WIDTH / 8), chunk = e % (WIDTH / 8);
+    const int left = clamp(first + row < end ? D - 8 * chunk : 0, 0, 8), to = tile + tile_place(row, chunk, WIDTH);
+    __global const ushort *from = x + (size_t)first * D + (left > 0 ? row * D + 8 * chunk : 0);
+    if (is_wide) {
+      copy_async(memory, to, from, 2 * left);
+    } else {
+      for (int i = 0; i < 4; i++)
+        memory[to + i] = WORD(left > 2 * i ? from[2 * i] : 0, left > 2 * i + 1 ? from[2 * i + 1] : 0);
+    }
+  }
+}
+// scores = this warp's rows times those of a tile
+INLINE void multiply_tile(float (*scores)[4], uint (*own)[4], __local const uint *memory, int tile, warp_scratch scratch) {
+  const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16;
+  FOR_RESULTS(scores, TILES, u, j) scores[u][j] = 0;
+  UNROLL for (int c = 0; c < STEPS; c++)
+    UNROLL for (int u = 0; u < TILES; u += 2) {
+      uint y[4];
+      ldmatrix(y, memory, tile + tile_place(8 * (u + high) + i, 2 * c + low, WIDTH), scratch);
+      mma_bf16(scores[u], own[c], y, scratch);
+      mma_bf16(scores[u + 1], own[c], y + 2, scratch);
+    }
+}
+// sums += p times the rows of a tile
+INLINE void add_tile(float (*sums)[4], float (*p)[4], __local const uint *memory, int tile, warp_scratch scratch) {
+  const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16;
+  UNROLL for (int u = 0; u < TILES; u += 2) {
+    uint y[4];
+    const uint a[4] = {pack_bf16(p[u][0], p[u][1]), pack_bf16(p[u][2], p[u][3]), pack_bf16(p[u + 1][0], p[u + 1][1]),
+                       pack_bf16(p[u + 1][2], p[u + 1][3])};
+    UNROLL for (int c = 0; c < WIDTH / 8; c += 2) {
+      ldmatrix_transposed(y, memory, tile + tile_place(8 * (u + low) + i, c + high, WIDTH), scratch);
+      mma_bf16(sums[c], a, y, scratch);
+      mma_bf16(sums[c + 1], a, y + 2, scratch);
+    }
+  }
+}
+// weight * sums to this warp's rows, += where `accumulate`
+INLINE void write_own(__global float *to, float (*sums)[4], int rows, int D, float weight, int accumulate) {
+  to += (size_t)get_group_id(0) * OWN_ROWS * D;
+  FOR_RESULTS(sums, WIDTH / 8, c, i) {
+    const int row = OWN_ROW + 8 * (i / 2), column = LANE_COLUMN(c, i);
+    __global float *place = to + ((row - (int)get_group_id(0) * OWN_ROWS) * D + column);
+    if (row < rows && column < D) *place = accumulate ? *place + weight * sums[c][i] : weight * sums[c][i];
+  }
+}
+
+// Waits for tile n, sends for the one that is STAGES - 1 behind it, and multiplies.
+INLINE int meet_tile(float (*scores)[4], uint (*own)[4], __local uint *memory, __global const ushort *x, int n, int tiles, int start,
+                     int end, int D, int is_wide, warp_scratch scratch) {
+  const int next = n + STAGES - 1;
+  copies_wait(STAGES - 2);
+  barrier(CLK_LOCAL_MEM_FENCE);
+  if (next < tiles) copy_tile(memory, TILE(next), x, start + next * TILE_ROWS, end, D, is_wide);
+  copies_commit();
+  multiply_tile(scores, own, memory, TILE(n), scratch);
+  return 1;
+}
+// A loop over the tiles of a chunk of x, which has `count` rows: n is the tile, `first` its first row, `end` the chunk's end, and `scores` what
+// this warp's rows make of it; those of rows from `end` on are 0.
+#define FOR_TILES(x, count) \
+  __local uint memory[STAGES * TILE_WORDS] __attribute__((aligned(128))); \
+  WARP_SCRATCH(WARPS) \
+  const int start = get_group_id(1) * chunk, end = min(count, start + chunk), is_wide = IS_WIDE(x, D); \
+  const int tiles = (end - start + TILE_ROWS - 1) / TILE_ROWS; \
+  float scores[TILES][4]; \
+  _Pragma("nounroll") for (int n = 0; n < STAGES - 1; n++) { \
+    if (n < tiles) copy_tile(memory, TILE(n), x, start + n * TILE_ROWS, end, D, is_wide); \
+    copies_commit(); \
+  } \
+  for (int n = 0, first = start; \
+       n < tiles && meet_tile(scores, own, memory, x, n, tiles, start, end, D, is_wide, scratch); n++, first += TILE_ROWS)
+
+INLINE float quad_sum(float x, warp_scratch scratch) {
+  x += shuffle_xor(x, 1, scratch);
+  return x + shuffle_xor(x, 2, scratch);
+}
+INLINE float quad_max(float x, warp_scratch scratch) {
+  x = fmax(x, shuffle_xor(x, 1, scratch));
+  return fmax(x, shuffle_xor(x, 2, scratch));
+}
+INLINE float safe(float top) { return top == -INFINITY ? 0 : top; }
+
+// m[s,T] = the largest score of each row with the items of chunk s, z[s,T] = the sum of exp(score - m)
+LOSS_KERNEL void softmax_loss_rows(__global float *m, __global float *z, __global const ushort *h, __global const ushort *table, int T,
+                                   int V, int D, int chunk) {
+  uint own[STEPS][4];
+  float top[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
+  load_own(own, h, T, D);
+  FOR_TILES(table, V) {
+    UNROLL for (int r = 0; r < 2; r++) {
+      float largest = top[r];
+      UNROLL for (int u = 0; u < TILES; u++)
+        UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) {
+          scores[u][i] = first + LANE_COLUMN(u, i) < end ? LOG2E * scores[u][i] : -INFINITY;
+          largest = fmax(largest, scores[u][i]);
+        }
+      largest = quad_max(largest, scratch);
+      total[r] *= exp2_fast(top[r] - safe(largest));
+      top[r] = largest;
+      UNROLL for (int u = 0; u < TILES; u++)
+        UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) total[r] += exp2_fast(scores[u][i] - safe(largest));
+    }
+  }
+  UNROLL for (int r = 0; r < 2; r++) {
+    const int t = OWN_ROW + 8 * r;
+    total[r] = quad_sum(total[r], scratch);
+    if (WARP_LANE % 4 == 0 && t < T) {
+      m[get_group_id(1) * (size_t)T + t] = top[r] / LOG2E;
+      z[get_group_id(1) * (size_t)T + t] = total[r];
+    }
+  }
+}
+
+// dh[s,T,D] = weight * sum over the items of chunk s of (exp(score - lse) - [item == target]) E[item]
+LOSS_KERNEL void softmax_loss_backward_rows(__global float *dh, __global const ushort *h, __global const ushort *table,
+                                            __global const float *lse, __global const int *targets, int T, int V, int D, int chunk,
+                                            float weight) {
+  uint own[STEPS][4];
+  float sums[WIDTH / 8][4], row_lse[2];
+  int target[2];
+  FOR_RESULTS(sums, WIDTH / 8, c, i) sums[c][i] = 0;
+  load_own(own, h, T, D);
+  UNROLL for (int r = 0; r < 2; r++) {
+    const int t = min(OWN_ROW + 8 * r, T - 1);
+    row_lse[r] = LOG2E * lse[t];
+    target[r] = targets[t];
+  }
+  FOR_TILES(table, V) {
+    FOR_RESULTS(scores, TILES, u, i) {
+      const int item = first + LANE_COLUMN(u, i);
+      const float p = exp2_fast(LOG2E * scores[u][i] - row_lse[i / 2]) - (item == target[i / 2] ? 1.0f : 0.0f);
+      scores[u][i] = item < end ? p : 0;
+    }
+    add_tile(sums, scores, memory, TILE(n), scratch);
+  }
+  write_own(dh + get_group_id(1) * (size_t)T * D, sums, T, D, weight, 0);
+}
+
+// dtable[s,V,D] (+)= weight * sum over the rows t of chunk s of (exp(score - lse[t]) - [item == target[t]]) h[t]
+LOSS_KERNEL void softmax_loss_backward_items(__global float *dtable, __global const ushort *h, __global const ushort *table,
+                                             __global const float *lse, __global const int *targets, int T, int V, int D, int chunk,
+                                             float weight, int accumulate) {
+  uint own[STEPS][4];
+  float sums[WIDTH / 8][4];
+  FOR_RESULTS(sums, WIDTH / 8, c, i) sums[c][i] = 0;
+  load_own(own, table, V, D);
+  FOR_TILES(h, T) {
+    UNROLL for (int u = 0; u < TILES; u++)
+      UNROLL for (int parity = 0; parity < 2; parity++) {
+        const int t = first + LANE_COLUMN(u, parity), last = min(t, end - 1);
+        const float row_lse = LOG2E * lse[last];
+        const int target = targets[last];
+        UNROLL for (int i = parity; i < 4; i += 2) {
+          const float p = exp2_fast(LOG2E * scores[u][i] - row_lse) - (OWN_ROW + 8 * (i / 2) == target ? 1.0f : 0.0f);
+          scores[u][i] = t < end ? p : 0;
+        }
+      }
+    add_tile(sums, scores, memory, TILE(n), scratch);
+  }
+  write_own(dtable + get_group_id(1) * (size_t)V * D, sums, V, D, weight, accumulate);
+}
