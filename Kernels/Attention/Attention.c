@@ -51,6 +51,8 @@ const char *ck_opencl_attention(void) {
 
 const char *ck_opencl_attention_sm90(void) {
   static const char text[] = {
+#embed "tiles.h"
+      , '\n',
 #embed "Attention.sm90.cl"
       , 0};
   return text;

@@ -22,7 +22,7 @@ public final class DeviceQueue: @unchecked Sendable {
 
   /// What the queue was asked to do so far.
   package struct Counters: Sendable, Equatable {
-    package var launches = 0, allocations = 0, compilations = 0
+    package var launches = 0, groups = 0, allocations = 0, compilations = 0
     package var uploads = 0, uploadedBytes = 0, downloads = 0, downloadedBytes = 0
   }
 
@@ -137,6 +137,7 @@ public final class DeviceQueue: @unchecked Sendable {
       let last = state.lastCall
       state.lastCall = entry
       state.counters.launches += 1
+      state.counters.groups += grid.groups.x * grid.groups.y * grid.groups.z
       do throws(LoaderFailure) { try loader.launch(kernel, grid, arguments) } catch {
         let call = error.argument.map { "argument \($0) of \(module.name).\(entry)" } ?? "\(module.name).\(entry), after \(last)"
         DeviceFailure.end(.deviceFailed(call: call, device: name, reason: error.reason))

@@ -87,9 +87,10 @@ package struct OpenCLTuning: Sendable {
     let slices = vector == 16 ? 1 : min(8, width / 16)
     return LaunchGrid(groups: SIMD3(parts(T, queries), H, 1), local: slices == 1 ? SIMD3(queries, 1, 1) : SIMD3(slices, queries, 1))
   }
-  /// The same on tensor cores, where the device has them: tiles of 64 rows of one sequence, of which `B` have at most so many together.
-  package func attentionTiles(_ T: Int, sequences B: Int, _ H: Int) -> LaunchGrid? {
-    tensorCores == .none ? nil : LaunchGrid(groups: SIMD3(B == 0 ? 0 : T / 64 + B, H, 1), local: SIMD3(32, 4, 1))
+  /// Attention on tensor cores: so many rows of one sequence to a work-group, and the grid of `tiles` of them.
+  package static let tileRows = 64
+  package func attentionTiles(_ tiles: Int, _ H: Int) -> LaunchGrid {
+    LaunchGrid(groups: SIMD3(tiles * H, 1, 1), local: SIMD3(32, 4, 1))
   }
   /// `sum_partials`: `count` sums.
   package func sumGrid(_ count: Int) -> LaunchGrid {

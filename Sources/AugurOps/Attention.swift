@@ -18,18 +18,44 @@ private func module(width K: Int, _ precision: DataType) -> KernelModule {
   KernelModule(name: "attention", options: headOptions(width: K, precision)) { String(cString: ck_opencl_attention()) }
 }
 
-/// The kernels of H heads of width K and their grid: on tensor cores where the device has them and the factors are rounded. Wider heads
-/// would not fit the registers.
-private func kernels(
-  _ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType
-) -> (module: KernelModule, grid: LaunchGrid) {
-  let width = tileWidth(K)
-  if precision == .bfloat16, width <= 128, let grid = queue.tuning.attentionTiles(rows.rows, sequences: rows.count, H) {
-    let options = queue.tuning.tensorOptions("-D WIDTH=\(width)", registers: width > 64 ? 255 : 168)
-    let module = tensorModule("attention_sm90", options) { String(cString: ck_opencl_attention_sm90()) }
-    if queue.builds(module) { return (module, grid) }
+/// What runs attention of one shape on a device: a text and the grid it wants.
+struct AttentionTier {
+  let module: KernelModule
+  let grid: LaunchGrid
+  /// On tensor cores the tiles of the grid; nil: the portable text finds its rows by the offsets.
+  let tiles: Tensor?
+  private let offsets: Tensor
+
+  /// H heads of width K on tensor cores, where the device has them and the factors are rounded; wider heads would not fit the registers.
+  init(
+    _ queue: DeviceQueue, _ rows: Jagged, heads H: Int, width K: Int, _ precision: DataType, isCausal: Bool = true, tensor: (Int) -> KernelModule,
+    portable: () -> KernelModule
+  ) {
+    offsets = rows.offsets
+    let width = tileWidth(K)
+    if precision == .bfloat16, width <= 128, queue.tuning.tensorCores != .none {
+      let module = tensor(width)
+      if queue.builds(module) {
+        let tiles = rows.tiles(of: OpenCLTuning.tileRows, isCausal: isCausal)
+        (self.module, grid, self.tiles) = (module, queue.tuning.attentionTiles(tiles.shape.rows, H), tiles)
+        return
+      }
+    }
+    (module, grid, tiles) = (portable(), queue.tuning.attentionGrid(rows.rows, H, width: width), nil)
   }
-  return (module(width: K, precision), queue.tuning.attentionGrid(rows.rows, H, width: width))
+
+  /// Where a work-group finds its rows: the argument in the place of the offsets.
+  var rows: KernelArgument { tiles?.argument ?? offsets.argument }
+}
+
+private func tier(_ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType, isCausal: Bool) -> AttentionTier {
+  AttentionTier(queue, rows, heads: H, width: K, precision, isCausal: isCausal) { width in
+    tensorModule("attention_sm90", queue.tuning.tensorOptions("-D WIDTH=\(width)", registers: width > 64 ? 255 : 168)) {
+      String(cString: ck_opencl_attention_sm90())
+    }
+  } portable: {
+    module(width: K, precision)
+  }
 }
 
 /// Columns `offset ..< offset + width` of the rows of a tensor.
@@ -150,10 +176,10 @@ private func attend(
         k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16, scratch)
     }
   case .gpu(let queue):
-    let (module, grid) = kernels(queue, rows, H, width: K, precision)
+    let tier = tier(queue, rows, H, width: K, precision, isCausal: isCausal)
     queue.launch(
-      module, "attention_forward", grid, o.argument, lse.argument,
-      q.tensor.argument, k.tensor.argument, v.tensor.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H),
+      tier.module, "attention_forward", tier.grid, o.argument, lse.argument,
+      q.tensor.argument, k.tensor.argument, v.tensor.argument, tier.rows, .int(rows.rows), .int(rows.count), .int(H),
       .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
       .int(k.offset), .int(v.offset), .int(Int(causal)))
   }
@@ -174,15 +200,15 @@ private func attend(
       }
     case .gpu(let queue):
       let delta = Tensor([rows.rows, H], device: device)
-      let (module, grid) = kernels(queue, rows, H, width: K, precision)
+      let tier = tier(queue, rows, H, width: K, precision, isCausal: isCausal)
       queue.launch(
-        module, "attention_backward_queries", grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
-        k.tensor.argument, v.tensor.argument, o.argument, lse.argument, rows.offsets.argument, .int(rows.rows), .int(rows.count),
+        tier.module, "attention_backward_queries", tier.grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
+        k.tensor.argument, v.tensor.argument, o.argument, lse.argument, tier.rows, .int(rows.rows), .int(rows.count),
         .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate),
         .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
       queue.launch(
-        module, "attention_backward_keys", grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
-        k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, rows.offsets.argument, .int(rows.rows),
+        tier.module, "attention_backward_keys", tier.grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
+        k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, tier.rows, .int(rows.rows),
         .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed),
         .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
     }

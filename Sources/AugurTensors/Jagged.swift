@@ -9,6 +9,8 @@ public struct Jagged: Sendable {
   public let hostOffsets: [Int32]
   /// Rows of the longest sequence.
   public let longest: Int
+  /// Nil on the CPU. Copies share it.
+  private let tiling: RowTiling?
 
   /// Precondition: offsets start at 0 and never fall.
   public init(offsets: [Int32], device: Device) {
@@ -21,12 +23,76 @@ public struct Jagged: Sendable {
     self.longest = Int(longest)
     self.hostOffsets = offsets
     self.offsets = Tensor(offsets, shape: Shape(offsets.count), device: device)
+    tiling = device == .cpu ? nil : RowTiling()
   }
 
   /// Number of sequences, B.
   public var count: Int { hostOffsets.count - 1 }
   /// Number of rows, T.
   public var rows: Int { Int(hostOffsets[hostOffsets.count - 1]) }
+
+  /// The tiles of `size` rows of one sequence each, those that meet most rows first: `[tiles, 4]`, int32, on the device. Where it is
+  /// causal a tile meets the rows from its sequence's first one to its own last one, else all of its sequence.
+  ///
+  /// The host makes the list at the first call and copies it once, a few KiB, while the device is still busy with other work; all layers
+  /// and passes of a step take the same. A device would need some launches to count, add up and sort. Precondition: not on the CPU.
+  package func tiles(of size: Int, isCausal: Bool) -> Tensor {
+    guard let tiling else { preconditionFailure("jagged: expected tiles for a GPU, got the cpu") }
+    return tiling.tiles(hostOffsets, of: size, isCausal: isCausal, device: offsets.device)
+  }
+}
+
+/// Lists of tiles, made when they are asked for.
+private final class RowTiling: Sendable {
+  private struct Key: Hashable {
+    let size: Int, isCausal: Bool
+  }
+  private let made = Guarded<[Key: Tensor]>([:])
+
+  func tiles(_ offsets: [Int32], of size: Int, isCausal: Bool, device: Device) -> Tensor {
+    made.withLock { made in
+      let key = Key(size: size, isCausal: isCausal)
+      if let tiles = made[key] { return tiles }
+      let list = RowTile.heaviestFirst(offsets, of: size, isCausal: isCausal)
+      let words = list.flatMap { [$0.start, $0.end, $0.first, $0.number] }
+      let tiles = Tensor(words, shape: [list.count, 4], device: device)
+      made[key] = tiles
+      return tiles
+    }
+  }
+}
+
+/// Neighbouring rows of one sequence, as device kernels read them.
+package struct RowTile: Sendable, Equatable {
+  /// The sequence.
+  package let start: Int32, end: Int32
+  /// The first row of the tile.
+  package let first: Int32
+  /// How many tiles have earlier rows.
+  package let number: Int32
+
+  /// The tiles of all sequences. Equally heavy ones keep the order of their rows.
+  package static func heaviestFirst(_ offsets: [Int32], of size: Int, isCausal: Bool) -> [RowTile] {
+    var number: Int32 = 0
+    let sequences = zip(offsets, offsets.dropFirst()).map { start, end in
+      let count = (Int(end - start) + size - 1) / size
+      defer { number += Int32(count) }
+      return (start: start, end: end, number: number, count: count)
+    }.filter { $0.count > 0 }
+    let longestFirst = sequences.indices.sorted { a, b in
+      let (left, right) = (sequences[a].end - sequences[a].start, sequences[b].end - sequences[b].start)
+      return left != right ? left > right : a < b
+    }
+    func tile(_ sequence: Int, _ place: Int) -> RowTile {
+      let (start, end, number, _) = sequences[sequence]
+      return RowTile(start: start, end: end, first: start + Int32(place * size), number: number + Int32(place))
+    }
+    if !isCausal { return longestFirst.flatMap { sequence in (0..<sequences[sequence].count).map { tile(sequence, $0) } } }
+    let most = longestFirst.first.map { sequences[$0].count } ?? 0
+    return (0..<most).reversed().flatMap { place in
+      longestFirst.prefix { sequences[$0].count > place }.map { tile($0, place) }
+    }
+  }
 }
 
 /// Where the positions of a sequence start: `right` gives the newest row position L - 1 whatever the length, `left` the oldest 0.
