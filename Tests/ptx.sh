@@ -27,6 +27,9 @@ variants() {
     Attention.sm90)
       for width in 16 32 64; do echo "-D WIDTH=$width -cl-nv-maxrregcount=168"; done
       echo "-D WIDTH=128 -cl-nv-maxrregcount=255" ;;
+    HSTU.sm90)
+      for width in 16 32 64; do echo "-D WIDTH=$width -cl-nv-maxrregcount=168"; done
+      echo "-D WIDTH=128 -D TILE_KEYS=16 -D HISTOGRAMS=16 -cl-nv-maxrregcount=255" ;;
     Matmul.sm90)
       echo "-D BLOCK_M=128 -D BLOCK_N=128 -D WARPS_M=2 -D WARPS_N=4 -cl-nv-maxrregcount=128"
       echo "-D BLOCK_M=64 -D BLOCK_N=64 -D WARPS_M=2 -D WARPS_N=2 -cl-nv-maxrregcount=128" ;;

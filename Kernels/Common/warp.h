@@ -12,6 +12,7 @@
 #define WARP ((int)get_local_id(1))
 #define WARP_LANE ((int)get_local_id(0))
 #define INLINE __attribute__((always_inline))
+#define LOG2E 1.4426950408889634f
 #define WORD(low, high) ((uint)(low) | (uint)(high) << 16)
 float low_half(uint word) { return as_float(word << 16); }
 float high_half(uint word) { return as_float(word & 0xffff0000u); }
@@ -68,6 +69,17 @@ INLINE uint pack_bf16(float low, float high) {
 INLINE float exp2_fast(float x) {
   float y;
   __asm__ volatile("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+// The inverse, at x > 0; and 1 / (1 + e^-x), about 4 ulp
+INLINE float log2_fast(float x) {
+  float y;
+  __asm__ volatile("lg2.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+INLINE float sigmoid_fast(float x) {
+  float y;
+  __asm__ volatile("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.0f + exp2_fast(-LOG2E * x)));
   return y;
 }
 INLINE float shuffle_xor(float x, int mask, warp_scratch scratch) {
@@ -133,6 +145,8 @@ INLINE void copy_async(__local uint *tile, int place, __global const void *from,
 uint bf16_bits(float x) { return isnan(x) ? 0x7fffu : as_uint(round_bf16(x)) >> 16; }
 INLINE uint pack_bf16(float low, float high) { return WORD(bf16_bits(low), bf16_bits(high)); }
 INLINE float exp2_fast(float x) { return exp2(x); }
+INLINE float log2_fast(float x) { return log2(x); }
+INLINE float sigmoid_fast(float x) { return 1.0f / (1.0f + exp2(-LOG2E * x)); }
 INLINE float shuffle_xor(float x, int mask, warp_scratch scratch) {
   scratch[WARP_LANE] = as_uint(x);
   WARP_BARRIER
@@ -144,7 +158,6 @@ INLINE float shuffle_xor(float x, int mask, warp_scratch scratch) {
 #error "set NV_SM or WARP_EMULATION"
 #endif
 
-#define LOG2E 1.4426950408889634f
 INLINE float4 quad_exp(float4 x) {
   x *= LOG2E;
   return (float4)(exp2_fast(x.s0), exp2_fast(x.s1), exp2_fast(x.s2), exp2_fast(x.s3));

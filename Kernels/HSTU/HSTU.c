@@ -31,6 +31,15 @@ const char *ck_opencl_hstu(void) {
   return text;
 }
 
+const char *ck_opencl_hstu_sm90(void) {
+  static const char text[] = {
+#embed "../Attention/tiles.h"
+      , '\n',
+#embed "HSTU.sm90.cl"
+      , 0};
+  return text;
+}
+
 #else
 
 #include "../Common/tile.h"

@@ -46,6 +46,7 @@ const char *ck_opencl_embedding_bag(void);
 const char *ck_opencl_gate(void);
 const char *ck_opencl_gru(void);
 const char *ck_opencl_hstu(void);
+const char *ck_opencl_hstu_sm90(void);
 const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
 const char *ck_opencl_matmul_sm90(void);

@@ -57,9 +57,8 @@ public func hstuAttention(
       call.withArguments { ck_hstu_forward(o.pointer, $0, begin, end, 0, scratch) }
     }
   case .gpu(let queue):
-    queue.launch(
-      module(width: D / H, precision), "hstu_forward", queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(D / H)),
-      [o.argument] + call.deviceArguments())
+    let tier = call.tier(queue)
+    queue.launch(tier.module, "hstu_forward", tier.grid, [o.argument] + call.deviceArguments(tier))
   }
   if let tape, let slot = o.slot {
     tape.record(slot) { go in
@@ -132,10 +131,22 @@ private struct HSTUCall {
     body(&arguments)
   }
 
-  func deviceArguments() -> [KernelArgument] {
+  func tier(_ queue: DeviceQueue) -> AttentionTier {
+    AttentionTier(queue, rows, heads: H, width: K, precision) { width in
+      // Half the keys at a time and half the histograms at a width of 128: as many as 48 KiB of local memory take.
+      let options = "-D WIDTH=\(width)" + (width > 64 ? " -D TILE_KEYS=16 -D HISTOGRAMS=16" : "")
+      return tensorModule("hstu_sm90", queue.tuning.tensorOptions(options, registers: width > 64 ? 255 : 168)) {
+        String(cString: ck_opencl_hstu_sm90())
+      }
+    } portable: {
+      module(width: K, precision)
+    }
+  }
+
+  func deviceArguments(_ tier: AttentionTier) -> [KernelArgument] {
     [
       q.argument, kv.argument, kv.argument, bias.position.argument, bias.time.argument, bias.times.argument, starts.argument,
-      rows.offsets.argument, .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(n), .int(D), .int(2 * D), .int(2 * D),
+      tier.rows, .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(n), .int(D), .int(2 * D), .int(2 * D),
       .int(D), .float(scale), .int(0), .int(0), .int(D),
     ]
   }
@@ -169,17 +180,28 @@ private struct HSTUCall {
   }
 
   private func backward(on queue: DeviceQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
-    let (T, grid, program) = (rows.rows, queue.tuning.attentionGrid(rows.rows, H, width: tileWidth(K)), module(width: K, precision))
-    guard T > 0 else { return }
-    let dTime = bias.time.map { _ in Tensor.zeros(Shape(T * H, HSTUBias.buckets), device: q.device) }
-    let inputs = [go.argument] + deviceArguments()
-    queue.launch(program, "hstu_backward_queries", grid, [dq.argument, dTime.argument] + inputs)
-    queue.launch(program, "hstu_backward_keys", grid, [dkv.argument, dkv.argument] + inputs)
+    guard rows.rows > 0 else { return }
+    let tier = tier(queue)
+    let inputs = [go.argument] + deviceArguments(tier)
+    if let tiles = tier.tiles {
+      // Each tile and head by itself, in the order of the rows.
+      let parts = tiles.shape.rows * H
+      let dPosition = Tensor([parts, n], device: q.device)
+      let dTime = bias.time.map { _ in Tensor([parts, HSTUBias.buckets], device: q.device) }
+      queue.launch(tier.module, "hstu_backward_queries", tier.grid, [dq.argument, dPosition.argument, dTime.argument] + inputs)
+      queue.launch(tier.module, "hstu_backward_keys", tier.grid, [dkv.argument, dkv.argument] + inputs)
+      if let slot = bias.position.slot { addColumnSums(into: slot.parameterGradient(), dPosition) }
+      if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime) }
+      return
+    }
+    let dTime = bias.time.map { _ in Tensor.zeros(Shape(rows.rows * H, HSTUBias.buckets), device: q.device) }
+    queue.launch(tier.module, "hstu_backward_queries", tier.grid, [dq.argument, dTime.argument] + inputs)
+    queue.launch(tier.module, "hstu_backward_keys", tier.grid, [dkv.argument, dkv.argument] + inputs)
     if let slot = bias.position.slot {
-      let splits = RowSplits(T, atMost: 64)
+      let splits = RowSplits(rows.rows, atMost: 64)
       let partials = Tensor([splits.count, n], device: q.device)
       queue.launch(
-        program, "hstu_backward_positions", queue.tuning.itemGrid(splits.count * n),
+        tier.module, "hstu_backward_positions", queue.tuning.itemGrid(splits.count * n),
         [partials.argument] + inputs + [.int(splits.chunk), .int(splits.count)])
       sumPartials(queue, into: slot.parameterGradient(), partials)
     }

@@ -174,21 +174,23 @@ extension OpSizes {
     let (B, H, L, K) = (s[0], s[1], s[2], s[3])
     let (T, D) = (B * L, H * K)
     let flops = 2 * Double(T * L) * Double(D)
-    func pass(_ device: Device, _ q: Tensor, _ kv: Tensor, _ bias: Tensor) -> Tensor {
-      let rows = Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device)
-      return hstuAttention(q: q, kv: kv, rows, heads: H, bias: HSTUBias(position: bias), precision: .bfloat16)
+    func made(_ device: Device) -> (Jagged, q: Tensor, kv: Tensor) {
+      (Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device), random([T, D], device), random([T, 2 * D], device))
+    }
+    func pass(_ rows: Jagged, _ q: Tensor, _ kv: Tensor, _ bias: Tensor) -> Tensor {
+      hstuAttention(q: q, kv: kv, rows, heads: H, bias: HSTUBias(position: bias), precision: .bfloat16)
     }
     return [
       OpWork(op: "hstu forward", shape: s, dtype: .bfloat16, flops: flops, memory: 24 * T * D) { device in
-        let (q, kv, bias) = (random([T, D], device), random([T, 2 * D], device), random([L], device))
-        return { _ = pass(device, q, kv, bias) }
+        let ((rows, q, kv), bias) = (made(device), random([L], device))
+        return { _ = pass(rows, q, kv, bias) }
       },
       OpWork(op: "hstu forward+backward", shape: s, dtype: .bfloat16, flops: 3.5 * flops, memory: 48 * T * D) { device in
-        let (q, kv, gradient) = (random([T, D], device), random([T, 2 * D], device), random([T, D], device))
+        let ((rows, q, kv), gradient) = (made(device), random([T, D], device))
         let bias = random([L], device).asParameter()
         return {
           let tape = Tape()
-          tape.backward(from: pass(device, q.watched(by: tape), kv.watched(by: tape), bias), gradient: gradient)
+          tape.backward(from: pass(rows, q.watched(by: tape), kv.watched(by: tape), bias), gradient: gradient)
         }
       },
     ]

@@ -72,11 +72,13 @@ private let devices = Device.available
     let w = Tensor((0..<D * D).map { Float(fixedValue($0, 4)) + 2 }, shape: [D, D], device: device)
     let ones = Tensor([Float](repeating: 1, count: D), shape: [D], device: device)
     let rows = Jagged(offsets: [0, 20, 40], device: device)
+    let (queries, distances) = (tensor(D, poisoned: false), Tensor.zeros([20], device: device))
     let ops: [(String, Int, (Tensor) -> Tensor)] = [
       ("linear", D, { linear($0, w, bias: ones, activation: .gelu, precision: precision) }),
       ("feedForward", D, { feedForward($0, w, ones, w, ones, activation: .silu, precision: precision) }),
       ("layerNorm", D, { layerNorm($0, gain: ones, bias: ones, epsilon: 1e-5) }),
       ("attention", 3 * D, { attention(qkv: $0, rows, heads: 2, precision: precision) }),
+      ("hstuAttention", 2 * D, { hstuAttention(q: queries, kv: $0, rows, heads: 2, bias: HSTUBias(position: distances), precision: precision) }),
     ]
     for (name, columns, op) in ops {
       let (clean, poisoned) = (op(tensor(columns, poisoned: false)).floats(), op(tensor(columns, poisoned: true)).floats())

@@ -1,7 +1,8 @@
-// Attention on tensor cores: which tiles are started and in which order, and that they are made once.
+// Attention on tensor cores: the tiles that are started and their order, that no bit depends on it, buckets of time to the second.
 import AugurCompute
 @testable import AugurOps
 @testable import AugurTensors
+import Glibc
 import OpCases
 import Testing
 
@@ -52,6 +53,7 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
     let device = Device.gpu(queue)
     let rows = Jagged(offsets: offsets(lengths), device: device)
     let (q, kv) = (fixed(0..<158, 16, 1, device), fixed(0..<158, 32, 2, device))
+    let bias = HSTUBias(position: fixed(0..<1, 80, 3, device))
     let groups = { (pass: () -> Void) in
       let before = queue.counters.groups
       pass()
@@ -60,6 +62,66 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
     _ = rows.tiles(of: OpenCLTuning.tileRows, isCausal: true)
     let uploads = queue.counters.uploads
     #expect(groups { _ = attention(q: q, kv: kv, rows, heads: 2, precision: .bfloat16) } == 6 * 2)
+    #expect(groups { _ = hstuAttention(q: q, kv: kv, rows, heads: 2, bias: bias, precision: .bfloat16) } == 6 * 2)
     #expect(queue.counters.uploads == uploads, "the tiles of a batch are made once")
+  }
+
+  @Test(arguments: tensorDevices, [false, true])
+  func aSequenceHasTheSameBitsInAnyBatchOfHSTU(_ deviceIndex: Int, _ hasTimes: Bool) {
+    let (device, D, offsets, times) = (devices[deviceIndex], 24, offsets(lengths).map(Int.init), fixedTimes(158))
+    /// Output and gradients of the sequences, behind each other
+    func results(_ sequences: [Int]) -> [[[UInt32]]] {
+      let tape = Tape()
+      func gathered(_ columns: Int, _ salt: Int) -> Tensor {
+        let parts = sequences.map { fixed(offsets[$0]..<offsets[$0 + 1], columns, salt, .cpu).floats() }
+        return Tensor(Array(parts.joined()), shape: Shape(parts.joined().count / columns, columns), device: device)
+      }
+      let rows = Jagged(offsets: AugurOpsTests.offsets(sequences.map { lengths[$0] }), device: device)
+      let time = sequences.flatMap { times[offsets[$0]..<offsets[$0 + 1]] }
+      let bias = HSTUBias(
+        position: fixed(0..<1, 90, 4, device).asParameter(),
+        time: hasTimes ? fixed(0..<1, HSTUBias.buckets, 5, device).asParameter() : nil,
+        times: hasTimes ? Tensor(time, shape: [time.count], device: device) : nil)
+      let (q, kv) = (gathered(D, 1).watched(by: tape), gathered(2 * D, 2).watched(by: tape))
+      let o = hstuAttention(q: q, kv: kv, rows, heads: 2, bias: bias, precision: .bfloat16)
+      tape.backward(from: o, gradient: gathered(D, 3))
+      let found: [Tensor?] = [o, q.gradient, kv.gradient]
+      return found.map { tensor in
+        let (bits, columns) = ((tensor?.floats() ?? []).map(\.bitPattern), tensor?.shape.columns ?? 1)
+        return zip(rows.hostOffsets, rows.hostOffsets.dropFirst()).map { Array(bits[Int($0) * columns..<Int($1) * columns]) }
+      }
+    }
+    let (all, backwards) = (results([0, 1, 2, 3, 4]), results([4, 3, 2, 1, 0]))
+    for i in [0, 1, 3, 4] {
+      for ((alone, together), reversed) in zip(zip(results([i]), all), backwards) {
+        #expect(alone[0] == together[i] && together[i] == reversed[4 - i] && !alone[0].isEmpty)
+      }
+    }
+  }
+
+  /// A pair of rows for the first second of every bucket and the last one before it, and for the ends of int32.
+  @Test(arguments: tensorDevices)
+  func aBucketBeginsOnItsSecond(_ deviceIndex: Int) {
+    let starts = (1..<72).map { Int32(ceil(exp(0.301 * Double($0)))) }
+    var pairs: [(Int32, Int32)] = [(5, 5), (.min, .max), (0, .max), (.max, 0), (9, 2)]
+    for start in starts { pairs += [(0, start), (0, start - 1), (7 - start, 7)] }
+    let times = pairs.flatMap { [$0.0, $0.1] }
+    func results(_ device: Device) -> [[Float]] {
+      let (T, tape) = (2 * pairs.count, Tape())
+      let time = Tensor((0..<HSTUBias.buckets).map { 1 + Float($0) / 8 }, shape: [HSTUBias.buckets], device: device).asParameter()
+      let bias = HSTUBias(
+        position: Tensor.zeros([2], device: device), time: time, times: Tensor(times, shape: [T], device: device))
+      let q = Tensor.zeros([T, 8], device: device).watched(by: tape)
+      let kv = Tensor([Float](repeating: 1, count: 16 * T), shape: [T, 16], device: device)
+      let rows = Jagged(offsets: (0...Int32(pairs.count)).map { 2 * $0 }, device: device)
+      let o = hstuAttention(q: q, kv: kv, rows, heads: 1, bias: bias, precision: .bfloat16)
+      tape.backward(from: o, gradient: Tensor((0..<8 * T).map { Float(1 + $0 / 16 % 5) }, shape: [T, 8], device: device))
+      return [o.floats(), time.gradient?.floats() ?? []]
+    }
+    // SiLU of neighbouring buckets differs by .05 at least.
+    for ((found, expected), tolerance) in zip(zip(results(devices[deviceIndex]), results(.cpu)), [Float(0.025), 0.2]) {
+      #expect(found.count == expected.count && !found.isEmpty)
+      for i in found.indices { #expect(abs(found[i] - expected[i]) <= tolerance, "\(i): \(found[i]), not \(expected[i])") }
+    }
   }
 }

@@ -3,7 +3,7 @@ import AugurTensors
 import Glibc
 
 /// Times that rise by a second up to years, as Int32.
-func fixedTimes(_ count: Int) -> [Int32] {
+public func fixedTimes(_ count: Int) -> [Int32] {
   var time: Int32 = 0
   return (0..<count).map { i in
     time += Int32(exp(4.5 * (fixedValue(i, 41) + 1)))
@@ -40,7 +40,7 @@ func referenceHSTU(
 
 private let sizes: [([Int], Int, Int, Int)] = [
   ([0, 1], 1, 1, 1), ([0, 0, 3, 3, 10], 2, 5, 7), ([0, 65, 66, 130], 1, 32, 70), ([0, 64, 127], 2, 8, 64), ([0], 1, 4, 3),
-  ([0, 200], 1, 50, 200), ([0, 33, 300], 2, 24, 300), ([0, 20, 45], 1, 200, 30),
+  ([0, 200], 1, 50, 200), ([0, 33, 300], 2, 24, 300), ([0, 20, 45], 1, 200, 30), ([0, 40, 101], 1, 100, 101),
 ]
 
 let hstuCases = sizes.flatMap { offsets, H, K, n in
