@@ -19,21 +19,10 @@ TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __glo
   OPEN_TILE(OWN_FIRST)
   const int end = causal ? min(behind, row0 + TILE_ROWS) : behind;
   const uint threshold = random_threshold(rate);
-  const int is_wide = FACTORS_ARE_WIDE;
-  float sums[WIDTH_TILES][4], scores[KEY_TILES][4], top[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
-  float4 next[ITEM_QUADS];
-  FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0;
-  stage(queries, TILE_ROWS, q + (size_t)row0 * ldq, ldq, behind - row0, K, is_wide);
-  stage(keys, TILE_KEYS, k + (size_t)start * ldk, ldk, end - start, K, is_wide);
-  stage(values, TILE_KEYS, v + (size_t)start * ldv, ldv, end - start, K, is_wide);
-  barrier(CLK_LOCAL_MEM_FENCE);
+  float top[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
+  OPEN_FORWARD
   for (int tile = start; tile < end; tile += TILE_KEYS) {
-    const int after = tile + TILE_KEYS;
-    begin_next(next, k, ldk, after, end, K, is_wide);
-    multiply_rows(scores, queries, keys, scratch);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    end_next(keys, next, k, ldk, after, end, K, is_wide);
-    begin_next(next, v, ldv, after, end, K, is_wide);
+    FORWARD_SCORES
     UNROLL for (int r = 0; r < 2; r++) {
       const int t = row + 8 * r, stop = causal ? min(t + 1, end) : end;
       float largest = top[r];
@@ -61,9 +50,7 @@ TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __glo
         sums[c][2 * r + 1] *= shrink;
       }
     }
-    add_product(sums, scores, values, scratch);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    end_next(values, next, v, ldv, after, end, K, is_wide);
+    FORWARD_VALUES
   }
   float inverse[2];
   UNROLL for (int r = 0; r < 2; r++) {
@@ -88,9 +75,8 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
   OPEN_TILE(OWN_FIRST)
   const int end = causal ? min(behind, row0 + TILE_ROWS) : behind;
   const uint threshold = random_threshold(rate);
-  go += h * K;
-  const int is_wide = FACTORS_ARE_WIDE && IS_WIDE(go, ldo);
-  float sums[WIDTH_TILES][4], scores[KEY_TILES][4], products[KEY_TILES][4], row_lse[2], row_delta[2];
+  OPEN_BACKWARD
+  float sums[WIDTH_TILES][4], row_lse[2], row_delta[2];
   FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0;
   UNROLL for (int r = 0; r < 2; r++) {
     const int t = min(row + 8 * r, behind - 1);
@@ -101,14 +87,10 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
     row_lse[r] = LOG2E * lse[(size_t)t * H + h];
     if (WARP_LANE % 4 == 0 && row + 8 * r < behind) delta[(size_t)t * H + h] = row_delta[r];
   }
-  stage(queries, TILE_ROWS, q + (size_t)row0 * ldq, ldq, behind - row0, K, is_wide);
-  stage(gradients, TILE_ROWS, go + (size_t)row0 * ldo, ldo, behind - row0, K, is_wide);
+  STAGE_OWN(queries, q, ldq)
+  STAGE_OWN(gradients, go, ldo)
   for (int tile = start; tile < end; tile += TILE_KEYS) {
-    stage(keys, TILE_KEYS, k + (size_t)tile * ldk, ldk, end - tile, K, is_wide);
-    stage(values, TILE_KEYS, v + (size_t)tile * ldv, ldv, end - tile, K, is_wide);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    multiply_rows(scores, queries, keys, scratch);
-    multiply_rows(products, gradients, values, scratch);
+    BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, values, v, ldv, end)
     UNROLL for (int r = 0; r < 2; r++) {
       const int t = row + 8 * r, stop = causal ? min(t + 1, end) : end;
       CELLS(t, h)
@@ -141,18 +123,13 @@ TILE_KERNEL void attention_backward_keys(__global float *dk, __global float *dv,
   MET_ROWS(gradients)
   OPEN_TILE(OWN_FIRST_KEY)
   const uint threshold = random_threshold(rate);
-  go += h * K;
-  const int is_wide = FACTORS_ARE_WIDE && IS_WIDE(go, ldo);
-  float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4], scores[KEY_TILES][4], products[KEY_TILES][4];
+  OPEN_BACKWARD
+  float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4];
   FOR_RESULTS(sum_k, WIDTH_TILES, u, i) sum_k[u][i] = sum_v[u][i] = 0;
-  stage(keys, TILE_ROWS, k + (size_t)row0 * ldk, ldk, behind - row0, K, is_wide);
-  stage(values, TILE_ROWS, v + (size_t)row0 * ldv, ldv, behind - row0, K, is_wide);
+  STAGE_OWN(keys, k, ldk)
+  STAGE_OWN(values, v, ldv)
   for (int tile = causal ? row0 : start; tile < behind; tile += TILE_KEYS) {
-    stage(queries, TILE_KEYS, q + (size_t)tile * ldq, ldq, behind - tile, K, is_wide);
-    stage(gradients, TILE_KEYS, go + (size_t)tile * ldo, ldo, behind - tile, K, is_wide);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    multiply_rows(scores, keys, queries, scratch);
-    multiply_rows(products, values, gradients, scratch);
+    BACKWARD_PRODUCTS(keys, values, queries, q, ldq, gradients, go, ldo, behind)
     UNROLL for (int u = 0; u < KEY_TILES; u++)
       UNROLL for (int parity = 0; parity < 2; parity++) {
         const int t = MET_ROW(u, parity), last = min(t, behind - 1);

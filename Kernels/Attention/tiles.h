@@ -133,3 +133,40 @@ INLINE void write_rows(__global float *to, int ld, float (*sums)[4], int K, cons
 #define FACTORS_ARE_WIDE (IS_WIDE(q, ldq) && IS_WIDE(k, ldk) && IS_WIDE(v, ldv) && K % 4 == 0)
 // The row of the walk that result i of column tile u belongs to
 #define MET_ROW(u, i) (tile + 8 * (u) + WARP_LANE % 4 * 2 + (i) % 2)
+
+// --- walks; `end` is where the rows that the group meets end, and is_wide whether rows are multiples of 16 bytes ---
+#define STAGE_OWN(name, source, ld) stage(name, TILE_ROWS, source + (size_t)row0 * ld, ld, behind - row0, K, is_wide);
+#define STAGE_MET(name, source, ld, from, end) \
+  stage(name, TILE_KEYS, source + (size_t)(from) * ld, ld, (end) - (from), K, is_wide);
+// Forward: the tiles of keys and values that come next are on their way during the products.
+#define OPEN_FORWARD \
+  const int is_wide = FACTORS_ARE_WIDE; \
+  float sums[WIDTH_TILES][4], scores[KEY_TILES][4]; \
+  float4 next[ITEM_QUADS]; \
+  FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0; \
+  STAGE_OWN(queries, q, ldq) \
+  STAGE_MET(keys, k, ldk, start, end) \
+  STAGE_MET(values, v, ldv, start, end) \
+  barrier(CLK_LOCAL_MEM_FENCE);
+#define FORWARD_SCORES \
+  const int after = tile + TILE_KEYS; \
+  begin_next(next, k, ldk, after, end, K, is_wide); \
+  multiply_rows(scores, queries, keys, scratch); \
+  barrier(CLK_LOCAL_MEM_FENCE); \
+  end_next(keys, next, k, ldk, after, end, K, is_wide); \
+  begin_next(next, v, ldv, after, end, K, is_wide);
+#define FORWARD_VALUES \
+  add_product(sums, scores, values, scratch); \
+  barrier(CLK_LOCAL_MEM_FENCE); \
+  end_next(values, next, v, ldv, after, end, K, is_wide);
+// Backward: scores = (own a) (met c)^T and products = (own b) (met d)^T, where c and d are the rows from `tile` on of two sources
+#define OPEN_BACKWARD \
+  go += h * K; \
+  const int is_wide = FACTORS_ARE_WIDE && IS_WIDE(go, ldo); \
+  float scores[KEY_TILES][4], products[KEY_TILES][4];
+#define BACKWARD_PRODUCTS(a, b, c, from_c, ldc, d, from_d, ldd, end) \
+  STAGE_MET(c, from_c, ldc, tile, end) \
+  STAGE_MET(d, from_d, ldd, tile, end) \
+  barrier(CLK_LOCAL_MEM_FENCE); \
+  multiply_rows(scores, a, c, scratch); \
+  multiply_rows(products, b, d, scratch);

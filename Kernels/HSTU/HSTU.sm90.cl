@@ -65,23 +65,13 @@ TILE_KERNEL void hstu_forward(__global float *o, __global const float *q, __glob
   MET_ROWS(values)
   LOCAL_BUCKETS
   OPEN_TILE(OWN_FIRST)
-  const int end = min(behind, row0 + TILE_ROWS), is_wide = FACTORS_ARE_WIDE;
-  float sums[WIDTH_TILES][4], scores[KEY_TILES][4], near[2][2];
-  float4 next[ITEM_QUADS];
+  const int end = min(behind, row0 + TILE_ROWS);
+  float near[2][2];
   bucket seconds[2] = {{0, 0, 0}, {0, 0, 0}};
   const int later[2] = {time ? LATER(row) : 0, time ? LATER(row + 8) : 0};
-  FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0;
-  stage(queries, TILE_ROWS, q + (size_t)row0 * ldq, ldq, behind - row0, K, is_wide);
-  stage(keys, TILE_KEYS, k + (size_t)start * ldk, ldk, end - start, K, is_wide);
-  stage(values, TILE_KEYS, v + (size_t)start * ldv, ldv, end - start, K, is_wide);
-  barrier(CLK_LOCAL_MEM_FENCE);
+  OPEN_FORWARD
   for (int tile = start; tile < end; tile += TILE_KEYS) {
-    const int after = tile + TILE_KEYS;
-    begin_next(next, k, ldk, after, end, K, is_wide);
-    multiply_rows(scores, queries, keys, scratch);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    end_next(keys, next, k, ldk, after, end, K, is_wide);
-    begin_next(next, v, ldv, after, end, K, is_wide);
+    FORWARD_SCORES
     read_positions(near[1], position, n, MET_ROW(-1, 0) - row + n - 1, 1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {
       read_positions(near[u % 2], position, n, MET_ROW(u, 0) - row + n - 1, 1);
@@ -92,9 +82,7 @@ TILE_KERNEL void hstu_forward(__global float *o, __global const float *q, __glob
         scores[u][i] = j < min(row + 8 * r + 1, end) ? x * sigmoid_fast(x) : 0;
       }
     }
-    add_product(sums, scores, values, scratch);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    end_next(values, next, v, ldv, after, end, K, is_wide);
+    FORWARD_VALUES
   }
   const float shares[2] = {1.0f / n, 1.0f / n};
   write_rows(o + h * K, ldo, sums, K, shares, row, behind);
@@ -151,22 +139,17 @@ TILE_KERNEL void hstu_backward_queries(__global float *dq, __global float *dposi
   __local float *cells = (__local float *)met;
   const int end = min(behind, row0 + TILE_ROWS), slot = tile_at.s3 * H + h;
   const float share = 1.0f / n;
-  go += h * K;
-  const int is_wide = FACTORS_ARE_WIDE && IS_WIDE(go, ldo);
-  float sums[WIDTH_TILES][4], scores[KEY_TILES][4], products[KEY_TILES][4], near[2][2], diagonal = 0;
+  OPEN_BACKWARD
+  float sums[WIDTH_TILES][4], near[2][2], diagonal = 0;
   bucket seconds[2] = {{0, 0, 0}, {0, 0, 0}};
   const int later[2] = {time ? LATER(row) : 0, time ? LATER(row + 8) : 0};
   FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0;
   for (int e = ITEM; e < REACHED * HISTOGRAMS; e += ITEMS) histogram[e] = 0;
   for (int d = row0 + TILE_ROWS - start + ITEM; d < n; d += ITEMS) dposition[(size_t)slot * n + n - 1 - d] = 0;
-  stage(queries, TILE_ROWS, q + (size_t)row0 * ldq, ldq, behind - row0, K, is_wide);
-  stage(gradients, TILE_ROWS, go + (size_t)row0 * ldo, ldo, behind - row0, K, is_wide);
+  STAGE_OWN(queries, q, ldq)
+  STAGE_OWN(gradients, go, ldo)
   for (int tile = start; tile < end; tile += TILE_KEYS) {
-    stage(keys, TILE_KEYS, k + (size_t)tile * ldk, ldk, end - tile, K, is_wide);
-    stage(values, TILE_KEYS, v + (size_t)tile * ldv, ldv, end - tile, K, is_wide);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    multiply_rows(scores, queries, keys, scratch);
-    multiply_rows(products, gradients, values, scratch);
+    BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, values, v, ldv, end)
     read_positions(near[1], position, n, MET_ROW(-1, 0) - row + n - 1, 1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {
       read_positions(near[u % 2], position, n, MET_ROW(u, 0) - row + n - 1, 1);
@@ -217,19 +200,14 @@ TILE_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv, __gl
   MET_ROWS(gradients)
   LOCAL_BUCKETS
   OPEN_TILE(OWN_FIRST_KEY)
-  go += h * K;
-  const int is_wide = FACTORS_ARE_WIDE && IS_WIDE(go, ldo);
-  float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4], scores[KEY_TILES][4], products[KEY_TILES][4], near[2][2];
+  OPEN_BACKWARD
+  float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4], near[2][2];
   const int key_time[2] = {time ? times[min(row, behind - 1)] : 0, time ? times[min(row + 8, behind - 1)] : 0};
   FOR_RESULTS(sum_k, WIDTH_TILES, u, i) sum_k[u][i] = sum_v[u][i] = 0;
-  stage(keys, TILE_ROWS, k + (size_t)row0 * ldk, ldk, behind - row0, K, is_wide);
-  stage(values, TILE_ROWS, v + (size_t)row0 * ldv, ldv, behind - row0, K, is_wide);
+  STAGE_OWN(keys, k, ldk)
+  STAGE_OWN(values, v, ldv)
   for (int tile = row0; tile < behind; tile += TILE_KEYS) {
-    stage(queries, TILE_KEYS, q + (size_t)tile * ldq, ldq, behind - tile, K, is_wide);
-    stage(gradients, TILE_KEYS, go + (size_t)tile * ldo, ldo, behind - tile, K, is_wide);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    multiply_rows(scores, keys, queries, scratch);
-    multiply_rows(products, values, gradients, scratch);
+    BACKWARD_PRODUCTS(keys, values, queries, q, ldq, gradients, go, ldo, behind)
     bucket seconds[2] = {{0, 0, 0}, {0, 0, 0}};
     read_positions(near[1], position, n, row - MET_ROW(-1, 0) + n - 1, -1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {

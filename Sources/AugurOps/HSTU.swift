@@ -63,7 +63,7 @@ public func hstuAttention(
   if let tape, let slot = o.slot {
     tape.record(slot) { go in
       let (dq, dkv) = (Tensor(q.shape, device: device), Tensor(kv.shape, device: device))
-      call.backward(dq, dkv, go)
+      call.backward(dq, dkv, go, on: tape)
       q.slot?.collect(dq)
       kv.slot?.collect(dkv)
     }
@@ -152,10 +152,10 @@ private struct HSTUCall {
   }
 
   /// Writes dq and dkv and adds the gradients of the biases, as fixed splits of the pairs of sequence and head, or of the rows, added in order.
-  func backward(_ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
+  func backward(_ dq: Tensor, _ dkv: Tensor, _ go: Tensor, on tape: Tape) {
     switch q.device {
     case .cpu: backwardOnCPU(dq, dkv, go)
-    case .gpu(let queue): backward(on: queue, dq, dkv, go)
+    case .gpu(let queue): backward(on: queue, dq, dkv, go, tape)
     }
   }
 
@@ -179,7 +179,7 @@ private struct HSTUCall {
     }
   }
 
-  private func backward(on queue: DeviceQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor) {
+  private func backward(on queue: DeviceQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor, _ tape: Tape) {
     guard rows.rows > 0 else { return }
     let tier = tier(queue)
     let inputs = [go.argument] + deviceArguments(tier)
@@ -190,8 +190,8 @@ private struct HSTUCall {
       let dTime = bias.time.map { _ in Tensor([parts, HSTUBias.buckets], device: q.device) }
       queue.launch(tier.module, "hstu_backward_queries", tier.grid, [dq.argument, dPosition.argument, dTime.argument] + inputs)
       queue.launch(tier.module, "hstu_backward_keys", tier.grid, [dkv.argument, dkv.argument] + inputs)
-      if let slot = bias.position.slot { addColumnSums(into: slot.parameterGradient(), dPosition) }
-      if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime) }
+      if let slot = bias.position.slot { addColumnSums(into: slot.parameterGradient(), dPosition, on: tape) }
+      if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime, on: tape) }
       return
     }
     let dTime = bias.time.map { _ in Tensor.zeros(Shape(rows.rows * H, HSTUBias.buckets), device: q.device) }
@@ -203,8 +203,8 @@ private struct HSTUCall {
       queue.launch(
         tier.module, "hstu_backward_positions", queue.tuning.itemGrid(splits.count * n),
         [partials.argument] + inputs + [.int(splits.chunk), .int(splits.count)])
-      sumPartials(queue, into: slot.parameterGradient(), partials)
+      sumPartials(queue, into: slot.parameterGradient(), partials, on: tape)
     }
-    if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime) }
+    if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime, on: tape) }
   }
 }
