@@ -34,8 +34,8 @@ variants() {
       echo "-D BLOCK_M=128 -D BLOCK_N=128 -D WARPS_M=2 -D WARPS_N=4 -cl-nv-maxrregcount=128"
       echo "-D BLOCK_M=64 -D BLOCK_N=64 -D WARPS_M=2 -D WARPS_N=2 -cl-nv-maxrregcount=128" ;;
     SoftmaxLoss.sm90)
-      echo "-D WIDTH=64 -D TILE_ROWS=64 -cl-nv-maxrregcount=168"
-      echo "-D WIDTH=128 -D TILE_ROWS=32 -cl-nv-maxrregcount=255" ;;
+      echo "-D WIDTH=64 -D WARPS=8 -D TILE_KEYS=64 -cl-nv-maxrregcount=168"
+      echo "-D WIDTH=128 -D WARPS=8 -D TILE_KEYS=32 -cl-nv-maxrregcount=255" ;;
     GRU) echo; echo "-D WIDTH=4096" ;;
     *) echo ;;
   esac

@@ -6,7 +6,6 @@
 #define CELLS(t, h) \
   const ulong base = ((ulong)(t)*H + (h)) << 16; \
   const uint key = random_key(seed, (uint)(base >> 32));
-INLINE float safe(float top) { return top == -INFINITY ? 0 : top; }
 
 // o[T, H*K], lse[T,H]
 TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,

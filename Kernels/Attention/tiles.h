@@ -11,8 +11,10 @@
 #define TILE_KEYS 32
 #endif
 #define TILE_ROWS 64
+#ifndef WARPS
 #define WARPS 4
-#define ITEMS 128
+#endif
+#define ITEMS (32 * WARPS)
 #define ITEM ((int)(WARP * 32 + WARP_LANE))
 #define QUADS (WIDTH / 4)
 #define ROW_WORDS (WIDTH / 2)
@@ -87,6 +89,7 @@ INLINE void add_product(float (*sums)[4], float (*x)[4], __local const uint *b, 
     }
   }
 }
+INLINE float safe(float top) { return top == -INFINITY ? 0 : top; }
 // The sum, or the largest, of the four lanes that share a row
 INLINE float quad_sum(float x, warp_scratch scratch) {
   x += shuffle_xor(x, 1, scratch);

@@ -25,6 +25,8 @@ const char *ck_opencl_softmax_loss(void) {
 
 const char *ck_opencl_softmax_loss_sm90(void) {
   static const char text[] = {
+#embed "../Attention/tiles.h"
+      , '\n',
 #embed "SoftmaxLoss.sm90.cl"
       , 0};
   return text;

@@ -1,27 +1,15 @@
-// Cross-entropy over the whole catalogue on tensor cores (warp.h): no logit is ever in memory (Wijmans et al. 2024, Cut
+// Cross-entropy over the whole catalogue on tensor cores (tiles.h of attention): no logit is ever in memory (Wijmans et al. 2024, Cut
 // Your Losses; Dao 2023 for the loop). States h[T,D] and table[V,D] are stored in bfloat16. A work-group of 8 warps owns
-// OWN_ROWS rows of one of them, 16 a warp, whose factors stay in registers, and walks over `chunk` rows of the other,
-// TILE_ROWS at a time, copied past the registers to STAGES tiles of local memory, TILE_ROWS WIDTH 2 bytes each. Work-group
-// (i, s): rows from i * OWN_ROWS on, chunk s. WIDTH >= D; columns D ..< WIDTH are 0.
-#ifndef WIDTH
-#define WIDTH 64
-#endif
-#ifndef TILE_ROWS
-#define TILE_ROWS 64
-#endif
+// OWN_COUNT rows of one of them, 16 a warp, whose factors stay in registers, and walks over `chunk` rows of the other,
+// TILE_KEYS at a time, copied past the registers to STAGES tiles of local memory, TILE_KEYS WIDTH 2 bytes each. Work-group
+// (i, s): rows from i * OWN_COUNT on, chunk s. WIDTH >= D; columns D ..< WIDTH are 0.
 #define STAGES 3
-#define WARPS 8
-#define ITEMS (32 * WARPS)
-#define ITEM ((int)(WARP * 32 + WARP_LANE))
-#define OWN_ROWS (16 * WARPS)
 #define STEPS (WIDTH / 16)
-#define TILES (TILE_ROWS / 8)
-#define TILE_WORDS (TILE_ROWS * WIDTH / 2)
+#define TILE_WORDS (TILE_KEYS * WIDTH / 2)
 #define TILE(n) ((n) % STAGES * TILE_WORDS)
-#define LOSS_KERNEL __kernel __attribute__((reqd_work_group_size(32, WARPS, 1)))
-#define OWN_ROW ((int)get_group_id(0) * OWN_ROWS + WARP * 16 + WARP_LANE / 4)
-// Of this lane's two rows of results, i % 4 / 2 is the one that result i belongs to; its column is that of the lane, of tile u.
-#define FOR_RESULTS(sums, tiles, u, i) UNROLL for (int u = 0; u < (tiles); u++) UNROLL for (int i = 0; i < 4; i++)
+#define OWN_COUNT (16 * WARPS)
+#define OWN_ROW ((int)get_group_id(0) * OWN_COUNT + WARP * 16 + WARP_LANE / 4)
+// The column of results that result i of tile u lies in
 #define LANE_COLUMN(u, i) (8 * (u) + WARP_LANE % 4 * 2 + (i) % 2)
 
 // This warp's rows as left factors: pairs of columns 2q and 2q + 8 of each 16, of rows g and g + 8
@@ -33,9 +21,9 @@ INLINE void load_own(uint (*own)[4], __global const ushort *x, int rows, int D) 
       own[c][i] = WORD(column < D ? from[0] : 0, column + 1 < D ? from[1] : 0);
     }
 }
-// Rows first ..< first + TILE_ROWS into a tile, 0 from `end` and D on
+// Rows first ..< first + TILE_KEYS into a tile, 0 from `end` and D on
 INLINE void copy_tile(__local uint *memory, int tile, __global const ushort *x, int first, int end, int D, int is_wide) {
-  UNROLL for (int p = 0; p < TILE_ROWS * WIDTH / 8 / ITEMS; p++) {
+  UNROLL for (int p = 0; p < TILE_KEYS * WIDTH / 8 / ITEMS; p++) {
     const int e = p * ITEMS + ITEM, row = e / (WIDTH / 8), chunk = e % (WIDTH / 8);
     const int left = clamp(first + row < end ? D - 8 * chunk : 0, 0, 8), to = tile + tile_place(row, chunk, WIDTH);
     __global const ushort *from = x + (size_t)first * D + (left > 0 ? row * D + 8 * chunk : 0);
@@ -50,35 +38,21 @@ INLINE void copy_tile(__local uint *memory, int tile, __global const ushort *x, 
 // scores = this warp's rows times those of a tile
 INLINE void multiply_tile(float (*scores)[4], uint (*own)[4], __local const uint *memory, int tile, warp_scratch scratch) {
   const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16;
-  FOR_RESULTS(scores, TILES, u, j) scores[u][j] = 0;
+  FOR_RESULTS(scores, KEY_TILES, u, j) scores[u][j] = 0;
   UNROLL for (int c = 0; c < STEPS; c++)
-    UNROLL for (int u = 0; u < TILES; u += 2) {
+    UNROLL for (int u = 0; u < KEY_TILES; u += 2) {
       uint y[4];
       ldmatrix(y, memory, tile + tile_place(8 * (u + high) + i, 2 * c + low, WIDTH), scratch);
       mma_bf16(scores[u], own[c], y, scratch);
       mma_bf16(scores[u + 1], own[c], y + 2, scratch);
     }
 }
-// sums += p times the rows of a tile
-INLINE void add_tile(float (*sums)[4], float (*p)[4], __local const uint *memory, int tile, warp_scratch scratch) {
-  const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16;
-  UNROLL for (int u = 0; u < TILES; u += 2) {
-    uint y[4];
-    const uint a[4] = {pack_bf16(p[u][0], p[u][1]), pack_bf16(p[u][2], p[u][3]), pack_bf16(p[u + 1][0], p[u + 1][1]),
-                       pack_bf16(p[u + 1][2], p[u + 1][3])};
-    UNROLL for (int c = 0; c < WIDTH / 8; c += 2) {
-      ldmatrix_transposed(y, memory, tile + tile_place(8 * (u + low) + i, c + high, WIDTH), scratch);
-      mma_bf16(sums[c], a, y, scratch);
-      mma_bf16(sums[c + 1], a, y + 2, scratch);
-    }
-  }
-}
 // weight * sums to this warp's rows, += where `accumulate`
 INLINE void write_own(__global float *to, float (*sums)[4], int rows, int D, float weight, int accumulate) {
-  to += (size_t)get_group_id(0) * OWN_ROWS * D;
-  FOR_RESULTS(sums, WIDTH / 8, c, i) {
+  to += (size_t)get_group_id(0) * OWN_COUNT * D;
+  FOR_RESULTS(sums, WIDTH_TILES, c, i) {
     const int row = OWN_ROW + 8 * (i / 2), column = LANE_COLUMN(c, i);
-    __global float *place = to + ((row - (int)get_group_id(0) * OWN_ROWS) * D + column);
+    __global float *place = to + ((row - (int)get_group_id(0) * OWN_COUNT) * D + column);
     if (row < rows && column < D) *place = accumulate ? *place + weight * sums[c][i] : weight * sums[c][i];
   }
 }
@@ -89,7 +63,7 @@ INLINE int meet_tile(float (*scores)[4], uint (*own)[4], __local uint *memory, _
   const int next = n + STAGES - 1;
   copies_wait(STAGES - 2);
   barrier(CLK_LOCAL_MEM_FENCE);
-  if (next < tiles) copy_tile(memory, TILE(next), x, start + next * TILE_ROWS, end, D, is_wide);
+  if (next < tiles) copy_tile(memory, TILE(next), x, start + next * TILE_KEYS, end, D, is_wide);
   copies_commit();
   multiply_tile(scores, own, memory, TILE(n), scratch);
   return 1;
@@ -100,27 +74,17 @@ INLINE int meet_tile(float (*scores)[4], uint (*own)[4], __local uint *memory, _
   __local uint memory[STAGES * TILE_WORDS] __attribute__((aligned(128))); \
   WARP_SCRATCH(WARPS) \
   const int start = get_group_id(1) * chunk, end = min(count, start + chunk), is_wide = IS_WIDE(x, D); \
-  const int tiles = (end - start + TILE_ROWS - 1) / TILE_ROWS; \
-  float scores[TILES][4]; \
+  const int tiles = (end - start + TILE_KEYS - 1) / TILE_KEYS; \
+  float scores[KEY_TILES][4]; \
   _Pragma("nounroll") for (int n = 0; n < STAGES - 1; n++) { \
-    if (n < tiles) copy_tile(memory, TILE(n), x, start + n * TILE_ROWS, end, D, is_wide); \
+    if (n < tiles) copy_tile(memory, TILE(n), x, start + n * TILE_KEYS, end, D, is_wide); \
     copies_commit(); \
   } \
   for (int n = 0, first = start; \
-       n < tiles && meet_tile(scores, own, memory, x, n, tiles, start, end, D, is_wide, scratch); n++, first += TILE_ROWS)
-
-INLINE float quad_sum(float x, warp_scratch scratch) {
-  x += shuffle_xor(x, 1, scratch);
-  return x + shuffle_xor(x, 2, scratch);
-}
-INLINE float quad_max(float x, warp_scratch scratch) {
-  x = fmax(x, shuffle_xor(x, 1, scratch));
-  return fmax(x, shuffle_xor(x, 2, scratch));
-}
-INLINE float safe(float top) { return top == -INFINITY ? 0 : top; }
+       n < tiles && meet_tile(scores, own, memory, x, n, tiles, start, end, D, is_wide, scratch); n++, first += TILE_KEYS)
 
 // m[s,T] = the largest score of each row with the items of chunk s, z[s,T] = the sum of exp(score - m)
-LOSS_KERNEL void softmax_loss_rows(__global float *m, __global float *z, __global const ushort *h, __global const ushort *table, int T,
+TILE_KERNEL void softmax_loss_rows(__global float *m, __global float *z, __global const ushort *h, __global const ushort *table, int T,
                                    int V, int D, int chunk) {
   uint own[STEPS][4];
   float top[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
@@ -128,7 +92,7 @@ LOSS_KERNEL void softmax_loss_rows(__global float *m, __global float *z, __globa
   FOR_TILES(table, V) {
     UNROLL for (int r = 0; r < 2; r++) {
       float largest = top[r];
-      UNROLL for (int u = 0; u < TILES; u++)
+      UNROLL for (int u = 0; u < KEY_TILES; u++)
         UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) {
           scores[u][i] = first + LANE_COLUMN(u, i) < end ? LOG2E * scores[u][i] : -INFINITY;
           largest = fmax(largest, scores[u][i]);
@@ -136,7 +100,7 @@ LOSS_KERNEL void softmax_loss_rows(__global float *m, __global float *z, __globa
       largest = quad_max(largest, scratch);
       total[r] *= exp2_fast(top[r] - safe(largest));
       top[r] = largest;
-      UNROLL for (int u = 0; u < TILES; u++)
+      UNROLL for (int u = 0; u < KEY_TILES; u++)
         UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) total[r] += exp2_fast(scores[u][i] - safe(largest));
     }
   }
@@ -151,13 +115,13 @@ LOSS_KERNEL void softmax_loss_rows(__global float *m, __global float *z, __globa
 }
 
 // dh[s,T,D] = weight * sum over the items of chunk s of (exp(score - lse) - [item == target]) E[item]
-LOSS_KERNEL void softmax_loss_backward_rows(__global float *dh, __global const ushort *h, __global const ushort *table,
+TILE_KERNEL void softmax_loss_backward_rows(__global float *dh, __global const ushort *h, __global const ushort *table,
                                             __global const float *lse, __global const int *targets, int T, int V, int D, int chunk,
                                             float weight) {
   uint own[STEPS][4];
-  float sums[WIDTH / 8][4], row_lse[2];
+  float sums[WIDTH_TILES][4], row_lse[2];
   int target[2];
-  FOR_RESULTS(sums, WIDTH / 8, c, i) sums[c][i] = 0;
+  FOR_RESULTS(sums, WIDTH_TILES, c, i) sums[c][i] = 0;
   load_own(own, h, T, D);
   UNROLL for (int r = 0; r < 2; r++) {
     const int t = min(OWN_ROW + 8 * r, T - 1);
@@ -165,26 +129,26 @@ LOSS_KERNEL void softmax_loss_backward_rows(__global float *dh, __global const u
     target[r] = targets[t];
   }
   FOR_TILES(table, V) {
-    FOR_RESULTS(scores, TILES, u, i) {
+    FOR_RESULTS(scores, KEY_TILES, u, i) {
       const int item = first + LANE_COLUMN(u, i);
       const float p = exp2_fast(LOG2E * scores[u][i] - row_lse[i / 2]) - (item == target[i / 2] ? 1.0f : 0.0f);
       scores[u][i] = item < end ? p : 0;
     }
-    add_tile(sums, scores, memory, TILE(n), scratch);
+    add_product(sums, scores, memory + TILE(n), scratch);
   }
   write_own(dh + get_group_id(1) * (size_t)T * D, sums, T, D, weight, 0);
 }
 
 // dtable[s,V,D] (+)= weight * sum over the rows t of chunk s of (exp(score - lse[t]) - [item == target[t]]) h[t]
-LOSS_KERNEL void softmax_loss_backward_items(__global float *dtable, __global const ushort *h, __global const ushort *table,
+TILE_KERNEL void softmax_loss_backward_items(__global float *dtable, __global const ushort *h, __global const ushort *table,
                                              __global const float *lse, __global const int *targets, int T, int V, int D, int chunk,
                                              float weight, int accumulate) {
   uint own[STEPS][4];
-  float sums[WIDTH / 8][4];
-  FOR_RESULTS(sums, WIDTH / 8, c, i) sums[c][i] = 0;
+  float sums[WIDTH_TILES][4];
+  FOR_RESULTS(sums, WIDTH_TILES, c, i) sums[c][i] = 0;
   load_own(own, table, V, D);
   FOR_TILES(h, T) {
-    UNROLL for (int u = 0; u < TILES; u++)
+    UNROLL for (int u = 0; u < KEY_TILES; u++)
       UNROLL for (int parity = 0; parity < 2; parity++) {
         const int t = first + LANE_COLUMN(u, parity), last = min(t, end - 1);
         const float row_lse = LOG2E * lse[last];
@@ -194,7 +158,7 @@ LOSS_KERNEL void softmax_loss_backward_items(__global float *dtable, __global co
           scores[u][i] = t < end ? p : 0;
         }
       }
-    add_tile(sums, scores, memory, TILE(n), scratch);
+    add_product(sums, scores, memory + TILE(n), scratch);
   }
   write_own(dtable + get_group_id(1) * (size_t)V * D, sums, V, D, weight, accumulate);
 }

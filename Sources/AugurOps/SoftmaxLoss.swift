@@ -143,7 +143,7 @@ private struct FusedLoss {
   init?(_ h: Tensor, _ table: Tensor, _ targets: Lookup, _ precision: DataType) {
     let (T, D, V) = (h.shape.rows, h.shape.columns, table.shape.rows)
     guard case .gpu(let queue) = h.device, precision == .bfloat16, D <= 128, V > 0, queue.tuning.tensorCores != .none else { return nil }
-    let options = D <= 64 ? "-D WIDTH=64 -D TILE_ROWS=64" : "-D WIDTH=128 -D TILE_ROWS=32"
+    let options = D <= 64 ? "-D WIDTH=64 -D WARPS=8 -D TILE_KEYS=64" : "-D WIDTH=128 -D WARPS=8 -D TILE_KEYS=32"
     module = tensorModule("softmax_loss_sm90", queue.tuning.tensorOptions(options, registers: D <= 64 ? 168 : 255)) {
       String(cString: ck_opencl_softmax_loss_sm90())
     }
