@@ -36,6 +36,9 @@ variants() {
     SoftmaxLoss.sm90)
       echo "-D WIDTH=64 -D WARPS=8 -D TILE_KEYS=64 -cl-nv-maxrregcount=168"
       echo "-D WIDTH=128 -D WARPS=8 -D TILE_KEYS=32 -cl-nv-maxrregcount=255" ;;
+    TopK.sm90)
+      echo "-D WIDTH=64 -D WARPS=8 -D TILE_KEYS=64 -cl-nv-maxrregcount=128"
+      echo "-D WIDTH=128 -D WARPS=8 -D TILE_KEYS=32 -cl-nv-maxrregcount=128" ;;
     GRU) echo; echo "-D WIDTH=4096" ;;
     *) echo ;;
   esac

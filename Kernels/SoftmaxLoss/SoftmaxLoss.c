@@ -27,6 +27,8 @@ const char *ck_opencl_softmax_loss_sm90(void) {
   static const char text[] = {
 #embed "../Attention/tiles.h"
       , '\n',
+#embed "catalogue.h"
+      , '\n',
 #embed "SoftmaxLoss.sm90.cl"
       , 0};
   return text;

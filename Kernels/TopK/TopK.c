@@ -112,6 +112,17 @@ const char *ck_opencl_top_k(void) {
   return text;
 }
 
+const char *ck_opencl_top_k_sm90(void) {
+  static const char text[] = {
+#embed "../Attention/tiles.h"
+      , '\n',
+#embed "../SoftmaxLoss/catalogue.h"
+      , '\n',
+#embed "TopK.sm90.cl"
+      , 0};
+  return text;
+}
+
 #else
 
 #include "../Common/tile.h"

@@ -59,45 +59,88 @@ void sort_candidates(__local ulong *best, int count) {
     }
 }
 
+// The best of this user so far, k of them, and what is found meanwhile: `count` in all
+#define BEST \
+  __local ulong best[CANDIDATES]; \
+  __local int count; \
+  const int b = get_group_id(0), item = get_local_id(0); \
+  const int seen_first = seen ? seen_offsets[b] : 0, seen_end = seen ? seen_offsets[b + 1] : 0; \
+  values += (size_t)b * k; \
+  items += (size_t)b * k;
+#define START_BEST(is_first) \
+  for (int i = item; i < k; i += SELECT_ITEMS) best[i] = (is_first) || items[i] < 0 ? 0 : candidate(values[i], items[i]); \
+  if (item == 0) count = k; \
+  barrier(CLK_LOCAL_MEM_FENCE);
+// Of n items, VALUE with score SCORE the i-th, those that are not seen
+#define SELECT(n, VALUE, SCORE) \
+  ulong threshold = best[k - 1]; \
+  const int limit = min(CANDIDATES - STEP, 2 * k + STEP); \
+  for (int start = 0; start < (n); start += STEP) { \
+    for (int i = start + item; i < min(n, start + STEP); i += SELECT_ITEMS) { \
+      const int v = VALUE; \
+      const ulong key = candidate(SCORE, v); \
+      if (key > threshold) { \
+        const int place = lower_bound(seen, seen_first, seen_end, v); \
+        if (place == seen_end || seen[place] != v) best[atomic_inc(&count)] = key; \
+      } \
+    } \
+    barrier(CLK_LOCAL_MEM_FENCE); \
+    const int filled = count; \
+    barrier(CLK_LOCAL_MEM_FENCE); \
+    if (filled > limit || (start + STEP >= (n) && filled > k)) { \
+      sort_candidates(best, filled); \
+      threshold = best[k - 1]; \
+      if (item == 0) count = k; \
+      barrier(CLK_LOCAL_MEM_FENCE); \
+    } \
+  }
+#define END_BEST \
+  for (int i = item; i < k; i += SELECT_ITEMS) { \
+    values[i] = score_of((uint)(best[i] >> 32)); \
+    items[i] = best[i] >> 32 == 0 ? -1 : (int)~(uint)best[i]; \
+  }
+
 // values[B,k], items[B,k]: the best of the tiles so far; the tile with v0 == 0 starts them. bias and seen may be null;
 // k <= CANDIDATES - STEP.
 __kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1))) void top_k(
     __global float *values, __global int *items, __global const float *scores, __global const float *bias,
     __global const int *seen, __global const int *seen_offsets, int v0, int n, int k) {
-  __local ulong best[CANDIDATES];
-  __local int count;
-  const int b = get_group_id(0), item = get_local_id(0);
-  const int seen_first = seen ? seen_offsets[b] : 0, seen_end = seen ? seen_offsets[b + 1] : 0;
-  values += (size_t)b * k;
-  items += (size_t)b * k;
+  BEST
   scores += (size_t)b * n;
-  for (int i = item; i < k; i += SELECT_ITEMS) best[i] = v0 == 0 || items[i] < 0 ? 0 : candidate(values[i], items[i]);
-  if (item == 0) count = k;
-  barrier(CLK_LOCAL_MEM_FENCE);
-  ulong threshold = best[k - 1];
-  const int limit = min(CANDIDATES - STEP, 2 * k + STEP);
-  for (int start = 0; start < n; start += STEP) {
-    for (int i = start + item; i < min(n, start + STEP); i += SELECT_ITEMS) {
-      const ulong key = candidate(scores[i] + (bias ? bias[v0 + i] : 0.0f), v0 + i);
-      if (key > threshold) {
-        const int place = lower_bound(seen, seen_first, seen_end, v0 + i);
-        if (place == seen_end || seen[place] != v0 + i) best[atomic_inc(&count)] = key;
-      }
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const int filled = count;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if (filled > limit || (start + STEP >= n && filled > k)) {
-      sort_candidates(best, filled);
-      threshold = best[k - 1];
-      if (item == 0) count = k;
-      barrier(CLK_LOCAL_MEM_FENCE);
-    }
+  START_BEST(v0 == 0)
+  SELECT(n, v0 + i, scores[i] + (bias ? bias[v] : 0.0f))
+  END_BEST
+}
+
+// The same of the items that top_k_candidates found among v0 ..< v0 + n, whose exact scores h[b] . E[v] are made here, in the order of
+// matmul_transposed: the same bits. Where more were found than have a place, of all n. Sets counts back to 0.
+__kernel __attribute__((reqd_work_group_size(SELECT_ITEMS, 1, 1))) void top_k_of_candidates(
+    __global float *values, __global int *items, __global int *counts, __global const int *candidates, __global const float *h,
+    __global const float *table, __global const int *seen, __global const int *seen_offsets, int v0, int n, int D, int k,
+    int capacity) {
+  BEST
+  const int found = counts[b];
+  candidates += (size_t)b * capacity;
+  h += (size_t)b * D;
+  START_BEST(0)
+  if (item == 0) counts[b] = 0;
+  SELECT(found > capacity ? n : found, found > capacity ? v0 + i : candidates[i], item_dot(h, table + (size_t)v * D, D))
+  END_BEST
+}
+
+// Rows first ..< first + n of x[.,D] in bfloat16, and their lengths, a little too large: nothing below 1e-15 is lost
+ROW_KERNEL void top_k_round(__global ushort *y, __global float *norms, __global const float *x, int first, int n, int D) {
+  LANE_SCRATCH
+  ROW(t, live, n);
+  x += (size_t)(first + t) * D;
+  y += (size_t)t * D;
+  float sum = 0;
+  for (int d = LANE; d < D; d += LANES) {
+    sum = fma(x[d], x[d], sum);
+    if (live) y[d] = (ushort)(as_uint(round_bf16(x[d])) >> 16);
   }
-  for (int i = item; i < k; i += SELECT_ITEMS) {
-    values[i] = score_of((uint)(best[i] >> 32));
-    items[i] = best[i] >> 32 == 0 ? -1 : (int)~(uint)best[i];
-  }
+  sum = LANE_SUM(sum);
+  if (LANE == 0 && live) norms[t] = sqrt(sum) + 1e-15f;
 }
 
 // target_scores[b] = h[b] . E[targets[b]] + bias, in the order of matmul_transposed: the same bits. A work-item per

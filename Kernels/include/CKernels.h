@@ -37,7 +37,6 @@ const char *ck_opencl_prelude(void);
 const char *ck_opencl_warp(void);  // before the texts for tensor cores, X.sm90.cl
 const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
-const char *ck_opencl_attention_sm90(void);
 const char *ck_opencl_convolution(void);
 const char *ck_opencl_dice(void);
 const char *ck_opencl_dropout(void);
@@ -46,10 +45,8 @@ const char *ck_opencl_embedding_bag(void);
 const char *ck_opencl_gate(void);
 const char *ck_opencl_gru(void);
 const char *ck_opencl_hstu(void);
-const char *ck_opencl_hstu_sm90(void);
 const char *ck_opencl_loss(void);
 const char *ck_opencl_matmul(void);
-const char *ck_opencl_matmul_sm90(void);
 const char *ck_opencl_mixture(void);
 const char *ck_opencl_norm(void);
 const char *ck_opencl_batch_norm(void);
@@ -57,9 +54,11 @@ const char *ck_opencl_interaction(void);
 const char *ck_opencl_optimizer(void);
 const char *ck_opencl_sampled_loss(void);
 const char *ck_opencl_softmax_loss(void);
-const char *ck_opencl_softmax_loss_sm90(void);
 const char *ck_opencl_target_attention(void);
 const char *ck_opencl_top_k(void);
+// Behind Common/warp.h, for tensor cores
+const char *ck_opencl_attention_sm90(void), *ck_opencl_hstu_sm90(void), *ck_opencl_matmul_sm90(void),
+    *ck_opencl_softmax_loss_sm90(void), *ck_opencl_top_k_sm90(void);
 // The same as PTX for NVIDIA's driver library, by the name and the options of a module, or NULL; and the options that all were made with.
 const char *ck_ptx(const char *module, const char *options);
 const char *ck_ptx_tuning(void);

@@ -110,7 +110,8 @@ public func topItems(
     }
   case .gpu(let queue):
     precondition(k <= queue.tuning.largestK, "topItems: expected k of at most \(queue.tuning.largestK) on \(device), got \(k)")
-    for v in stride(from: 0, to: V, by: scoreTile) {
+    let shortlist = Shortlist(queue, h, table, k: k)
+    for v in stride(from: 0, to: shortlist == nil ? V : scoreTile, by: scoreTile) {
       let n = min(scoreTile, V - v)
       let tile = Tensor([B, n], device: device)
       multiplyRows(queue, tile, h, table, firstRow: v, transposed: true, residual: nil, .float32)
@@ -118,8 +119,61 @@ public func topItems(
         module, "top_k", queue.tuning.selectGrid(B), scores.argument, items.argument, tile.argument, .none, seenTensor.argument,
         offsets.argument, .int(v), .int(n), .int(k))
     }
+    shortlist?.complete(queue, scores, items, seenTensor, offsets, from: scoreTile)
   }
   return TopItems(items: items.ints(), scores: scores.floats(), k: k)
+}
+
+/// The best items on tensor cores: products of rounded factors name the few whose exact scores are worth making. No score of the others
+/// is in memory. Nil where the device has none, rows are too wide, or the items are few.
+private struct Shortlist {
+  /// Items that are rounded at a time.
+  private static let mostItems = 1 << 20
+
+  private let shortModule: KernelModule
+  private let h: Tensor, table: Tensor, k: Int
+
+  init?(_ queue: DeviceQueue, _ h: Tensor, _ table: Tensor, k: Int) {
+    let D = h.shape.columns
+    guard queue.tuning.tensorCores != .none, (1...128).contains(D), table.shape.rows > scoreTile, h.shape.rows > 0 else { return nil }
+    let options = D <= 64 ? "-D WIDTH=64 -D WARPS=8 -D TILE_KEYS=64" : "-D WIDTH=128 -D WARPS=8 -D TILE_KEYS=32"
+    shortModule = tensorModule("top_k_sm90", queue.tuning.tensorOptions(options, registers: 128)) {
+      String(cString: ck_opencl_top_k_sm90())
+    }
+    guard queue.builds(shortModule) else { return nil }
+    (self.h, self.table, self.k) = (h, table, k)
+  }
+
+  /// Takes the items from `start` on into the best so far. A piece has as many items as all before it: of items in no special order it
+  /// holds about k of the best, and room is for eight times as many; where that does not do, all of a user's piece are scored.
+  func complete(_ queue: DeviceQueue, _ scores: Tensor, _ items: Tensor, _ seen: Tensor, _ offsets: Tensor, from start: Int) {
+    let (B, V, D) = (h.shape.rows, table.shape.rows, h.shape.columns)
+    let (capacity, most) = (max(1024, 8 * k), min(V - start, Shortlist.mostItems))
+    let counts = Tensor([Int32](repeating: 0, count: B), shape: [B], device: h.device)
+    let candidates = Tensor([B, capacity], dtype: .int32, device: h.device)
+    let own = (states: Tensor(h.shape, dtype: .bfloat16, device: h.device), norms: Tensor([B], device: h.device))
+    let piece = (items: Tensor([most, D], dtype: .bfloat16, device: h.device), norms: Tensor([most], device: h.device))
+    func round(_ x: Tensor, from first: Int, _ n: Int, to rounded: Tensor, _ norms: Tensor) {
+      queue.launch(
+        module, "top_k_round", queue.tuning.rowGrid(n), rounded.argument, norms.argument, x.argument, .int(first), .int(n), .int(D))
+    }
+    round(h, from: 0, B, to: own.states, own.norms)
+    var first = start
+    while first < V {
+      let n = min(V - first, first, most)
+      let splits = RowSplits(n, groups: queue.tuning.lossGrid(B).groups.x, atLeast: 1024, on: h.device)
+      round(table, from: first, n, to: piece.items, piece.norms)
+      queue.launch(
+        shortModule, "top_k_candidates", queue.tuning.lossGrid(B, chunks: splits.count), counts.argument, candidates.argument,
+        own.states.argument, piece.items.argument, own.norms.argument, piece.norms.argument, scores.argument, .int(B), .int(n), .int(D),
+        .int(k), .int(first), .int(splits.chunk), .int(capacity), .float(0.0079 + Float(D) * 0x1p-20))
+      queue.launch(
+        module, "top_k_of_candidates", queue.tuning.selectGrid(B), scores.argument, items.argument, counts.argument,
+        candidates.argument, h.argument, table.argument, seen.argument, offsets.argument, .int(first), .int(n), .int(D), .int(k),
+        .int(capacity))
+      first += n
+    }
+  }
 }
 
 /// How many unseen candidates have a greater score than `targets[b]`, and how many an equal one (the target excepted).
