@@ -41,3 +41,26 @@ ELEMENT_KERNEL void combine(__global float *y, float a, __global const float *x,
   const int i = get_global_id(0) * VECTOR;
   vstore_part(a * vload_part(y + i, n - i) + b * vload_part(x + i, n - i), y + i, n - i);
 }
+
+// Puts 32 stretches of `from`, which lie behind each other, in their places: words end(k-1) ..< end(k) are those of to(k). One that is not
+// there is empty.
+#define STRETCH(k) __global uint *to##k, int end##k
+#define STRETCH_AT(k, before) \
+  if (i >= end##before) { \
+    to = to##k; \
+    start = end##before; \
+  }
+ELEMENT_KERNEL void unpack(__global const uint *from, SIXTEEN(STRETCH), STRETCH(16), STRETCH(17), STRETCH(18), STRETCH(19), STRETCH(20),
+                           STRETCH(21), STRETCH(22), STRETCH(23), STRETCH(24), STRETCH(25), STRETCH(26), STRETCH(27), STRETCH(28),
+                           STRETCH(29), STRETCH(30), STRETCH(31)) {
+  const int first = get_global_id(0) * VECTOR;
+  for (int i = first; i < min(end31, first + VECTOR); i++) {
+    __global uint *to = to0;
+    int start = 0;
+    PICKED(STRETCH_AT)
+    STRETCH_AT(16, 15) STRETCH_AT(17, 16) STRETCH_AT(18, 17) STRETCH_AT(19, 18) STRETCH_AT(20, 19) STRETCH_AT(21, 20)
+    STRETCH_AT(22, 21) STRETCH_AT(23, 22) STRETCH_AT(24, 23) STRETCH_AT(25, 24) STRETCH_AT(26, 25) STRETCH_AT(27, 26)
+    STRETCH_AT(28, 27) STRETCH_AT(29, 28) STRETCH_AT(30, 29) STRETCH_AT(31, 30)
+    to[i - start] = from[i];
+  }
+}

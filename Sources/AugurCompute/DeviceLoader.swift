@@ -16,8 +16,11 @@ protocol DeviceLoader: AnyObject, Sendable {
 
   /// `source` is free again on return.
   func write(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure)
-  /// The same without waiting: `source`, staging memory, is free again when the event is done.
-  func enqueueWrite(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure) -> UInt
+  /// Copies staging memory beside the work that is there, on a queue for copies; work that comes later begins behind it. Whoever calls it
+  /// knows that no work reads or writes `memory`.
+  func upload(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure)
+  /// An event that is done when all work up to here is.
+  func mark() throws(LoaderFailure) -> UInt
   /// Waits for everything before it.
   func read(_ memory: UInt, into target: UnsafeMutableRawPointer, bytes: Int) throws(LoaderFailure)
   func copy(_ target: UInt, from source: UInt, bytes: Int) throws(LoaderFailure)

@@ -67,23 +67,41 @@ public final class DeviceQueue: @unchecked Sendable {
   /// Bytes that the device has left; nil where it does not say.
   var freeBytes: Int? { loader.freeBytes }
 
-  /// Copies host memory to the start of `buffer`. The source is free again on return; small ones do not wait for the
-  /// device.
+  /// Copies host memory to the start of `buffer`. The source is free again on return; small ones do not wait for the device, and go
+  /// together with those before them when the next work begins.
   package func write(_ buffer: DeviceBuffer, from source: UnsafeRawBufferPointer) {
     precondition(source.count <= buffer.bytes, "write: expected at most \(buffer.bytes) bytes, got \(source.count)")
     guard let base = source.baseAddress, source.count > 0 else { return }
     withState { state in
+      if !state.staging.takes(buffer, bytes: source.count) { sendUploads(&state) }
+      if state.staging.takes(buffer, bytes: source.count), state.staging.add(buffer, source, loader) { return }
+      sendUploads(&state)
       state.counters.uploads += 1
       state.counters.uploadedBytes += source.count
-      if let (copy, place) = state.staging.copy(source, loader) {
-        let event = attempt("write", state) { () throws(LoaderFailure) in
-          try loader.enqueueWrite(buffer.memory, from: copy, bytes: source.count)
-        }
-        state.staging.inUse(place, until: event)
-      } else {
-        attempt("write", state) { () throws(LoaderFailure) in try loader.write(buffer.memory, from: base, bytes: source.count) }
-      }
+      attempt("write", state) { () throws(LoaderFailure) in try loader.write(buffer.memory, from: base, bytes: source.count) }
     }
+  }
+
+  /// Puts what waits to be uploaded in its places, before any work that comes after it.
+  private func sendUploads(_ state: inout State) {
+    guard let pack = state.staging.pack else { return }
+    state.counters.uploads += 1
+    state.counters.uploadedBytes += pack.bytes
+    attempt("write", state) { () throws(LoaderFailure) in try loader.upload(pack.device, from: pack.host, bytes: pack.bytes) }
+    if pack.parts.count == 1 {
+      attempt("copy", state) { () throws(LoaderFailure) in
+        try loader.copy(pack.parts[0].target.memory, from: pack.device, bytes: pack.bytes)
+      }
+    } else {
+      var (arguments, end): ([KernelArgument], Int) = ([.memory(pack.device)], 0)
+      for part in 0..<DeviceStaging.mostParts {
+        if part < pack.parts.count { end += pack.parts[part].bytes / 4 }
+        arguments += [part < pack.parts.count ? .memory(pack.parts[part].target.memory) : .none, .int(end)]
+      }
+      launch(DeviceQueue.elementModule, "unpack", tuning.elementGrid(end), arguments, &state)
+    }
+    let used = attempt("write", state) { () throws(LoaderFailure) in try loader.mark() }
+    state.staging.sent(until: used)
   }
 
   /// Copies the start of `buffer` to host memory; waits for everything launched before.
@@ -91,6 +109,7 @@ public final class DeviceQueue: @unchecked Sendable {
     precondition(target.count <= buffer.bytes, "read: expected at most \(buffer.bytes) bytes, got \(target.count)")
     guard let base = target.baseAddress, target.count > 0 else { return }
     withState { state in
+      sendUploads(&state)
       state.counters.downloads += 1
       state.counters.downloadedBytes += target.count
       attempt("read", state) { () throws(LoaderFailure) in try loader.read(buffer.memory, into: base, bytes: target.count) }
@@ -104,6 +123,7 @@ public final class DeviceQueue: @unchecked Sendable {
       "copy: expected at most \(min(target.bytes, source.bytes)) bytes between two buffers, got \(bytes)")
     guard bytes > 0 else { return }
     withState { state in
+      sendUploads(&state)
       attempt("copy", state) { () throws(LoaderFailure) in try loader.copy(target.memory, from: source.memory, bytes: bytes) }
     }
   }
@@ -112,10 +132,10 @@ public final class DeviceQueue: @unchecked Sendable {
   /// buffers.
   package func fill(_ storage: Storage, bytes: Int) {
     precondition(bytes <= storage.buffer.bytes && bytes % 4 == 0, "fill: expected at most \(storage.buffer.bytes) bytes, got \(bytes)")
-    launch(DeviceQueue.fillModule, "fill", tuning.elementGrid(bytes / 4), .storage(storage), .int(bytes / 4), .float(0))
+    launch(DeviceQueue.elementModule, "fill", tuning.elementGrid(bytes / 4), .storage(storage), .int(bytes / 4), .float(0))
   }
 
-  private static let fillModule = KernelModule(name: "activation") { String(cString: ck_opencl_activation()) }
+  private static let elementModule = KernelModule(name: "activation") { String(cString: ck_opencl_activation()) }
 
   // --- kernels ---
 
@@ -132,22 +152,30 @@ public final class DeviceQueue: @unchecked Sendable {
   package func launch(_ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument]) {
     guard grid.groups.min() > 0 else { return }
     withState { state in
-      let kernel: UInt
-      do throws(ComputeError) { kernel = try self.kernel(module, entry, &state) } catch { DeviceFailure.end(error) }
-      let last = state.lastCall
-      state.lastCall = entry
-      state.counters.launches += 1
-      state.counters.groups += grid.groups.x * grid.groups.y * grid.groups.z
-      do throws(LoaderFailure) { try loader.launch(kernel, grid, arguments) } catch {
-        let call = error.argument.map { "argument \($0) of \(module.name).\(entry)" } ?? "\(module.name).\(entry), after \(last)"
-        DeviceFailure.end(.deviceFailed(call: call, device: name, reason: error.reason))
-      }
+      sendUploads(&state)
+      launch(module, entry, grid, arguments, &state)
+    }
+  }
+
+  private func launch(_ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument], _ state: inout State) {
+    let kernel: UInt
+    do throws(ComputeError) { kernel = try self.kernel(module, entry, &state) } catch { DeviceFailure.end(error) }
+    let last = state.lastCall
+    state.lastCall = entry
+    state.counters.launches += 1
+    state.counters.groups += grid.groups.x * grid.groups.y * grid.groups.z
+    do throws(LoaderFailure) { try loader.launch(kernel, grid, arguments) } catch {
+      let call = error.argument.map { "argument \($0) of \(module.name).\(entry)" } ?? "\(module.name).\(entry), after \(last)"
+      DeviceFailure.end(.deviceFailed(call: call, device: name, reason: error.reason))
     }
   }
 
   /// Waits for everything launched so far.
   package func finish() {
-    withState { state in attempt("finish", state) { () throws(LoaderFailure) in try loader.finish() } }
+    withState { state in
+      sendUploads(&state)
+      attempt("finish", state) { () throws(LoaderFailure) in try loader.finish() }
+    }
   }
 
   private func program(_ module: KernelModule, _ state: inout State) throws(ComputeError) -> UInt {

@@ -1,38 +1,73 @@
-// Host memory that small uploads are copied to, so that a step need not wait for the device before it hands over the
-// next batch.
+// Small uploads on their way to a device: gathered in memory that it reads by itself, sent in one copy beside its other work, and put in
+// their places by one kernel before the next work begins. The batch of a step is one upload, and the host waits for none.
 import Glibc
 
 struct DeviceStaging {
+  /// Host memory and as much of the device; both are free again when `isUsed` is done.
   private struct Block {
-    let memory: UnsafeMutableRawPointer
-    var event: UInt?
+    let host: UnsafeMutableRawPointer
+    let device: UInt
+    var isUsed: UInt?
   }
-  private static let blockBytes = 1 << 18
-  private static let blockLimit = 64
+  /// Uploads that wait in a block, behind each other.
+  struct Pack {
+    fileprivate let block: Int
+    let host: UnsafeMutableRawPointer
+    let device: UInt
+    fileprivate(set) var parts: [(target: DeviceBuffer, bytes: Int)] = []
+    fileprivate(set) var bytes = 0
+  }
+  private static let blockBytes = 2 << 20
+  private static let blockLimit = 32
+  /// Arguments of `unpack`.
+  static let mostParts = 32
+
   private var blocks: [Block] = []
   private var next = 0
+  private(set) var pack: Pack?
 
-  /// A copy of `source` and its place, or nil where it is too large: the caller waits for the device then.
-  mutating func copy(_ source: UnsafeRawBufferPointer, _ loader: any DeviceLoader) -> (copy: UnsafeMutableRawPointer, place: Int)? {
-    guard source.count <= DeviceStaging.blockBytes, let place = freeBlock(loader) else { return nil }
-    memcpy(blocks[place].memory, source.baseAddress!, source.count)
-    return (blocks[place].memory, place)
+  /// Whether `add` will take it: it is small, and no upload that waits is in its way.
+  func takes(_ target: DeviceBuffer, bytes: Int) -> Bool {
+    guard bytes <= DeviceStaging.blockBytes, bytes % 4 == 0 else { return false }
+    guard let pack else { return true }
+    return pack.bytes + bytes <= DeviceStaging.blockBytes && pack.parts.count < DeviceStaging.mostParts
+      && !pack.parts.contains { $0.target === target }
   }
 
-  mutating func inUse(_ place: Int, until event: UInt) { blocks[place].event = event }
+  /// Copies `source`; false where there is no memory for it.
+  mutating func add(_ target: DeviceBuffer, _ source: UnsafeRawBufferPointer, _ loader: any DeviceLoader) -> Bool {
+    if pack == nil {
+      guard let place = freeBlock(loader) else { return false }
+      pack = Pack(block: place, host: blocks[place].host, device: blocks[place].device)
+    }
+    guard let bytes = pack?.bytes, let base = source.baseAddress else { return false }
+    memcpy(blocks[pack!.block].host + bytes, base, source.count)
+    pack?.parts.append((target, source.count))
+    pack?.bytes += source.count
+    return true
+  }
 
-  /// The oldest block when its upload is over, else a new one, else the oldest after a wait.
+  /// Forgets the uploads that wait: their block is in use until `event`.
+  mutating func sent(until event: UInt) {
+    guard let sent = pack else { return }
+    blocks[sent.block].isUsed = event
+    pack = nil
+  }
+
+  /// The oldest block when the device is done with it, else a new one, else the oldest after a wait.
   private mutating func freeBlock(_ loader: any DeviceLoader) -> Int? {
-    let oldestIsDone = !blocks.isEmpty && blocks[next].event.map { loader.isDone($0) } ?? true
+    let oldestIsDone = !blocks.isEmpty && blocks[next].isUsed.map { loader.isDone($0) } ?? true
     if !oldestIsDone || blocks.isEmpty, blocks.count < DeviceStaging.blockLimit {
-      guard let memory = loader.allocateStaging(DeviceStaging.blockBytes) else { return nil }
-      blocks.insert(Block(memory: memory), at: next)
+      guard let host = loader.allocateStaging(DeviceStaging.blockBytes), let device = loader.allocate(DeviceStaging.blockBytes) else { return nil }
+      // Copies go beside other work, and the device may still be at work on new memory.
+      guard (try? loader.finish()) != nil else { return nil }
+      blocks.insert(Block(host: host, device: device), at: next)
     }
     let place = next
     next = (next + 1) % blocks.count
-    if let event = blocks[place].event {
+    if let event = blocks[place].isUsed {
       loader.retire(event)
-      blocks[place].event = nil
+      blocks[place].isUsed = nil
     }
     return place
   }

@@ -30,6 +30,7 @@ struct DriverLibrary: @unchecked Sendable {
   let recordEvent: @convention(c) (DriverObject?, DriverObject?) -> DriverCode
   let queryEvent: @convention(c) (DriverObject?) -> DriverCode
   let waitEvent: @convention(c) (DriverObject?) -> DriverCode
+  let waitOnStream: @convention(c) (DriverObject?, DriverObject?, UInt32) -> DriverCode
   let destroyEvent: @convention(c) (DriverObject?) -> DriverCode
   let loadModule:
     @convention(c) (
@@ -77,6 +78,7 @@ struct DriverLibrary: @unchecked Sendable {
     recordEvent = try symbol("cuEventRecord", as: type(of: recordEvent))
     queryEvent = try symbol("cuEventQuery", as: type(of: queryEvent))
     waitEvent = try symbol("cuEventSynchronize", as: type(of: waitEvent))
+    waitOnStream = try symbol("cuStreamWaitEvent", as: type(of: waitOnStream))
     destroyEvent = try symbol("cuEventDestroy_v2", as: type(of: destroyEvent))
     loadModule = try symbol("cuModuleLoadDataEx", as: type(of: loadModule))
     function = try symbol("cuModuleGetFunction", as: type(of: function))

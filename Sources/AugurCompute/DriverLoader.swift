@@ -8,7 +8,7 @@ final class DriverLoader: DeviceLoader, @unchecked Sendable {
   private(set) var compilations = 0
   private let library: DriverLibrary
   private let context: DriverObject
-  private let stream: DriverObject
+  private let stream: DriverObject, copies: DriverObject
 
   /// Compute capability that the committed PTX is for, times ten.
   static let leastCapability = 80
@@ -36,12 +36,13 @@ final class DriverLoader: DeviceLoader, @unchecked Sendable {
     facts = DeviceFacts(
       loader: "driver", name: title, platform: "NVIDIA driver library", driver: "CUDA \(version / 1000).\(version % 1000 / 10)", isCPU: false,
       memoryBytes: memory, tuning: .of(capability: Int(10 * major + minor), multiprocessors: Int(multiprocessors)))
-    var (context, stream): (DriverObject?, DriverObject?) = (nil, nil)
+    var (context, stream, copies): (DriverObject?, DriverObject?, DriverObject?) = (nil, nil, nil)
     try must(library.retainContext(&context, device), "cuDevicePrimaryCtxRetain")
     try must(library.setContext(context), "cuCtxSetCurrent")
     try must(library.createStream(&stream, 1), "cuStreamCreate")
-    guard let context, let stream else { throw DriverLibrary.Missing(reason: "\(title) gives no context") }
-    (self.context, self.stream) = (context, stream)
+    try must(library.createStream(&copies, 1), "cuStreamCreate")
+    guard let context, let stream, let copies else { throw DriverLibrary.Missing(reason: "\(title) gives no context") }
+    (self.context, self.stream, self.copies) = (context, stream, copies)
   }
 
   /// One for every GPU that is fit; the others are told to `note`.
@@ -80,12 +81,20 @@ final class DriverLoader: DeviceLoader, @unchecked Sendable {
     try check(library.finishStream(stream))
   }
 
-  func enqueueWrite(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure) -> UInt {
+  func upload(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure) {
+    try check(onContext { library.upload(DriverPointer(memory), source, bytes, copies) })
+    let event = try record(on: copies)
+    try check(library.waitOnStream(stream, event, 0))
+    _ = library.destroyEvent(event)
+  }
+
+  func mark() throws(LoaderFailure) -> UInt { UInt(bitPattern: try record(on: stream)) }
+
+  private func record(on stream: DriverObject) throws(LoaderFailure) -> DriverObject? {
     var event: DriverObject?
-    try check(onContext { library.upload(DriverPointer(memory), source, bytes, stream) })
-    try check(library.createEvent(&event, 2))  // without times
+    try check(onContext { library.createEvent(&event, 2) })  // without times
     try check(library.recordEvent(event, stream))
-    return UInt(bitPattern: event)
+    return event
   }
 
   func read(_ memory: UInt, into target: UnsafeMutableRawPointer, bytes: Int) throws(LoaderFailure) {

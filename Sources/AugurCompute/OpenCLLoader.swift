@@ -3,13 +3,13 @@ import CKernels
 import COpenCL
 import Glibc
 
-/// One OpenCL device with an in-order queue. Errors that it reports have OpenCL's codes.
+/// One OpenCL device with an in-order queue, and one beside it for copies. Errors that it reports have OpenCL's codes.
 final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
   let facts: DeviceFacts
   private(set) var compilations = 0
   private let device: cl_device_id
   private let context: cl_context
-  private let queue: cl_command_queue
+  private let queue: cl_command_queue, copies: cl_command_queue
 
   init?(device: cl_device_id, platform: String) {
     let type = OpenCLLoader.number(device, CL_DEVICE_TYPE, as: cl_device_type.self)
@@ -22,11 +22,11 @@ final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
     var error: cl_int = 0
     var id: cl_device_id? = device
     guard let context = clCreateContext(nil, 1, &id, nil, nil, &error) else { return nil }
-    guard let queue = clCreateCommandQueue(context, device, 0, &error) else {
+    guard let queue = clCreateCommandQueue(context, device, 0, &error), let copies = clCreateCommandQueue(context, device, 0, &error) else {
       clReleaseContext(context)
       return nil
     }
-    (self.device, self.context, self.queue) = (device, context, queue)
+    (self.device, self.context, self.queue, self.copies) = (device, context, queue, copies)
   }
 
   private static func tuning(of device: cl_device_id) -> OpenCLTuning {
@@ -59,9 +59,17 @@ final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
     try check(clEnqueueWriteBuffer(queue, OpenCLLoader.object(memory), 1, 0, bytes, source, 0, nil, nil))
   }
 
-  func enqueueWrite(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure) -> UInt {
+  func upload(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure) {
     var event: cl_event?
-    try check(clEnqueueWriteBuffer(queue, OpenCLLoader.object(memory), 0, 0, bytes, source, 0, nil, &event))
+    try check(clEnqueueWriteBuffer(copies, OpenCLLoader.object(memory), 0, 0, bytes, source, 0, nil, &event))
+    defer { clReleaseEvent(event) }
+    try check(clFlush(copies))
+    try check(clEnqueueBarrierWithWaitList(queue, 1, &event, nil))
+  }
+
+  func mark() throws(LoaderFailure) -> UInt {
+    var event: cl_event?
+    try check(clEnqueueMarkerWithWaitList(queue, 0, nil, &event))
     return UInt(bitPattern: event)
   }
 
@@ -75,7 +83,13 @@ final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
 
   func finish() throws(LoaderFailure) { try check(clFinish(queue)) }
 
-  func allocateStaging(_ bytes: Int) -> UnsafeMutableRawPointer? { malloc(bytes) }
+  /// Mapped for good: NVIDIA's driver pins such memory, and copies from any other only while the host waits.
+  func allocateStaging(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    var error: cl_int = 0
+    let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR)
+    guard let memory = clCreateBuffer(context, flags, bytes, nil, &error), error == CL_SUCCESS else { return nil }
+    return clEnqueueMapBuffer(copies, memory, 1, cl_map_flags(CL_MAP_WRITE), 0, bytes, 0, nil, nil, &error)
+  }
 
   func isDone(_ event: UInt) -> Bool {
     var status: cl_int = 0

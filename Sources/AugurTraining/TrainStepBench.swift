@@ -4,7 +4,7 @@ import AugurEvents
 import AugurLayers
 public import AugurModels
 import AugurOps
-import AugurTensors
+public import AugurTensors
 
 /// Runs training steps on random full-length histories.
 public struct TrainStepBench {
@@ -14,7 +14,7 @@ public struct TrainStepBench {
   private let batch: Int
   private let itemCount: Int
   private var count = 0
-  private var made: HostBatch?
+  private var made: [HostBatch] = []
 
   /// Knobs are those of the model and of the training plan.
   public init(_ knobs: Hyperparameters, of name: String = "sasrec", itemCount: Int, batch: Int, device: Device) throws(ModelError) {
@@ -29,32 +29,31 @@ public struct TrainStepBench {
   /// Blocks that the arena of the device ever asked the system for.
   public var allocations: Int { Arena.of(model.outputTable.value.device).allocations }
 
-  /// Makes what the host can of the next step's batch, which that step makes itself otherwise.
+  /// Makes what the host can of a later step's batch, which that step makes itself otherwise.
   public mutating func makeBatch() {
+    let step = count + made.count
     var host = HostBatch()
-    host.sequences = randomBatch()
-    maker.complete(&host, step: count)
-    made = host
+    host.sequences = randomBatch(step)
+    maker.complete(&host, step: step)
+    made.append(host)
   }
 
-  /// Forward, loss, backward, update; returns the loss, so it waits for the device.
+  /// Forward, loss, backward, update. The loss, `[1]`, is not read: a device may still be at work on it.
   @discardableResult
-  public mutating func step(learningRate: Float = 0.001) -> Float {
-    if made == nil { makeBatch() }
-    guard let host = made else { preconditionFailure("step: expected a batch") }
-    made = nil
-    let training = maker.upload(host)
+  public mutating func step(learningRate: Float = 0.001) -> Tensor {
+    if made.isEmpty { makeBatch() }
+    let training = maker.upload(made.removeFirst())
     let tape = Tape()
     let loss = training.loss(of: model, Pass(training: tape, seed: UInt64(count)), maker.knobs)
     tape.backward(from: loss)
     count += 1
     optimizer.update(step: count, learningRate: learningRate)
-    return loss.floats()[0]
+    return loss
   }
 
-  private func randomBatch() -> SequenceBatch {
+  private func randomBatch(_ step: Int) -> SequenceBatch {
     let (users, L) = (batch, model.longestHistory)
-    var random = RandomStream(seed: UInt64(count))
+    var random = RandomStream(seed: UInt64(step))
     var host = SequenceBatch()
     host.users = (0..<users).map(Int32.init)
     host.offsets = (0...users).map { Int32($0 * L) }

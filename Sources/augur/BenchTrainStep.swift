@@ -21,7 +21,7 @@ struct BenchTrainStep: ParsableCommand {
   @Option(help: "bce, ce or sampled.") var loss = "bce"
   @Option(help: "float32 or bfloat16.") var dtype = "float32"
   @OptionGroup var place: DeviceOptions
-  @Option(help: "Steps timed.") var steps = 10
+  @Option(help: "Steps timed; on a GPU runs of up to 16 of them, with one wait at the end, as training reads the losses.") var steps = 10
   @Option(help: "Steps before the first timed one.") var warmup = 4
   @Flag(help: "One JSON object.") var json = false
 
@@ -47,15 +47,22 @@ struct BenchTrainStep: ParsableCommand {
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
     let device = try place.open()
     var bench = try TrainStepBench(knobs, of: model.rawValue, itemCount: items, batch: batch, device: device)
-    for _ in 0..<warmup { bench.step() }
-    let before = bench.allocations
     let clock = ContinuousClock()
-    // Training makes batches beside the steps: a device does not wait for them, while the CPU does both.
-    var making: [Double] = []
-    let seconds = (0..<steps).map { _ in
-      if device != .cpu { making.append(clock.measure { bench.makeBatch() } / .seconds(1)) }
-      return clock.measure { bench.step() } / .seconds(1)
-    }.sorted()
+    var (making, single): ([Double], Double) = ([], 1)
+    func seconds(_ steps: Int) -> Double {
+      // Training makes batches beside the steps: a device does not wait for them, while the CPU does both.
+      if device != .cpu { making.append(clock.measure { for _ in 0..<steps { bench.makeBatch() } } / .seconds(Double(steps))) }
+      let elapsed = clock.measure {
+        for _ in 0..<steps { bench.step() }
+        device.finish()
+      }
+      return elapsed / .seconds(Double(steps))
+    }
+    for _ in 0..<warmup { single = seconds(1) }
+    let before = bench.allocations
+    let run = device == .cpu ? 1 : max(1, min(16, Int(0.1 / single)))
+    making = []
+    let seconds = (0..<steps).map { _ in seconds(run) }.sorted()
     let median = seconds[seconds.count / 2]
     let tokens = Double(batch * length) / median
     let share = Limits(device).seconds(flops: flops, dtype == "bfloat16" ? .bfloat16 : .float32) / median

@@ -35,7 +35,7 @@ struct VerifySteps: ParsableCommand {
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try knobs.set(name, value) }
     func losses(_ device: Device) throws -> [Double] {
       var bench = try TrainStepBench(knobs, of: model, itemCount: 1000, batch: 16, device: device)
-      return (0..<steps).map { _ in Double(bench.step(learningRate: 0.02)) }
+      return (0..<steps).map { _ in Double(bench.step(learningRate: 0.02).floats()[0]) }
     }
     let (found, expected) = (try losses(device), try losses(.cpu))
     let tolerance = dtype == "bfloat16" ? 5e-3 : 1e-4

@@ -60,6 +60,7 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
       return queue.counters.groups - before
     }
     _ = rows.tiles(of: OpenCLTuning.tileRows, isCausal: true)
+    queue.finish()
     let uploads = queue.counters.uploads
     #expect(groups { _ = attention(q: q, kv: kv, rows, heads: 2, precision: .bfloat16) } == 6 * 2)
     #expect(groups { _ = hstuAttention(q: q, kv: kv, rows, heads: 2, bias: bias, precision: .bfloat16) } == 6 * 2)

@@ -1,7 +1,7 @@
 // A stand-in for NVIDIA's libcuda.so.1 on machines without a GPU: the calls that Augur's loader makes, with the rules that the real library
 // has, on PoCL. PTX is not executed: its first line names the .cl text and the options it was made from, and that text runs instead; sizes of
 // work-groups and of parameters are checked against the PTX. Nothing on a stream happens before somebody waits for it, as late as the real
-// library may be.
+// library may be; and of two streams now one, now the other goes ahead as far as events let it.
 //
 // FAKE_DRIVER_TEXTS=DIR holds the texts (Tests/ptx.sh sources DIR). FAKE_DRIVER_CAPABILITY=90 makes it a Hopper GPU: texts for tensor cores run
 // emulated then. FAKE_DRIVER_FAULT makes one thing fail: init, old-driver, capability, wrong-numbers, memory=BYTES (an allocation above it is
@@ -29,9 +29,11 @@ struct function {
   char name[128];
 };
 struct module { cl_program program; char *ptx; };
-struct event { long after; };
+struct stream;
+struct event { struct stream *on; long after; };
 struct work {
-  enum { run, upload, copy } kind;
+  enum { run, upload, copy, await } kind;
+  struct event event;
   struct function *function;
   size_t groups[3];
   uint64_t values[MOST_PARAMETERS];
@@ -46,9 +48,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cl_device_id device;
 static cl_context context;
 static cl_command_queue queue;
-static struct work *waiting;
-static long waiting_count, waiting_room, done;
-static long launches;
+static struct stream { struct work *waiting; long count, room, done; } streams[256];
+static int stream_count;
+static long launches, drains;
 static int lost;
 static _Thread_local int has_context;
 
@@ -81,25 +83,43 @@ static int runs(struct work *w) {
   return clEnqueueNDRangeKernel(queue, f->kernel, 3, NULL, global, f->local, 0, NULL, NULL) ? launch_failed : ok;
 }
 
-static int drain(void) {
-  for (long i = 0; i < waiting_count && !lost; i++) {
-    struct work *w = waiting + i;
+static struct stream *known(void *stream) {
+  return (struct stream *)stream >= streams && (struct stream *)stream < streams + stream_count ? stream : NULL;
+}
+
+// Does what stream s was told before its `until`-th work, and of other streams what events ask for.
+static int drain_until(struct stream *s, long until) {
+  long i = 0;
+  for (; s->done < until && !lost; i++, s->done++) {
+    struct work *w = s->waiting + i;
+    if (w->kind == await) drain_until(w->event.on, w->event.after);
     if (w->kind == run) lost = runs(w);
-    if (w->kind != run) {
+    if (w->kind == upload || w->kind == copy) {
       clFinish(queue);
       memmove(w->to, w->from, w->bytes);
     }
   }
+  s->count -= i;
+  memmove(s->waiting, s->waiting + i, s->count * sizeof *s->waiting);
+  return lost;
+}
+static int drain(struct stream *s) {
+  if (++drains % 2)
+    for (int i = 0; i < stream_count; i++)
+      if (streams + i != s) drain_until(streams + i, streams[i].done + streams[i].count);
+  drain_until(s, s->done + s->count);
   clFinish(queue);
-  done += waiting_count;
-  waiting_count = 0;
+  return lost;
+}
+static int drain_all(void) {
+  for (int i = 0; i < stream_count; i++) drain(streams + i);
   return lost;
 }
 
-static int put(struct work w) {
-  if (waiting_count == 4096) drain();
-  if (waiting_count == waiting_room) waiting = realloc(waiting, (waiting_room = 2 * waiting_room + 64) * sizeof *waiting);
-  waiting[waiting_count++] = w;
+static int put(struct stream *s, struct work w) {
+  if (s->count == 4096) drain(s);
+  if (s->count == s->room) s->waiting = realloc(s->waiting, (s->room = 2 * s->room + 64) * sizeof *s->waiting);
+  s->waiting[s->count++] = w;
   return lost;
 }
 
@@ -141,8 +161,11 @@ int cuDeviceGetAttribute(int *value, int what, int of) {
 }
 int cuDevicePrimaryCtxRetain(void **to, int of) { return *to = &lock, of ? invalid_value : ok; }
 int cuCtxSetCurrent(void *to) { return has_context = to == &lock, to && !has_context ? invalid_context : ok; }
-int cuStreamCreate(void **to, unsigned flags) ON_CONTEXT({ *to = &queue; code = flags > 1 ? invalid_value : ok; })
-int cuStreamSynchronize(void *stream) ON_CONTEXT({ code = stream == &queue ? drain() : invalid_value; })
+int cuStreamCreate(void **to, unsigned flags) ON_CONTEXT({
+  code = flags > 1 || stream_count == sizeof streams / sizeof *streams ? invalid_value : ok;
+  *to = code ? NULL : streams + stream_count++;
+})
+int cuStreamSynchronize(void *stream) ON_CONTEXT({ code = known(stream) ? drain(stream) : invalid_value; })
 
 // --- memory ---
 
@@ -164,7 +187,7 @@ int cuMemAlloc_v2(uint64_t *to, size_t bytes) ON_CONTEXT({
   code = at ? ok : out_of_memory;
 })
 int cuMemFree_v2(uint64_t pointer) ON_CONTEXT({
-  drain();
+  drain_all();
   code = invalid_value;
   for (size_t i = 0; i < allocation_count; i++)
     if ((uint64_t)allocations[i].at == pointer) {
@@ -176,26 +199,33 @@ int cuMemFree_v2(uint64_t pointer) ON_CONTEXT({
 })
 int cuMemHostAlloc(void **to, size_t bytes, unsigned flags) ON_CONTEXT({ *to = malloc(bytes); code = flags ? invalid_value : ok; })
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream) ON_CONTEXT({
-  code = !holds(to) || stream != &queue ? invalid_value : put((struct work){.kind = upload, .to = (char *)to, .from = from, .bytes = bytes});
+  code = !holds(to) || !known(stream) ? invalid_value : put(stream, (struct work){.kind = upload, .to = (char *)to, .from = from, .bytes = bytes});
 })
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream) ON_CONTEXT({
-  code = !holds(from) || stream != &queue ? invalid_value : put((struct work){.kind = copy, .to = to, .from = (char *)from, .bytes = bytes});
+  code = !holds(from) || !known(stream) ? invalid_value : put(stream, (struct work){.kind = copy, .to = to, .from = (char *)from, .bytes = bytes});
 })
 int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream) ON_CONTEXT({
-  code = !holds(to) || !holds(from) || stream != &queue
+  code = !holds(to) || !holds(from) || !known(stream)
              ? invalid_value
-             : put((struct work){.kind = copy, .to = (char *)to, .from = (char *)from, .bytes = bytes});
+             : put(stream, (struct work){.kind = copy, .to = (char *)to, .from = (char *)from, .bytes = bytes});
 })
 
 // --- events ---
 
 int cuEventCreate(void **to, unsigned flags) ON_CONTEXT({ *to = calloc(1, sizeof(struct event)); code = flags > 3 ? invalid_value : ok; })
 int cuEventRecord(void *event, void *stream) ON_CONTEXT({
-  ((struct event *)event)->after = done + waiting_count;
-  code = stream == &queue ? ok : invalid_value;
+  code = known(stream) ? ok : invalid_value;
+  if (!code) *(struct event *)event = (struct event){stream, known(stream)->done + known(stream)->count};
 })
-int cuEventQuery(void *event) ON_CONTEXT({ code = ((struct event *)event)->after <= done ? ok : not_ready; })
-int cuEventSynchronize(void *event) ON_CONTEXT({ code = ((struct event *)event)->after <= done ? ok : drain(); })
+int cuEventQuery(void *event) ON_CONTEXT({ code = ((struct event *)event)->after <= ((struct event *)event)->on->done ? ok : not_ready; })
+int cuEventSynchronize(void *event) ON_CONTEXT({
+  struct event *e = event;
+  code = drain_until(e->on, e->after);
+  clFinish(queue);
+})
+int cuStreamWaitEvent(void *stream, void *event, unsigned flags) ON_CONTEXT({
+  code = !known(stream) || flags ? invalid_value : put(stream, (struct work){.kind = await, .event = *(struct event *)event});
+})
 int cuEventDestroy_v2(void *event) ON_CONTEXT({ free(event); })
 
 // --- kernels ---
@@ -276,7 +306,7 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
   const char *last = fault("launch");
   if (last && ++launches == atol(last)) code = lost = launch_failed;
   if (!gx || !gy || !gz || gx > 0x7fffffffu || gy > 65535 || gz > 65535 || bx != f->local[0] || by != f->local[1] || bz != f->local[2] || shared ||
-      stream != &queue || extra)
+      !known(stream) || extra)
     code = invalid_value;
   for (int i = 0; i < f->count && !code; i++) {
     memcpy(&w.values[i], parameters[i], f->parameters[i].bytes);
@@ -284,5 +314,5 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
   }
   static FILE *trace;
   if (getenv("FAKE_DRIVER_TRACE") && (trace || (trace = fopen(getenv("FAKE_DRIVER_TRACE"), "a")))) fprintf(trace, "%s\n", f->name);
-  if (!code) code = put(w);
+  if (!code) code = put(stream, w);
 })
