@@ -186,7 +186,8 @@ class Works:
         sparse = lambda h, table: loss(h, table, True)
         for variant, call in (("eager", loss), ("eager, sparse", sparse), ("compiled", torch.compile(loss))):
             def body(call=call):
-                call(h, table).backward()
+                with torch.autocast(self.device.type, dtype=dtype, enabled=dtype != F32): value = call(h, table)
+                value.backward()
                 h.grad = table.grad = None
             yield variant, body
 

@@ -13,6 +13,12 @@ CK_DISPATCH(void, ck_sampled_loss,
             (loss, cp, cn, dh, dn, h, table, targets, negatives, groups, logq, begin, end, N, D, stride, kind, beta, mean,
              weight, scratch))
 
+CK_DISPATCH(void, ck_sampled_loss_shared,
+            (float *loss, float *cp, float *cn, float *dh, const float *h, const float *table, const int32_t *targets,
+             const int32_t *negatives, const float *logq, ck_int begin, ck_int end, ck_int N, ck_int D, int kind, float beta,
+             int mean, float weight, float *bias),
+            (loss, cp, cn, dh, h, table, targets, negatives, logq, begin, end, N, D, kind, beta, mean, weight, bias))
+
 // The gathered negatives [N, D] and their biases [N].
 ck_int ck_sampled_loss_scratch(ck_int N, ck_int D, ck_int R) {
   (void)R;
@@ -181,29 +187,45 @@ static void CK(short_groups)(const struct CK(sampled_loss) *a, ck_int g0, ck_int
   }
 }
 
+// Rows first ..< first + rows of one list: from h.E in cn to losses and gradients, dh = cp E[target]. The row after `last` is not asked for.
+static void CK(scored_rows)(const struct CK(sampled_loss) *a, ck_int first, ck_int rows, ck_int last, const int32_t *ids, const float *bias) {
+  enum { ahead = 12 };
+  const ck_int N = a->N, D = a->D;
+  for (ck_int t = first; t < first + rows; t++) {
+    if (t + ahead < last) ck_fetch(a->table + a->targets[t + ahead] * D, D);
+    const int32_t target = a->targets[t];
+    float *row = a->cn + t * N;
+    a->cp[t] = CK(dot)(a->h + t * D, a->table + target * D, D) - (a->logq ? a->logq[target] : 0.0f);
+    CK_PARALLEL for (ck_int k = 0; k < N; k++) row[k] = ids[k] == target ? -INFINITY : row[k] + bias[k];
+  }
+  CK(loss_rows)(a, first, rows);
+  for (ck_int t = first; t < first + rows; t++) {
+    const float *target = a->table + a->targets[t] * D, c = a->cp[t];
+    CK_ROW for (ck_int d = 0; d < D; d++) a->dh[t * D + d] = c * target[d];
+  }
+}
+
 // One group over its gathered negatives, in blocks of rows.
 static void CK(long_group)(const struct CK(sampled_loss) *a, ck_int g, const float *gathered, const float *bias) {
-  enum { ahead = 12 };
   const ck_int N = a->N, D = a->D, from = a->groups[g], to = a->groups[g + 1];
-  const int32_t *ids = a->negatives + g * a->stride;
   for (ck_int first = from; first < to; first += CK_ROW_BLOCK) {
     const ck_int rows = to - first < CK_ROW_BLOCK ? to - first : CK_ROW_BLOCK;
     ck_gemm(a->cn + first * N, a->h + first * D, gathered, rows, N, D, 0, 1, 0);
-    for (ck_int t = first; t < first + rows; t++) {
-      if (t + ahead < to) ck_fetch(a->table + a->targets[t + ahead] * D, D);
-      const int32_t target = a->targets[t];
-      float *row = a->cn + t * N;
-      a->cp[t] = CK(dot)(a->h + t * D, a->table + target * D, D) - (a->logq ? a->logq[target] : 0.0f);
-      CK_PARALLEL for (ck_int k = 0; k < N; k++) row[k] = ids[k] == target ? -INFINITY : row[k] + bias[k];
-    }
-    CK(loss_rows)(a, first, rows);
-    for (ck_int t = first; t < first + rows; t++) {
-      const float *target = a->table + a->targets[t] * D, c = a->cp[t];
-      CK_ROW for (ck_int d = 0; d < D; d++) a->dh[t * D + d] = c * target[d];
-    }
+    CK(scored_rows)(a, first, rows, to, a->negatives + g * a->stride, bias);
     ck_gemm(a->dh + first * D, a->cn + first * N, gathered, rows, D, N, 0, 0, 1);
   }
   if (a->dn) ck_gemm(a->dn + g * N * D, a->cn + from * N, a->h + from * D, N, D, to - from, 1, 0, 0);
+}
+
+static void CK(ck_sampled_loss_shared)(float *loss, float *cp, float *cn, float *dh, const float *h, const float *table,
+                                       const int32_t *targets, const int32_t *negatives, const float *logq, ck_int begin,
+                                       ck_int end, ck_int N, ck_int D, int kind, float beta, int mean, float weight, float *bias) {
+  const struct CK(sampled_loss) a = {loss, cp,   cn, dh, NULL, h,    table, targets, negatives,
+                                     NULL, logq, N,  D,  0,    kind, beta,  mean ? 1.0f / (float)(N + 1) : 1.0f,
+                                     weight};
+  for (ck_int k = 0; k < N; k++) bias[k] = logq ? -logq[negatives[k]] : 0.0f;
+  for (ck_int first = begin; first < end; first += CK_ROW_BLOCK)
+    CK(scored_rows)(&a, first, end - first < CK_ROW_BLOCK ? end - first : CK_ROW_BLOCK, end, negatives, bias);
 }
 
 static void CK(ck_sampled_loss)(float *loss, float *cp, float *cn, float *dh, float *dn, const float *h, const float *table,

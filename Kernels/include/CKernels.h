@@ -22,9 +22,8 @@ void ck_start_writeback(int descriptor, ck_int first, ck_int bytes);
 // *crc = CRC-32C (Castagnoli) of `count` more bytes behind those that *crc is of, 0 for none; returns 0, and does nothing, where the
 // processor has no instruction for it.
 int ck_crc32c(uint32_t *crc, const void *bytes, ck_int count);
-const char *ck_isa_name(void);
+const char *ck_isa_name(void), *ck_blas_core(void);
 int ck_cpu_count(void);  // CPUs that the affinity mask allows
-const char *ck_blas_core(void);
 
 // --- the machine's limits, for benchmarks -------------------------------------------------------------------------------
 // Does `rounds` rounds of multiply-adds in registers, of float32 or of pairs of bfloat16 where there is an instruction for them, and returns
@@ -317,8 +316,7 @@ void ck_window_max_backward(float *dx, const float *dy, const int32_t *best, con
 // Group g owns rows groups[g]..<groups[g+1] of h[T,D] and the N >= 1 ids from negatives[g * stride]; stride 0: one list for all
 // groups, which the caller cuts as he likes (dn null; dn = cn^T h is ck_matmul_tn). s+ = h.E[target] + bias,
 // s_k = h.E[neg_k] + bias_k, bias = -logQ[id] where logQ is given, else 0. A negative equal to the target of its row is left out.
-//   CK_BCE      L = (beta * sp(-s+) + sum_k sp(s_k)) / (N + 1 if mean else 1);  beta = 1: BCE; beta < 1: gBCE (models: gSASRec)
-//   CK_SOFTMAX  L = log(e^{s+} + sum_k e^{s_k}) - s+
+// CK_BCE: L = (beta * sp(-s+) + sum_k sp(s_k)) / (N + 1 if mean else 1), beta < 1: gBCE; CK_SOFTMAX: L = log(e^{s+} + sum_k e^{s_k}) - s+
 // Writes loss[t], and, times weight: cp[t] = dL/ds+, cn[t*N + k] = dL/ds_k (0 where left out), dh[t,D] = cp E[target] + sum_k cn_k E[neg_k],
 // and where dn is not null (stride N only) dn[(g*N + k), D] = sum over the rows t of group g of cn[t,k] h[t].
 // scratch: ck_sampled_loss_scratch(N, D, Rmax) floats, Rmax rows of the longest group.
@@ -328,6 +326,9 @@ void ck_sampled_loss(float *loss, float *cp, float *cn, float *dh, float *dn, co
                      const int32_t *targets, const int32_t *negatives, const int32_t *groups, const float *logq,
                      ck_int begin, ck_int end, ck_int N, ck_int D, ck_int stride, int kind, float beta, int mean, float weight,
                      float *scratch);
+// The same of rows begin..<end that share one list, whose products h.E[neg_k] are in cn: all but what cn adds to dh. bias holds N floats.
+void ck_sampled_loss_shared(float *loss, float *cp, float *cn, float *dh, const float *h, const float *table, const int32_t *targets, const int32_t *negatives,
+                            const float *logq, ck_int begin, ck_int end, ck_int N, ck_int D, int kind, float beta, int mean, float weight, float *bias);
 
 // --- SoftmaxLoss: the whole catalogue, logits never stored beyond one tile ---------------------------------------------------------
 // For rows begin..<end and the scores s[end - begin, n] of a tile of items: the running maximum m[t] and sum z[t] of exp(s - m). The

@@ -81,7 +81,8 @@ public enum Initializer: Sendable {
 /// Collects the parameters of one model in the order in which its layers are made.
 public final class ParameterStore {
   public private(set) var parameters: [Parameter] = []
-  /// Type of the factors of the linear maps and the attention of the model's layers; all else is float32.
+  /// Type of the factors of the linear maps and the attention of the model's layers, and of its losses where the batch shares what they
+  /// score; all else is float32.
   public let precision: DataType
 
   public init(precision: DataType = .float32) { self.precision = precision }

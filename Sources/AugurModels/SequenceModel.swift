@@ -181,7 +181,7 @@ func stateKnobs(dim: Int, dropout: Double, length: Int) -> [Hyperparameter] {
     .integer("dim", dim, in: 1...4096, "D, width of the model"),
     .real("dropout", dropout, in: 0...0.95, "rate of every dropout"),
     .integer("length", length, in: 1...8192, "L, longest history that is read"),
-    .choice("dtype", "float32", of: ["float32", "bfloat16"], "type of the factors of linear maps, attention and ce; all else is float32"),
+    .choice("dtype", "float32", of: ["float32", "bfloat16"], "type of the factors of linear maps, attention, ce, and losses whose negatives the batch shares; all else is float32"),
   ]
 }
 
@@ -244,5 +244,6 @@ public func nextItemLoss(
   default: objective = .bce
   }
   return sampledLoss(
-    states, table, targets: targets, negatives: negatives, objective, logQ: objective == .softmax ? logShares : nil)
+    states, table, targets: targets, negatives: negatives, objective, logQ: objective == .softmax ? logShares : nil,
+    precision: h.precision)
 }

@@ -79,7 +79,7 @@ extension OpSizes {
   func sampledWork(_ s: [Int]) -> OpWork {
     let (T, D, N, V) = (s[0], s[1], s[2], s[3])
     return OpWork(
-      op: "sampled softmax forward+backward", shape: s, dtype: .float32, flops: 6 * Double(T * D) * Double(N),
+      op: "sampled softmax forward+backward", shape: s, dtype: .bfloat16, flops: 6 * Double(T * D) * Double(N),
       memory: 8 * (V + T) * D + 8 * T * N
     ) { device in
       let (h, table) = (random([T, D], device), random([V, D], device).asParameter())
@@ -88,7 +88,8 @@ extension OpSizes {
       let negatives = Negatives(drawn, count: N, sharing: .batch)
       return {
         let tape = Tape()
-        tape.backward(from: sampledLoss(h.watched(by: tape), table, targets: targets, negatives: negatives, .softmax))
+        let h = h.watched(by: tape)
+        tape.backward(from: sampledLoss(h, table, targets: targets, negatives: negatives, .softmax, precision: .bfloat16))
         table.slot?.touchedRows = []
       }
     }

@@ -73,16 +73,20 @@ extension OpCase {
         large: "SoftmaxLoss", "T\(T) V\(V) D\(D) bfloat16", [.init([T, D]), .init([V, D], .parameter)], isLoss: true, tolerance: 1e-2,
         gradientTolerance: 2e-2
       ) { x, _ in softmaxLoss(x[0], x[1], targets: Lookup(targets, rowCount: V, device: x[0].device), precision: .bfloat16) },
-      OpCase(large: "SampledLoss", "T\(T) V\(V) D\(D) N\(N)", [.init([T, D]), .init([V, D], .parameter)], isLoss: true) { x, _ in
-        let device = x[0].device
-        return sampledLoss(
-          x[0], x[1], targets: Lookup(targets, rowCount: V, device: device),
-          negatives: Negatives(Lookup(drawn, rowCount: V, device: device), count: N, sharing: .batch), .softmax)
-      },
       OpCase(large: "Embedding", "\(rows)x8, \(lookups) lookups", [.init([rows, 8], .parameter)]) { x, tape in
         embedding(x[0], Lookup(ids, rowCount: rows, device: x[0].device), tape: tape)
       },
-    ]
+    ] + [DataType.float32, .bfloat16].map { precision in
+      OpCase(
+        large: "SampledLoss", "T\(T) V\(V) D\(D) N\(N)\(precision == .bfloat16 ? " bfloat16" : "")", [.init([T, D]), .init([V, D], .parameter)],
+        isLoss: true, tolerance: precision == .bfloat16 ? 1e-2 : 1e-4, gradientTolerance: precision == .bfloat16 ? 2e-2 : 1e-3
+      ) { x, _ in
+        let device = x[0].device
+        return sampledLoss(
+          x[0], x[1], targets: Lookup(targets, rowCount: V, device: device),
+          negatives: Negatives(Lookup(drawn, rowCount: V, device: device), count: N, sharing: .batch), .softmax, precision: precision)
+      }
+    }
   }
 
   private static var largeRows: [OpCase] {
