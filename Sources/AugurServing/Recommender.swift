@@ -15,31 +15,34 @@ public final class Recommender {
   public let itemCount: Int
   /// Events of a history that the model reads.
   public var longestHistory: Int { model.longestHistory }
+  /// Whether answers depend on when events happened.
+  public var readsTimes: Bool { model.readsTimes }
   private let model: any SequenceModel
   private let table: Tensor
   private let device: Device
   private let compact: CompactTable?
 
-  /// For `manyRequests` it spends a pass over the item table and a quarter of its memory on faster answers. Throws where the model reads
-  /// times.
-  public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) throws(ModelError) {
-    guard !model.readsTimes else {
-      throw .badCombination("the model reads the times of events, which answers are not given yet; train with time-bias=no")
-    }
+  /// For `manyRequests` it spends a pass over the item table and a quarter of its memory on faster answers.
+  public init(_ model: any SequenceModel, itemCount: Int, device: Device, manyRequests: Bool = false) {
     (self.model, self.itemCount, self.device, table) = (model, itemCount, device, model.scoringTable)
     compact = manyRequests ? CompactTable(table) : nil
   }
 
-  /// `[B, D]`: the state after each history; a row has the same bits in any batch. Precondition: no history is empty, items are known.
-  public func encoded(_ histories: [ArraySlice<Int32>]) -> Tensor {
-    model.lastStates(model.scoringInput(histories, times: nil, itemCount: itemCount, device: device))
+  /// `[B, D]`: the state after each history; a row has the same bits in any batch. Precondition: no history is empty, items are known, and
+  /// where the model reads times every event has one: seconds since any moment, the same for a whole history.
+  public func encoded(_ histories: [ArraySlice<Int32>], times: [[Int32]]? = nil) -> Tensor {
+    precondition(!readsTimes || times?.map(\.count) == histories.map(\.count), "encoded: expected a time for every event")
+    return model.lastStates(model.scoringInput(histories, times: times, itemCount: itemCount, device: device))
   }
 
-  /// The `top` best items for each row of `states`, without those in the history; fewer where the catalogue is smaller.
-  public func suggestions(_ states: Tensor, after histories: [ArraySlice<Int32>], top: Int) -> [[Suggestion]] {
+  /// The `top` best items for each row of `states`, without those in the history unless `includingSeen`; fewer where the catalogue is
+  /// smaller.
+  public func suggestions(
+    _ states: Tensor, after histories: [ArraySlice<Int32>], top: Int, includingSeen: Bool = false
+  ) -> [[Suggestion]] {
     var (seen, offsets): ([Int32], [Int32]) = ([], [0])
     for history in histories {
-      seen.append(contentsOf: history.sorted())
+      if !includingSeen { seen.append(contentsOf: history.sorted()) }
       offsets.append(Int32(seen.count))
     }
     let best = topItems(states, table, seen: seen, seenOffsets: offsets, k: min(top, itemCount), compact: compact)
@@ -51,18 +54,19 @@ public final class Recommender {
   }
 
   /// The same from one history.
-  public func suggestions(after history: [Int32], top: Int) -> [Suggestion] {
+  public func suggestions(after history: [Int32], times: [Int32]? = nil, top: Int, includingSeen: Bool = false) -> [Suggestion] {
     precondition(!history.isEmpty && history.allSatisfy { $0 >= 0 && $0 < itemCount }, "suggestions: unknown or no items")
-    return suggestions(encoded([history[...]]), after: [history[...]], top: top)[0]
+    let state = encoded([history[...]], times: times.map { [$0] })
+    return suggestions(state, after: [history[...]], top: top, includingSeen: includingSeen)[0]
   }
 
   /// A state that takes one event at a time. Throws where the model counts positions from the newest event, so that every event moves
   /// all of them, for models without attention, and for devices without the kernel.
   public func makeState() throws(ModelError) -> UserState {
-    guard model.positionAlignment == .left else {
+    guard model.positionAlignment == .left, !readsTimes else {
       throw .badCombination(
-        "this model cannot keep a user's state: attention must count positions from the oldest event (train with positions=left), and "
-          + "other models keep none")
+        "this model cannot keep a user's state: attention must count positions from the oldest event (train with positions=left) and not "
+          + "read times, and other models keep none")
     }
     guard model.outputTable.value.isOnCPU else { throw .badCombination("a user's state is kept on the cpu only, not on \(device)") }
     return UserState(model, itemCount: itemCount)

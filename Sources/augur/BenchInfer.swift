@@ -32,7 +32,7 @@ struct BenchInfer: ParsableCommand {
     let model = try entry.makeModel(knobs, itemCount: items, device: device, seed: 1)
     let limits = Limits(device)
     let (whole, ranking) = (limits.seconds(flops: encodeFlops), limits.seconds(bytes: Double(items) * Double(dim + 8)))
-    let recommender = try Recommender(model, itemCount: items, device: device, manyRequests: true)
+    let recommender = Recommender(model, itemCount: items, device: device, manyRequests: true)
     var random = RandomStream(seed: 1)
     let users = (0..<requests).map { _ in (0..<length).map { _ in Int32(random.below(items)) } }
     func encode(_ user: [Int32]) -> Tensor { recommender.encoded([user[...]]) }

@@ -44,7 +44,7 @@ struct BenchSuite: ParsableCommand {
     let trainer = try makeBenchTrainer(BenchShape(), dataset, device)
     _ = try trainer.timedSteps(5, epoch: 0)
     try stage("train", log, "tokens/s") { try trainer.timedSteps(steps, epoch: 1).tokens }
-    let recommender = try Recommender(trainer.model, itemCount: dataset.itemCount, device: device, manyRequests: true)
+    let recommender = Recommender(trainer.model, itemCount: dataset.itemCount, device: device, manyRequests: true)
     let answered = min(scored, dataset.userCount)
     score(recommender, dataset, users: 0..<min(256, answered))
     try stage("score", log, "users/s") {

@@ -9,6 +9,7 @@ import AugurTraining
 import Foundation
 
 extension HeldOut: ExpressibleByArgument {}
+extension SeenItems: ExpressibleByArgument {}
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(

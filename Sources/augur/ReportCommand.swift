@@ -53,11 +53,8 @@ struct ReportCommand: ParsableCommand {
             heading: "Validation \(metric)", note: "full ranking, seen items \(seen.rawValue)", xLabel: "epoch", yLabel: metric,
             series: [Report.LineChart.Series(metric, points: history.compactMap { r in r.metric.map { (Double(r.epoch), $0) } })])))
     }
-    // Answers of models that read times are not given yet.
-    if !model.readsTimes {
-      let recommender = try Recommender(model, itemCount: dataset.itemCount, device: device)
-      sections.append(contentsOf: examples(dataset, recommender))
-    }
+    let recommender = Recommender(model, itemCount: dataset.itemCount, device: device)
+    sections.append(contentsOf: try examples(dataset, recommender, includingSeen: seen == .ranked))
     let main = systems[0].report
     let cards = ["HR@10", "NDCG@10"].map { name in
       Report.Card(
@@ -85,11 +82,13 @@ struct ReportCommand: ParsableCommand {
   }
 
   /// The last events and the suggestions of a few users, by readable names.
-  private func examples(_ dataset: Dataset, _ recommender: Recommender) -> [Report.Section] {
+  private func examples(_ dataset: Dataset, _ recommender: Recommender, includingSeen: Bool) throws -> [Report.Section] {
     func label(_ item: Int) -> String { dataset.itemName(item) ?? dataset.itemID(item) }
-    return SequenceSplit(dataset).evaluatedUsers(.test).prefix(3).map { user in
+    return try SequenceSplit(dataset).evaluatedUsers(.test).prefix(3).map { user in
       let history = Array(dataset.history(user))
-      let next = recommender.suggestions(after: history, top: 5).map { "next: \(label($0.item))" }
+      let times = recommender.readsTimes ? try dataset.seconds(user) : nil
+      let found = recommender.suggestions(after: history, times: times, top: 5, includingSeen: includingSeen)
+      let next = found.map { "next: \(label($0.item))" }
       return .list(
         heading: "User \(dataset.userID(user))", items: history.suffix(5).map { "saw: \(label(Int($0)))" } + next)
     }

@@ -28,8 +28,10 @@ struct VerifyBits: ParsableCommand {
     let settings = try folder.readSettings()
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let model = try folder.loadModel(settings, for: dataset, device: .cpu)
-    let recommender = try Recommender(model, itemCount: dataset.itemCount, device: .cpu, manyRequests: true)
-    let histories = (0..<min(dataset.userCount, 1 << 17)).map { Array(dataset.history($0)) }.filter { !$0.isEmpty }
+    let recommender = Recommender(model, itemCount: dataset.itemCount, device: .cpu, manyRequests: true)
+    let users = (0..<min(dataset.userCount, 1 << 17)).filter { !dataset.history($0).isEmpty }
+    let histories = users.map { Array(dataset.history($0)) }
+    let times = recommender.readsTimes ? try users.map(dataset.seconds) : nil
     guard !histories.isEmpty else { throw UserMistake("\(dataset.path): expected a user with an event") }
     let threads = ThreadPool.shared.threads
     defer { ThreadPool.shared.threads = threads }
@@ -39,7 +41,7 @@ struct VerifyBits: ParsableCommand {
     var known: [Int: Answer] = [:]
     func alone(_ user: Int) -> Answer {
       if let answer = known[user] { return answer }
-      let answer = answers(recommender, [histories[user][...]])[0]
+      let answer = answers(recommender, [histories[user][...]], times.map { [$0[user]] })[0]
       known[user] = answer
       return answer
     }
@@ -50,7 +52,7 @@ struct VerifyBits: ParsableCommand {
       let members = (0..<max(1, size - random.below(max(1, size / 2)))).map { _ in random.below(histories.count) }
       let expected = members.map(alone)
       ThreadPool.shared.threads = 1 + random.below(8)
-      let found = answers(recommender, members.map { histories[$0][...] })
+      let found = answers(recommender, members.map { histories[$0][...] }, times.map { all in members.map { all[$0] } })
       ThreadPool.shared.threads = 1
       checked += members.count
       differences += zip(found, expected).count { $0 != $1 }
@@ -66,8 +68,8 @@ struct VerifyBits: ParsableCommand {
     var scores: [UInt32]
   }
 
-  private func answers(_ recommender: Recommender, _ histories: [ArraySlice<Int32>]) -> [Answer] {
-    let states = recommender.encoded(histories)
+  private func answers(_ recommender: Recommender, _ histories: [ArraySlice<Int32>], _ times: [[Int32]]?) -> [Answer] {
+    let states = recommender.encoded(histories, times: times)
     let (values, D) = (states.floats(), states.shape.columns)
     return recommender.suggestions(states, after: histories, top: 10).enumerated().map { b, list in
       Answer(
@@ -106,7 +108,7 @@ struct VerifyBits: ParsableCommand {
     if let kept {
       print("\(kept.checked) events appended to kept states: \(kept.differences) differences")
     } else {
-      print("kept states: this model cannot keep one, its positions count from the newest event (train with positions=left)")
+      print("kept states: this model cannot keep one: its positions count from the newest event (train with positions=left), or it reads times")
     }
   }
 }

@@ -32,7 +32,7 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
   @Test(arguments: keeping)
   func aKeptStateGivesTheBitsOfTheWholeHistory(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings.merging(["positions": "left"], uniquingKeysWith: { $1 }))
-    let recommender = try Recommender(model, itemCount: V, device: .cpu)
+    let recommender = Recommender(model, itemCount: V, device: .cpu)
     let state = try recommender.makeState()
     let items = history(L + 5, 7)
     for (i, item) in items.enumerated() {
@@ -42,20 +42,36 @@ private func history(_ length: Int, _ seed: UInt64) -> [Int32] {
 
   @Test func aModelThatCountsFromTheNewestEventCannotKeepAState() throws {
     for name in ["sasrec", "bert4rec", "gru4rec", "caser"] {
-      let recommender = try Recommender(try makeModel(name, [:]), itemCount: V, device: .cpu)
+      let recommender = Recommender(try makeModel(name, [:]), itemCount: V, device: .cpu)
       #expect(throws: ModelError.self) { try recommender.makeState() }
     }
   }
 
-  @Test func aModelThatReadsTimesIsRefused() throws {
-    let model = try makeModel("hstu", ["time-bias": "yes"])
-    #expect(throws: ModelError.self) { try Recommender(model, itemCount: V, device: .cpu) }
+  /// A day between the last two events answers otherwise than a second, in any batch the same, and keeps no state.
+  @Test func aModelThatReadsTimesAnswersByThem() throws {
+    let recommender = Recommender(try makeModel("hstu", ["time-bias": "yes", "positions": "left"]), itemCount: V, device: .cpu)
+    let histories = [9, 80, 1].map { history($0, UInt64($0)) }
+    let times = histories.map { $0.indices.map { Int32($0 * 60) } }
+    let alone = zip(histories, times).map { bits(recommender.encoded([$0[...]], times: [$1])) }
+    #expect(bits(recommender.encoded(histories.map { $0[...] }, times: times)) == alone.flatMap { $0 })
+    let later = times[0].dropLast() + [times[0][8] + 86400]
+    #expect(bits(recommender.encoded([histories[0][...]], times: [Array(later)])) != alone[0])
+    #expect(recommender.suggestions(after: histories[0], times: times[0], top: 5).count == 5)
+    #expect(throws: ModelError.self) { try recommender.makeState() }
+  }
+
+  /// Without what is removed a list of the whole catalogue holds every item.
+  @Test func seenItemsAreRankedWhereAsked() throws {
+    let recommender = Recommender(try makeModel("gru4rec", [:]), itemCount: V, device: .cpu)
+    let seen = history(40, 5)
+    let (all, rest) = (recommender.suggestions(after: seen, top: V, includingSeen: true), recommender.suggestions(after: seen, top: V))
+    #expect(Set(all.map(\.item)) == Set(0..<V) && rest == all.filter { !seen.contains(Int32($0.item)) })
   }
 
   @Test(arguments: models)
   func anAnswerDoesNotDependOnItsBatch(_ name: String, _ settings: [String: String]) throws {
     let model = try makeModel(name, settings)
-    let recommender = try Recommender(model, itemCount: V, device: .cpu)
+    let recommender = Recommender(model, itemCount: V, device: .cpu)
     let threads = ThreadPool.shared.threads
     defer { ThreadPool.shared.threads = threads }
     let all = (0..<200).map { history(1 + $0 * 37 % 90, UInt64($0)) }

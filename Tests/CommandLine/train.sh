@@ -88,7 +88,18 @@ check "train with times" "$augur" train --data "$dir/data" --model hstu --set ti
 cp "$dir/times-run/best.safetensors" "$dir/cut/best.safetensors"
 mistake "another model" "$foreign" "$augur" recommend --run "$dir/cut" --user 1
 check "report of a model that reads times" "$augur" report --run "$dir/times-run" --output "$dir/times.html"
-check "without suggestions" sh -c "grep -q HR@10 $dir/times.html && ! grep -q 'next: ' $dir/times.html"
-mistake "suggestions by times" "time-bias=no" "$augur" recommend --run "$dir/times-run" --user 1
+check "with suggestions" sh -c "grep -q HR@10 $dir/times.html && grep -q 'next: ' $dir/times.html"
+by_times="$augur recommend --run $dir/times-run"
+check "suggestions by times" $by_times --user 1
+check "verify bits by times" "$augur" verify bits --run "$dir/times-run" --batches 3
+item=$($by_times --user 1 --top 1 --json | sed 's/.*"item":"\([^"]*\)".*/\1/')
+check "a history with times" $by_times --history "$item,$item" --times 2024-05-31T12:00:00Z,1717200000
+mistake "a history without times" "--times" $by_times --history "$item,$item"
+mistake "too few times" "2 items" $by_times --history "$item,$item" --times 1717200000
+mistake "times that fall" "oldest first" $by_times --history "$item,$item" --times 1717200000,1717100000
+mistake "no time" "--times" $by_times --history "$item" --times noon
+mistake "times beside a user" "--user" $by_times --user 1 --times 1717200000
+mistake "times that nobody reads" "does not read times" "$augur" recommend --run "$dir/run" --history "$item" --times 1717200000
+check "seen items are ranked where asked" test "$($by_times --user 1 --top 100000 --seen ranked | wc -l)" -gt "$($by_times --user 1 --top 100000 | wc -l)"
 mistake "disk full" "space" sh -c "ulimit -f 20; exec $train --output $dir/full"
 mistake "disk full while writing a log" "synth.csv" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --output $dir/synth.csv"
