@@ -8,6 +8,8 @@ public import AugurTensors
 public struct Suggestion: Sendable, Equatable {
   public let item: Int
   public let score: Float
+
+  public init(item: Int, score: Float) { (self.item, self.score) = (item, score) }
 }
 
 /// A loaded model that answers for histories.

@@ -9,13 +9,16 @@ import Glibc
 /// The softmax of a sequence model over the catalogue, for one history at a time.
 struct SoftmaxScorer: Scorer {
   let model: any SequenceModel
+  /// What cosines are divided by; products are not.
+  let temperature: Float
   let itemCount: Int
 
   func scores(history: Span<Int32>, into: UnsafeMutableBufferPointer<Float>) {
     var items: [Int32] = []
     for place in history.indices { items.append(history[place]) }
     let device = model.outputTable.value.device
-    let h = model.lastStates(model.scoringInput([items[...]], times: [[]], itemCount: itemCount, device: device))
+    var h = model.lastStates(model.scoringInput([items[...]], times: nil, itemCount: itemCount, device: device))
+    if model.isCosine { h = unitRows(h, scale: 1 / temperature) }
     let logits = linear(h, model.scoringTable, transposed: true).floats()
     let largest = logits.max() ?? 0
     for item in into.indices { into[item] = exp(logits[item] - largest) }
@@ -31,9 +34,10 @@ public struct NextItemMixture {
 
   /// Counts the training part, and fits the weights on the validation targets.
   ///
-  /// - Parameter model: a trained model, whose scores are logarithms of probabilities but for a sum: it is left out where it reads times or
-  ///   compares directions. Nil mixes what is counted alone.
-  public init(_ data: Dataset, model: (name: String, model: any SequenceModel)? = nil) {
+  /// - Parameter model: a trained model, whose scores are logarithms of probabilities but for a sum; with the knobs it was trained with.
+  ///   Nil mixes what is counted alone.
+  /// - Precondition: the model does not read times.
+  public init(_ data: Dataset, model: (name: String, model: any SequenceModel, knobs: [String: String])? = nil) {
     let split = SequenceSplit(data)
     let (offsets, items) = split.trainingHistories()
     let users = split.evaluatedUsers(.validation)
@@ -50,9 +54,11 @@ public struct NextItemMixture {
         parts.append(TasteChain(histories, categories: categories))
       }
     }
-    if let model, !model.model.readsTimes, !model.model.isCosine {
+    if let model {
+      precondition(!model.model.readsTimes, "mixture: expected a model that reads no times")
       names.append(model.name)
-      parts.append(SoftmaxScorer(model: model.model, itemCount: data.itemCount))
+      let temperature = model.knobs["temperature"].flatMap(Float.init) ?? 1
+      parts.append(SoftmaxScorer(model: model.model, temperature: temperature, itemCount: data.itemCount))
     }
     self.names = names
     mixture = ItemMixture(parts, examples: examples)
@@ -67,6 +73,14 @@ public struct NextItemMixture {
       for (item, label) in zip(data.history(user), labels) where found[Int(item)] < 0 { found[Int(item)] = label }
     }
     return found
+  }
+
+  /// The `top` likeliest items that are no part of `history`, with their probabilities; equal ones by index, none that no part knows.
+  public func likeliest(after history: [Int32], top: Int) -> [(item: Int, probability: Float)] {
+    var scores = [Float](repeating: 0, count: mixture.itemCount)
+    scores.withUnsafeMutableBufferPointer { mixture.scores(history: history.span, into: $0) }
+    let known = scores.indices.filter { scores[$0] > 0 }
+    return known.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(top).map { ($0, scores[$0]) }
   }
 
   /// The parts with their weights, the heaviest first.

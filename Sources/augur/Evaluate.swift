@@ -22,6 +22,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Of a table: the categorical feature whose values are the groups of gAUC and of intervals; that of the run by default.")
   var group: String?
   @Option(help: "Of a table: CSV to write the curves to: ROC, precision and recall, reliability, survival.") var curves: String?
+  @Flag(help: "Also the model mixed with popularity, the chain of items and, where the log has categories, a chain with tastes.")
+  var mixture = false
   @Flag(help: "One JSON object.") var json = false
 
   func run() throws {
@@ -34,7 +36,9 @@ struct Evaluate: ParsableCommand {
     let dataset = try openDataset(data ?? settings.dataPath, of: settings)
     let model = try folder.loadModel(settings, for: dataset, device: try place.open())
     let seen = TrainingPlan.seenItems(settings.hyperparameters)
-    let systems = try evaluateSystems(settings.model, model, dataset, split, seen: seen, batch: batch)
+    guard !mixture || split == .test else { throw UserMistake("--mixture: its weights are fitted on the validation part; evaluate it on the test part") }
+    let mixed = mixture ? try makeMixture(settings, model, dataset) : nil
+    let systems = try evaluateSystems(settings.model, model, dataset, split, seen: seen, batch: batch, mixture: mixed)
     let division = SequenceSplit(dataset)
     let protocolLine = protocolText(split, users: systems[0].report.userCount, split: division, seen: seen)
     let unseen = unseenTargetShare(division, split, users: division.evaluatedUsers(split))
@@ -43,6 +47,7 @@ struct Evaluate: ParsableCommand {
       line["model"] = settings.model
       line["protocol"] = protocolLine
       line["unseen_targets"] = number(unseen)
+      line["mixture"] = mixed?.words
       line["baselines"] = Dictionary(uniqueKeysWithValues: systems.dropFirst().map { ($0.name, metricsJSON($0.report)) })
       return printJSON(line)
     }
@@ -54,12 +59,23 @@ struct Evaluate: ParsableCommand {
       }
       print(name.padding(toLength: 12, withPad: " ", startingAt: 0) + values.joined(separator: "  "))
     }
+    if let mixed { print("the mixture is \(mixed.words), weights under which the validation targets are likeliest") }
   }
 }
 
-/// The model, then popularity, last-item Markov and item-kNN, on the same users.
+/// The model of a run mixed with what is counted, its weights fitted on the validation part.
+func makeMixture(_ settings: RunSettings, _ model: any SequenceModel, _ data: Dataset) throws -> NextItemMixture {
+  guard !model.readsTimes else { throw UserMistake("--mixture: is not made with models that read times; train with time-bias=no") }
+  guard TrainingPlan.seenItems(settings.hyperparameters) == .removed else {
+    throw UserMistake("--mixture: leaves out what was seen, and this run ranks it again (seen-items=ranked)")
+  }
+  return NextItemMixture(data, model: (settings.model, model, settings.hyperparameters))
+}
+
+/// The model, then popularity, last-item Markov, item-kNN and the mixture where there is one, on the same users.
 func evaluateSystems(
-  _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, seen: SeenItems, batch: Int = 128
+  _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, seen: SeenItems, batch: Int = 128,
+  mixture: NextItemMixture? = nil
 ) throws -> [(name: String, report: RankingReport)] {
   let split = SequenceSplit(data)
   let users = split.evaluatedUsers(part)
@@ -80,6 +96,7 @@ func evaluateSystems(
     add("popularity", Popularity(histories))
     add("markov", MarkovChain(histories))
     add("item-knn", ItemKNN(histories))
+    if let mixture { add("mixture", mixture.mixture) }
   }
   return systems
 }

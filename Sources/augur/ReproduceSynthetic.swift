@@ -48,7 +48,7 @@ extension Reproduce {
     try runTrainer(trainer, TrainingLine(knobs: trainer.knobs), json: json, isQuiet: json)
     let run = RunFolder(folder + "/run")
     let model = try run.loadModel(try run.readSettings(), for: dataset, device: try place.open())
-    let mixture = NextItemMixture(dataset, model: (name, model))
+    let mixture = NextItemMixture(dataset, model: (name, model, trainer.knobs.all))
     let (mixed, alone) = events.scores(mixture, model, on: dataset)
     return Outcome(
       scores: mixed, words: "\(mixture.words), mixed by the validation targets: \(events.protocolText)", parameters: trainer.parameterCount,
