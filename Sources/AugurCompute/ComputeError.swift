@@ -10,6 +10,8 @@ public enum ComputeError: Error, Sendable, Equatable, CustomStringConvertible {
   case kernelDoesNotBuild(module: String, device: String, log: String)
   /// The device refuses an allocation, also after everything idle was given back.
   case outOfDeviceMemory(bytes: Int, device: String)
+  /// The host cannot pin so much memory for the device.
+  case outOfHostMemory(bytes: Int, device: String)
   /// The device reports an error in the middle of work.
   case deviceFailed(call: String, device: String, reason: String)
 
@@ -23,6 +25,8 @@ public enum ComputeError: Error, Sendable, Equatable, CustomStringConvertible {
       "device kernel \(module) does not build for \(device): \(log)"
     case .outOfDeviceMemory(let bytes, let device):
       "out of memory on \(device): \(bytes) bytes refused; take a smaller batch, length or dim, --plan says what a run needs"
+    case .outOfHostMemory(let bytes, let device):
+      "\(bytes) bytes of host memory cannot be pinned for \(device); take fewer items or a smaller dim"
     case .deviceFailed(let call, let device, let reason):
       "\(device) failed in \(call) (\(reason)); the last checkpoint is good: go on with --resume, perhaps on --device cpu"
     }

@@ -15,7 +15,7 @@ public enum DeviceFailure {
   }
 
   /// One line on stderr.
-  static func say(_ text: String) {
+  package static func say(_ text: String) {
     let line = Array("augur: \(text)\n".utf8)
     _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }

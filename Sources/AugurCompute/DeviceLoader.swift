@@ -11,6 +11,9 @@ protocol DeviceLoader: AnyObject, Sendable {
   /// Memory with undefined contents, there at once; nil where the device refuses.
   func allocate(_ bytes: Int) -> UInt?
   func release(_ memory: UInt)
+  /// The same in pinned memory of the host, which kernels read and write over the bus.
+  func allocateOutside(_ bytes: Int) -> UInt?
+  func releaseOutside(_ memory: UInt)
   /// Bytes that the device has left; nil where it does not say.
   var freeBytes: Int? { get }
 

@@ -64,6 +64,12 @@ public final class DeviceQueue: @unchecked Sendable {
     return DeviceBuffer(memory, bytes: bytes, of: loader)
   }
 
+  /// Memory of the host that kernels reach over the bus, with undefined contents.
+  package func allocateOutside(bytes: Int) throws(ComputeError) -> DeviceBuffer {
+    guard let memory = loader.allocateOutside(max(bytes, 4)) else { throw .outOfHostMemory(bytes: bytes, device: name) }
+    return DeviceBuffer(memory, bytes: max(bytes, 4), isOutside: true, of: loader)
+  }
+
   /// Bytes that the device has left; nil where it does not say.
   var freeBytes: Int? { loader.freeBytes }
 

@@ -23,6 +23,8 @@ struct DriverLibrary: @unchecked Sendable {
   let allocate: @convention(c) (UnsafeMutablePointer<DriverPointer>, Int) -> DriverCode
   let release: @convention(c) (DriverPointer) -> DriverCode
   let allocateHost: @convention(c) (UnsafeMutablePointer<UnsafeMutableRawPointer?>, Int, UInt32) -> DriverCode
+  let deviceAddress: @convention(c) (UnsafeMutablePointer<DriverPointer>, UnsafeMutableRawPointer, UInt32) -> DriverCode
+  let releaseHost: @convention(c) (UnsafeMutableRawPointer?) -> DriverCode
   let upload: @convention(c) (DriverPointer, UnsafeRawPointer, Int, DriverObject?) -> DriverCode
   let download: @convention(c) (UnsafeMutableRawPointer, DriverPointer, Int, DriverObject?) -> DriverCode
   let copy: @convention(c) (DriverPointer, DriverPointer, Int, DriverObject?) -> DriverCode
@@ -71,6 +73,8 @@ struct DriverLibrary: @unchecked Sendable {
     allocate = try symbol("cuMemAlloc_v2", as: type(of: allocate))
     release = try symbol("cuMemFree_v2", as: type(of: release))
     allocateHost = try symbol("cuMemHostAlloc", as: type(of: allocateHost))
+    deviceAddress = try symbol("cuMemHostGetDevicePointer_v2", as: type(of: deviceAddress))
+    releaseHost = try symbol("cuMemFreeHost", as: type(of: releaseHost))
     upload = try symbol("cuMemcpyHtoDAsync_v2", as: type(of: upload))
     download = try symbol("cuMemcpyDtoHAsync_v2", as: type(of: download))
     copy = try symbol("cuMemcpyDtoDAsync_v2", as: type(of: copy))

@@ -71,6 +71,17 @@ final class DriverLoader: DeviceLoader, @unchecked Sendable {
 
   func release(_ memory: UInt) { _ = onContext { library.release(DriverPointer(memory)) } }
 
+  /// One address for host and device, as all 64-bit drivers give it.
+  func allocateOutside(_ bytes: Int) -> UInt? {
+    var (pointer, address): (UnsafeMutableRawPointer?, DriverPointer) = (nil, 0)
+    guard onContext({ library.allocateHost(&pointer, bytes, 2) }) == 0, let pointer else { return nil }  // CU_MEMHOSTALLOC_DEVICEMAP
+    if onContext({ library.deviceAddress(&address, pointer, 0) }) == 0, address == UInt64(UInt(bitPattern: pointer)) { return UInt(address) }
+    releaseOutside(UInt(bitPattern: pointer))
+    return nil
+  }
+
+  func releaseOutside(_ memory: UInt) { _ = onContext { library.releaseHost(UnsafeMutableRawPointer(bitPattern: memory)) } }
+
   var freeBytes: Int? {
     var (free, total) = (0, 0)
     return onContext { library.memoryLeft(&free, &total) } == 0 ? free : nil

@@ -9,9 +9,14 @@ extension Device {
     return switch self {
     case .cpu: systemFreeBytes() + idle
     case .gpu(let queue):
-      (queue.freeBytes ?? (queue.isCPU ? min(queue.memoryBytes, systemFreeBytes()) : queue.memoryBytes - arena.bytes)) + idle
+      min(
+        queue.freeBytes ?? (queue.isCPU ? min(queue.memoryBytes, systemFreeBytes()) : queue.memoryBytes - arena.bytes),
+        max(0, Device.most - arena.bytes)) + idle
     }
   }
+
+  /// What `AUGUR_DEVICE_MIB` leaves this process of a device that it shares; all of it without.
+  private static var most: Int { getenv("AUGUR_DEVICE_MIB").flatMap { Int(String(cString: $0)) }.map { min($0, 1 << 40) << 20 } ?? .max }
 }
 
 /// Memory of this process as the system sees it: arena, heap and mapped pages of files.

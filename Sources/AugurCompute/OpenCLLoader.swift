@@ -53,6 +53,14 @@ final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
 
   func release(_ memory: UInt) { clReleaseMemObject(OpenCLLoader.object(memory)) }
 
+  func allocateOutside(_ bytes: Int) -> UInt? {
+    var error: cl_int = 0
+    let memory = clCreateBuffer(context, cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR), bytes, nil, &error)
+    return error == CL_SUCCESS ? memory.map { UInt(bitPattern: $0) } : nil
+  }
+
+  func releaseOutside(_ memory: UInt) { release(memory) }
+
   var freeBytes: Int? { nil }
 
   func write(_ memory: UInt, from source: UnsafeRawPointer, bytes: Int) throws(LoaderFailure) {
@@ -85,10 +93,9 @@ final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
 
   /// Mapped for good: NVIDIA's driver pins such memory, and copies from any other only while the host waits.
   func allocateStaging(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    guard let memory = allocateOutside(bytes) else { return nil }
     var error: cl_int = 0
-    let flags = cl_mem_flags(CL_MEM_READ_WRITE | CL_MEM_ALLOC_HOST_PTR)
-    guard let memory = clCreateBuffer(context, flags, bytes, nil, &error), error == CL_SUCCESS else { return nil }
-    return clEnqueueMapBuffer(copies, memory, 1, cl_map_flags(CL_MAP_WRITE), 0, bytes, 0, nil, nil, &error)
+    return clEnqueueMapBuffer(copies, OpenCLLoader.object(memory), 1, cl_map_flags(CL_MAP_WRITE), 0, bytes, 0, nil, nil, &error)
   }
 
   func isDone(_ event: UInt) -> Bool {

@@ -11,7 +11,7 @@ public final class Storage: @unchecked Sendable {
   public let device: Device
   package let memory: Memory
   private unowned(unsafe) let arena: Arena  // lives as long as the process
-  private let blockBytes: Int
+  private let blockBytes: Int  // 0: not of the arena
 
   /// A block of at least `bytes` bytes; contents undefined. Out of memory ends the process and says what was asked.
   package init(bytes: Int, device: Device) {
@@ -21,7 +21,17 @@ public final class Storage: @unchecked Sendable {
     self.memory = arena.take(blockBytes)
   }
 
-  deinit { arena.give(memory, blockBytes) }
+  /// Memory of the host that kernels of `device` reach over the bus, for what the device cannot hold. No arena keeps it.
+  package init(outside bytes: Int, of device: Device) {
+    guard case .gpu(let queue) = device else { preconditionFailure("storage: expected a GPU to be outside of, got \(device)") }
+    (self.device, arena, blockBytes) = (device, Arena.of(device), 0)
+    do throws(ComputeError) { memory = .device(try queue.allocateOutside(bytes: bytes)) } catch { DeviceFailure.end(error) }
+  }
+
+  deinit { if blockBytes > 0 { arena.give(memory, blockBytes) } }
+
+  /// Whether it is memory of the host beside a GPU.
+  package var isOutside: Bool { if case .device(let buffer) = memory { buffer.isOutside } else { false } }
 
   package var host: UnsafeMutableRawPointer {
     guard case .host(let pointer) = memory else { preconditionFailure("storage: expected memory of the cpu, got \(device)") }

@@ -11,6 +11,8 @@ public final class Parameter {
   public let isTrained: Bool
   /// More than 1: a matrix of so many equal blocks along its diagonal; what lies beside them is zero and stays so.
   public let blocks: Int
+  /// Kept in memory of the host, beside a GPU that cannot hold it.
+  package fileprivate(set) var isOutside = false
   private let initializer: Initializer
   private var memory: Tensor?
 
@@ -54,12 +56,24 @@ public final class Parameter {
     case .xavierNormal: values = normals((2 / Float(shape.rows + shape.columns)).squareRoot(), &random)
     }
     if let blockMask { for i in values.indices { values[i] *= blockMask[i] } }
-    memory = Tensor(values, shape: shape, device: device)
+    memory = Tensor(values, shape: shape, device: device, isOutside: isOutside)
   }
 
   private func normals(_ deviation: Float, _ random: inout RandomStream) -> [Float] {
     (0..<count).map { _ in deviation * random.normal() }
   }
+}
+
+/// Leaves the largest tables in memory of the host, until all else, `copies` times over, fits `room` bytes of the device. Returns the bytes
+/// of those tables and their copies.
+package func leaveOutside(_ parameters: [Parameter], copies: Int, room: Int) -> Int {
+  func bytes(_ parameter: Parameter) -> Int { 4 * copies * parameter.count }
+  var (inside, outside) = (parameters.reduce(0) { $0 + bytes($1) }, 0)
+  for table in parameters.filter(\.isTable).sorted(by: { $0.count > $1.count }) where inside > room {
+    table.isOutside = true
+    (inside, outside) = (inside - bytes(table), outside + bytes(table))
+  }
+  return outside
 }
 
 /// Gives every parameter its memory and first values, in order, from one stream of random numbers.

@@ -118,16 +118,29 @@ public struct ModelEntry: Sendable {
     return entry
   }
 
-  /// A new model with first values on `device`. Throws where its parameters, `copies` times over, are larger than the free memory.
+  /// A new model with first values on `device`. Tables that a GPU cannot hold stay in memory of the host. Throws where the parameters,
+  /// `copies` times over, are larger than the free memory.
   public func makeModel(
     _ knobs: Hyperparameters, itemCount: Int, device: Device, seed: UInt64, copies: Int = 1
   ) throws(ModelError) -> any SequenceModel {
     let model = try make(knobs, itemCount)
-    let bytes = model.parameters.reduce(0) { $0 + 4 * copies * $1.count }
-    try checkMemory(bytes, for: "\(name) with \(itemCount) items and dim \(knobs.integer("dim"))", device)
+    try placeParameters(model.parameters, copies: copies, of: "\(name) with \(itemCount) items and dim \(knobs.integer("dim"))", device)
     initialize(model.parameters, on: device, seed: seed)
     return model
   }
+}
+
+/// Leaves the tables of a model outside of a GPU that has no room for them, and says so; refuses what fits neither there nor beside it.
+func placeParameters(_ parameters: [Parameter], copies: Int, of model: String, _ device: Device) throws(ModelError) {
+  let (bytes, free) = (parameters.reduce(0) { $0 + 4 * copies * $1.count }, freeBytes(on: device))
+  guard bytes > free, let beside = freeBytes(outsideOf: device) else { return try checkMemory(bytes, for: model, device) }
+  // A quarter is for the steps.
+  let room = free / 4 * 3
+  let outside = leaveOutside(parameters, copies: copies, room: room)
+  guard bytes - outside <= room, outside <= beside else { return try checkMemory(bytes, for: model, device) }
+  sayOnStandardError(
+    "\(model): \(outside >> 20) MiB of tables do not fit the \(free >> 20) MiB that are free on \(device); they stay in memory of the host, "
+      + "which steps read and write over the bus: take optimizer=lazy-adam, which touches the rows of a batch alone")
 }
 
 /// Refuses work that would need more memory than `device` has free.

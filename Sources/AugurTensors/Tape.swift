@@ -72,7 +72,7 @@ extension Tensor {
 
   /// The same values as a parameter with a zeroed gradient buffer.
   package func asParameter() -> Tensor {
-    Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(parameterGradient: .zeros(shape, device: device)))
+    Tensor(shape, dtype: dtype, storage: storage, slot: GradientSlot(parameterGradient: zerosBeside(shape)))
   }
 
   /// The same values as a table that plain SGD of this `rate` steps during the backward pass: each row is read and written once,

@@ -35,6 +35,13 @@ public struct Tensor: @unchecked Sendable {
     values.withUnsafeBytes { upload($0) }
   }
 
+  /// The same, in memory of the host where it `isOutside` of a GPU.
+  package init(_ values: [Float], shape: Shape, device: Device, isOutside: Bool) {
+    let storage = isOutside ? Storage(outside: 4 * shape.count, of: device) : Storage(bytes: 4 * shape.count, device: device)
+    self.init(shape, dtype: .float32, storage: storage, slot: nil)
+    assign(values)
+  }
+
   /// An int32 tensor with a copy of `values`. Precondition: `values.count == shape.count`.
   public init(_ values: [Int32], shape: Shape, device: Device = .cpu) {
     precondition(values.count == shape.count, "tensor: expected \(shape.count) values for \(shape), got \(values.count)")
@@ -45,6 +52,14 @@ public struct Tensor: @unchecked Sendable {
   /// A float32 tensor of zeros.
   public static func zeros(_ shape: Shape, device: Device) -> Tensor {
     let tensor = Tensor(shape, device: device)
+    tensor.fillWithZeros()
+    return tensor
+  }
+
+  /// A float32 tensor of zeros that lies where this one does: on its device, or outside.
+  package func zerosBeside(_ shape: Shape) -> Tensor {
+    guard storage.isOutside else { return .zeros(shape, device: device) }
+    let tensor = Tensor(shape, dtype: .float32, storage: Storage(outside: 4 * shape.count, of: device), slot: nil)
     tensor.fillWithZeros()
     return tensor
   }
@@ -148,6 +163,12 @@ public struct Tensor: @unchecked Sendable {
 
 /// The device type, so that layers and models can pass one on without reaching down to AugurCompute.
 public typealias Device = AugurCompute.Device
+
+/// Bytes of the host that tensors outside of `device` may take; nil where it is the host itself.
+package func freeBytes(outsideOf device: Device) -> Int? { device == .cpu ? nil : Device.cpu.freeMemoryBytes }
+
+/// One line on stderr, for what a user should know and no call can return.
+package func sayOnStandardError(_ text: String) { DeviceFailure.say(text) }
 
 /// Bytes that new tensors on `device` may take.
 public func freeBytes(on device: Device) -> Int { device.freeMemoryBytes }

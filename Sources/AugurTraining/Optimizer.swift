@@ -29,17 +29,17 @@ final class Optimizer {
     let hasSquares = isAdam || ["adagrad", "rowwise-adagrad"].contains(kind)
     slots = parameters.filter { $0.isTrained }.map { parameter in
       parameter.prepareForTraining()
-      let (shape, device) = (parameter.value.shape, parameter.value.device)
+      let (value, shape, device) = (parameter.value, parameter.value.shape, parameter.value.device)
       let isLazy = kind == "lazy-adam" && parameter.isTable
       return Slot(
-        parameter: parameter, first: hasMomentum ? .zeros(shape, device: device) : nil,
-        second: hasSquares ? .zeros(kind == "rowwise-adagrad" && parameter.isTable ? [shape.rows] : shape, device: device) : nil,
+        parameter: parameter, first: hasMomentum ? value.zerosBeside(shape) : nil,
+        second: hasSquares ? value.zerosBeside(kind == "rowwise-adagrad" && parameter.isTable ? [shape.rows] : shape) : nil,
         last: isLazy ? Tensor([Int32](repeating: 0, count: shape.rows), shape: [shape.rows], device: device) : nil,
         mask: parameter.blockMask.map { Tensor($0, shape: shape, device: device) })
     }
     averages =
       knobs.real("ema") > 0
-      ? parameters.map { ($0, Tensor($0.value.floats(), shape: $0.value.shape, device: $0.value.device)) } : []
+      ? parameters.map { ($0, Tensor($0.value.floats(), shape: $0.shape, device: $0.value.device, isOutside: $0.isOutside)) } : []
   }
 
   /// Puts the averages in place of the weights; nil without averages.

@@ -202,6 +202,22 @@ private func bytes(_ path: String) -> Data? { FileManager.default.contents(atPat
     #expect(!FileManager.default.fileExists(atPath: scratch.path + "/run/last.safetensors"))
   }
 
+  /// The largest tables go first, and no more of them than must; what is no table stays.
+  @Test func tablesAreLeftOutsideUntilTheRestFits() {
+    func outside(_ room: Int) -> [String] {
+      let store = ParameterStore()
+      let parameters = [("small", [10, 4], true), ("large", [100, 4], true), ("weight", [50, 4], false)].map { name, shape, isTable in
+        store.make(name, Shape(shape), .zeros, isTable: isTable)
+      }
+      let bytes = leaveOutside(parameters, copies: 2, room: room)
+      let left = parameters.filter(\.isOutside)
+      #expect(bytes == left.reduce(0) { $0 + 8 * $1.count })
+      return left.map(\.name)
+    }
+    #expect(outside(8 * 640) == [] && outside(8 * 639) == ["large"] && outside(8 * 240) == ["large"])
+    #expect(outside(8 * 239) == ["small", "large"] && outside(0) == ["small", "large"])
+  }
+
   /// The host is up to 16 steps ahead of the losses it reads: reports of one reading come with the same work in the queue.
   @Test(arguments: devices.indices)
   func lossesAreReadSixteenAtATime(_ index: Int) throws {

@@ -29,6 +29,16 @@ if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; the
   check "its run goes on" $train --output "$dir/lost" --set dropout=0 --device cpu --resume
   FAKE_DRIVER_FAULT=memory=100000 $train --output "$dir/small" --set dropout=0 --device gpu >"$dir/out" 2>"$dir/err"
   check "memory that runs out is one line" test $? -ne 0 -a "$(grep -c 'out of memory on Fake GPU' "$dir/err")" -eq 1
+
+  # Tables that the device cannot hold stay beside it, with the same results to the bit.
+  "$augur" synth --events 6000 --users 300 --items 3000 --output "$dir/wide.csv" >/dev/null && "$augur" prepare --input "$dir/wide.csv" --output "$dir/wide" >/dev/null
+  wide="$augur train --data $dir/wide --model sasrec --set dim=32 --set length=10 --set blocks=1 --set optimizer=lazy-adam --set negatives=2 --set batch=8 --epochs 1"
+  for loader in driver opencl; do
+    AUGUR_LOADER=$loader check "a run on $loader" $wide --device gpu --output "$dir/inside-$loader"
+    keys='1 MiB of tables do not fit the 1 MiB' AUGUR_LOADER=$loader AUGUR_DEVICE_MIB=1 check "with tables outside" said $wide --device gpu --output "$dir/outside-$loader"
+    check "the same run" cmp "$dir/inside-$loader/last.safetensors" "$dir/outside-$loader/last.safetensors"
+  done
+  AUGUR_DEVICE_MIB=0 mistake "no room for a step" "take a smaller dim" $wide --device gpu --output "$dir/none"
   unset AUGUR_LIBCUDA FAKE_DRIVER_TEXTS AUGUR_CACHE
 else
   failed=$((failed + 1))

@@ -186,18 +186,31 @@ int cuMemAlloc_v2(uint64_t *to, size_t bytes) ON_CONTEXT({
   *to = (uint64_t)at;
   code = at ? ok : out_of_memory;
 })
-int cuMemFree_v2(uint64_t pointer) ON_CONTEXT({
+static int forget(uint64_t pointer) {
   drain_all();
-  code = invalid_value;
   for (size_t i = 0; i < allocation_count; i++)
     if ((uint64_t)allocations[i].at == pointer) {
       clSVMFree(context, allocations[i].at);
       allocations[i] = allocations[--allocation_count];
-      code = ok;
-      break;
+      return ok;
     }
+  return invalid_value;
+}
+int cuMemFree_v2(uint64_t pointer) ON_CONTEXT({ code = forget(pointer); })
+int cuMemFreeHost(void *pointer) ON_CONTEXT({ code = forget((uint64_t)pointer); })
+// Flags 2: kernels reach it at the same address.
+int cuMemHostAlloc(void **to, size_t bytes, unsigned flags) ON_CONTEXT({
+  *to = flags ? clSVMAlloc(context, CL_MEM_READ_WRITE, bytes, 0) : malloc(bytes);
+  code = !*to ? out_of_memory : flags & ~2u ? invalid_value : ok;
+  if (flags && *to) {
+    allocations = realloc(allocations, (allocation_count + 1) * sizeof *allocations);
+    allocations[allocation_count++] = (struct allocation){*to, bytes};
+  }
 })
-int cuMemHostAlloc(void **to, size_t bytes, unsigned flags) ON_CONTEXT({ *to = malloc(bytes); code = flags ? invalid_value : ok; })
+int cuMemHostGetDevicePointer_v2(uint64_t *to, void *host, unsigned flags) ON_CONTEXT({
+  *to = (uint64_t)host;
+  code = flags || !holds(*to) ? invalid_value : ok;
+})
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream) ON_CONTEXT({
   code = !holds(to) || !known(stream) ? invalid_value : put(stream, (struct work){.kind = upload, .to = (char *)to, .from = from, .bytes = bytes});
 })

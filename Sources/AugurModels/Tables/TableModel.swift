@@ -217,7 +217,8 @@ public struct TableModelEntry: Sendable {
     return entry
   }
 
-  /// A new model with first values on `device`. Throws where its parameters, `copies` times over, are larger than the free memory.
+  /// A new model with first values on `device`. Tables that a GPU cannot hold stay in memory of the host. Throws where the parameters,
+  /// `copies` times over, are larger than the free memory.
   public func makeModel(
     _ knobs: Hyperparameters, _ shape: TableShape, outputs: Int = 1, device: Device, seed: UInt64, copies: Int = 1
   ) throws(ModelError) -> any TableModel {
@@ -232,8 +233,7 @@ public struct TableModelEntry: Sendable {
           + "take one of \(able.joined(separator: ", "))")
     }
     let model = try make(knobs, shape, outputs)
-    let bytes = model.parameters.reduce(0) { $0 + 4 * copies * $1.count }
-    try checkMemory(bytes, for: "\(name) of \(shape.tableRows) feature values", device)
+    try placeParameters(model.parameters, copies: copies, of: "\(name) of \(shape.tableRows) feature values", device)
     initialize(model.parameters, on: device, seed: seed)
     return model
   }
