@@ -51,7 +51,8 @@ let package = Package(
     .systemLibrary(name: "COpenCL", pkgConfig: "OpenCL", providers: [.apt(["ocl-icd-opencl-dev", "opencl-headers"])]),
     .target(
       name: "CKernels", dependencies: ["COpenBLAS"], path: "Kernels",
-      exclude: ["PTX"] + ops.map { "\($0)/\($0).cl" } + ["Attention", "HSTU", "Matmul", "SoftmaxLoss"].map { "\($0)/\($0).sm90.cl" }, cSettings: c, linkerSettings: [.linkedLibrary("m")]),
+      exclude: ["PTX"] + ops.map { "\($0)/\($0).cl" } + ["Attention", "HSTU", "Matmul", "SoftmaxLoss"].map { "\($0)/\($0).sm90.cl" } + ["Matmul/Matmul.sm90a.cl"],
+      cSettings: c, linkerSettings: [.linkedLibrary("m")]),
     layer("AugurCompute", ["COpenCL", "CKernels"]),
     layer("AugurTensors", ["AugurCompute"]),
     layer("AugurOps", ["AugurTensors", "AugurCompute", "CKernels"]),

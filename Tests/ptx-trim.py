@@ -1,9 +1,9 @@
 """PTX of clang for NVIDIA's driver library: stdin to stdout; the first argument is LLVM text of the same program, the second
-how many registers a work-item may have, if that is bounded.
+how many registers a work-item may have, if that is bounded, the third the target.
 
 Functions that nothing calls and tables that nothing reads go, with comments; OpenCL's marks on targets and parameters go; each kernel gets the
 size of its work-groups, which clang leaves out: the assembler divides the registers by it. Without a bound, that one group at a time will do keeps
-it from spilling registers for more.
+it from spilling registers for more. Marks on parameters stay for sm_90a, whose texts NVIDIA's OpenCL takes as PTX too.
 """
 import re
 import sys
@@ -39,6 +39,7 @@ def name_of(block):
 
 
 registers = f".maxnreg {sys.argv[2]}" if sys.argv[2] else ".minnctapersm 1"
+is_ahead = sys.argv[3] == "sm_90a"
 sizes = group_sizes(open(sys.argv[1]).read())
 kept = blocks(sys.stdin.read())
 while True:
@@ -48,7 +49,11 @@ while True:
     kept = used
 for block in kept:
     block = re.sub(r"^(\.target \w+), texmode_independent", r"\1", block)
-    block = re.sub(r"(\.param \.u64) \.ptr(?: \.(?:global|shared|const|local))?(?: \.align \d+)?", r"\1", block)
+    if is_ahead:
+        block = re.sub(r"^\.version .*", ".version 8.0", block)
+        block = re.sub(r"^\.target .*", ".target sm_90a", block)
+    else:
+        block = re.sub(r"(\.param \.u64) \.ptr(?: \.(?:global|shared|const|local))?(?: \.align \d+)?", r"\1", block)
     entry = re.match(r"(?:\.visible )?\.entry (\w+)", block)
     if entry:
         size = sizes.get(entry[1])

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Every device kernel as NVIDIA's assembler takes it, without a GPU: clang to PTX, ptxas to sm_90. An error, a spilled register, more
 # registers, local or stack memory than Tests/ptx-budget.txt allows, or PTX other than what Kernels/PTX holds, fails. `ptx.sh write` makes both anew.
-# `ptx.sh sources DIR` writes the whole texts, for Tests/FakeDriver. Those for tensor cores, X.sm90.cl, stand behind Common/warp.h.
+# `ptx.sh sources DIR` writes the whole texts, for Tests/FakeDriver. Those for tensor cores, X.sm90.cl, stand behind Common/warp.h; those for
+# sm_90a alone, X.sm90a.cl, behind warpgroup.h too: the assembler may put no wait of its own between their products.
 cd "$(dirname "$0")/../Kernels" || exit 1
 budget=../Tests/ptx-budget.txt
 clang=${CLANG:-clang-15}
@@ -33,6 +34,9 @@ variants() {
     Matmul.sm90)
       echo "-D BLOCK_M=128 -D BLOCK_N=128 -D WARPS_M=2 -D WARPS_N=4 -cl-nv-maxrregcount=128"
       echo "-D BLOCK_M=64 -D BLOCK_N=64 -D WARPS_M=2 -D WARPS_N=2 -cl-nv-maxrregcount=128" ;;
+    Matmul.sm90a)
+      echo "-D BLOCK_M=128 -D BLOCK_N=256 -D WARPS_M=8 -D WARPS_N=1"
+      echo "-D BLOCK_M=64 -D BLOCK_N=128 -D WARPS_M=4 -D WARPS_N=1" ;;
     SoftmaxLoss.sm90)
       echo "-D WIDTH=64 -D WARPS=8 -D TILE_KEYS=64 -cl-nv-maxrregcount=168"
       echo "-D WIDTH=128 -D WARPS=8 -D TILE_KEYS=32 -cl-nv-maxrregcount=255" ;;
@@ -48,8 +52,10 @@ assemble() { # stem, options
   macros=$(echo "$2" | sed 's/ *-cl-nv-maxrregcount=[0-9]*//')
   name=$(echo "$1 $macros" | sed 's/ -D / /g; s/ *$//; s/ /,/g')
   stem=${1%%.*}
+  target=sm_90
   case $1 in
     *.sm90) macros="-D NV_SM=90 $macros" entry='[a-z_]*_sm90' ;;
+    *.sm90a) macros="-D NV_SM=90 $macros" entry='[a-z_]*_sm90a' target=sm_90a ;;
     *) entry='[a-z_]*' ;;
   esac
   module=$(sed -n "s/^const char \*ck_opencl_\($entry\)(void).*/\1/p" "$stem/$stem.c")
@@ -58,11 +64,12 @@ assemble() { # stem, options
   "$clang" -x cl -cl-std=CL1.2 -target nvptx64-nvidia-nvcl -Xclang -target-cpu -Xclang sm_80 -Xclang -target-feature -Xclang +ptx75 \
     -Xclang -mlink-builtin-bitcode -Xclang "$libclc" -O2 -S -Wno-everything $tuning $macros "$dir/$1.cl" -o "$dir/text" ||
     { echo "ptx: $name does not compile" >&2; return 1; }
-  { echo "// $1.cl $tuning $macros"; python3 ../Tests/ptx-trim.py "$dir/ll" "$registers" <"$dir/text"; } >"$dir/PTX/$name.ptx" || return 1
+  { echo "// $1.cl $tuning $macros"; python3 ../Tests/ptx-trim.py "$dir/ll" "$registers" $target <"$dir/text"; } >"$dir/PTX/$name.ptx" || return 1
   { echo "static const char text$variant[] = {"; echo "#embed \"$name.ptx\""; echo "    , 0};"; } >>"$dir/texts"
   echo "    {\"$module\", \"$2\", text$variant}," >>"$dir/rows"
   variant=$((variant + 1))
-  "$ptxas" -arch=sm_90 -v "$dir/PTX/$name.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log" >&2; echo "ptx: $name does not assemble" >&2; return 1; }
+  "$ptxas" -arch=$target -v "$dir/PTX/$name.ptx" -o /dev/null 2>"$dir/log" || { cat "$dir/log" >&2; echo "ptx: $name does not assemble" >&2; return 1; }
+  grep -iE 'wgmma|warpgroup' "$dir/log" >&2 && { echo "ptx: $name waits for products where it does not say so" >&2; return 1; }
   awk -v name="$name" -F"[ ',]+" '
     /Compiling entry/ { for (i = 1; i < NF; i++) if ($i == "function") entry = $(i + 1); spilled = 0 }
     /bytes stack frame/ { for (i = 1; i < NF; i++) if ($i == "stack") stack = $(i - 2) }
@@ -83,8 +90,12 @@ for text in */*.cl; do
   stem=${text%%/*}
   whole=$(basename "$text" .cl)
   { cat Common/opencl.h
-    case $text in *.sm90.cl) cat Common/warp.h; of=1 ;; *) of=0 ;; esac
-    awk -v of=$of '/^const char \*ck_opencl_/ { on = /_sm90\(/ == of } on && /#embed/ { gsub(/"/, "", $2); print $2 } /^}/ { on = 0 }' \
+    case $text in
+      *.sm90.cl) cat Common/warp.h; of=_sm90 ;;
+      *.sm90a.cl) cat Common/warp.h Common/warpgroup.h; of=_sm90a ;;
+      *) of= ;;
+    esac
+    awk -v of=$of '/^const char \*ck_opencl_/ { on = (match($0, /_sm90a?\(/) ? substr($0, RSTART, RLENGTH - 1) : "") == of } on && /#embed/ { gsub(/"/, "", $2); print $2 } /^}/ { on = 0 }' \
       "$stem/$stem.c" | while read -r part; do cat "$stem/$part"; done
   } >"$dir/$whole.cl"
   [ "$1" = sources ] && { cp "$dir/$whole.cl" "$2/"; continue; }
@@ -103,7 +114,7 @@ done
 count=$(wc -l <"$dir/found")
 if [ "$1" = write ]; then
   rm -rf PTX && cp -r "$dir/PTX" PTX
-  { echo "# program kernel registers local-bytes stack-bytes; of sm_90, by Tests/ptx.sh"; LC_ALL=C sort "$dir/found"; } >"$budget"
+  { echo "# program kernel registers local-bytes stack-bytes; of sm_90 and sm_90a, by Tests/ptx.sh"; LC_ALL=C sort "$dir/found"; } >"$budget"
   echo "ptx: $count kernels written to Kernels/PTX and Tests/ptx-budget.txt"
   exit 0
 fi

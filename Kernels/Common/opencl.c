@@ -14,3 +14,10 @@ const char *ck_opencl_warp(void) {
       , 0};
   return text;
 }
+
+const char *ck_opencl_warpgroup(void) {
+  static const char text[] = {
+#embed "warpgroup.h"
+      , 0};
+  return text;
+}

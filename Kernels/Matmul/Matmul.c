@@ -49,6 +49,13 @@ const char *ck_opencl_matmul_sm90(void) {
   return text;
 }
 
+const char *ck_opencl_matmul_sm90a(void) {
+  static const char text[] = {
+#embed "Matmul.sm90a.cl"
+      , 0};
+  return text;
+}
+
 void ck_gemm(float *c, const float *a, const float *b, ck_int M, ck_int N, ck_int K, int ta, int tb, int add) {
   product(c, N, a, ta ? 1 : K, ta ? M : 1, b, tb ? K : N, tb ? ck_by_columns : ck_by_rows, M, N, K, add,
           (struct epilogue){0}, NULL);

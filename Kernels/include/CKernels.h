@@ -33,7 +33,7 @@ void ck_peak_read(const float *x, ck_int begin, ck_int end, float *out);
 
 // --- text of the device kernels: X.cl of every op, after Common/opencl.h ------------------------------------------------
 const char *ck_opencl_prelude(void);
-const char *ck_opencl_warp(void);  // before the texts for tensor cores, X.sm90.cl
+const char *ck_opencl_warp(void), *ck_opencl_warpgroup(void);  // before texts for tensor cores: X.sm90.cl one, X.sm90a.cl both
 const char *ck_opencl_activation(void);
 const char *ck_opencl_attention(void);
 const char *ck_opencl_convolution(void);
@@ -57,7 +57,7 @@ const char *ck_opencl_target_attention(void);
 const char *ck_opencl_top_k(void);
 // Behind Common/warp.h, for tensor cores
 const char *ck_opencl_attention_sm90(void), *ck_opencl_hstu_sm90(void), *ck_opencl_matmul_sm90(void),
-    *ck_opencl_softmax_loss_sm90(void), *ck_opencl_top_k_sm90(void);
+    *ck_opencl_softmax_loss_sm90(void), *ck_opencl_top_k_sm90(void), *ck_opencl_matmul_sm90a(void);
 // The same as PTX for NVIDIA's driver library, by the name and the options of a module, or NULL; and the options that all were made with.
 const char *ck_ptx(const char *module, const char *options);
 const char *ck_ptx_tuning(void);
