@@ -8,6 +8,8 @@ public enum ComputeError: Error, Sendable, Equatable, CustomStringConvertible {
   case unknownDevice(String)
   /// A device kernel does not compile; the first lines of the compiler's log.
   case kernelDoesNotBuild(module: String, device: String, log: String)
+  /// A kernel that is tried before its first use gives other numbers than the one that it would replace.
+  case wrongNumbers(kernel: String, device: String, count: Int)
   /// The device refuses an allocation, also after everything idle was given back.
   case outOfDeviceMemory(bytes: Int, device: String)
   /// The host cannot pin so much memory for the device.
@@ -23,6 +25,8 @@ public enum ComputeError: Error, Sendable, Equatable, CustomStringConvertible {
       "unknown device \"\(name)\": expected auto, cpu, gpu or gpu:n with n below the number of GPUs"
     case .kernelDoesNotBuild(let module, let device, let log):
       "device kernel \(module) does not build for \(device): \(log)"
+    case .wrongNumbers(let kernel, let device, let count):
+      "\(count) numbers of \(kernel) are wrong on \(device)"
     case .outOfDeviceMemory(let bytes, let device):
       "out of memory on \(device): \(bytes) bytes refused; take a smaller batch, length or dim, --plan says what a run needs"
     case .outOfHostMemory(let bytes, let device):

@@ -104,7 +104,9 @@ public final class DeviceQueue: @unchecked Sendable {
         if part < pack.parts.count { end += pack.parts[part].bytes / 4 }
         arguments += [part < pack.parts.count ? .memory(pack.parts[part].target.memory) : .none, .int(end)]
       }
-      launch(DeviceQueue.elementModule, "unpack", tuning.elementGrid(end), arguments, &state)
+      do throws(ComputeError) {
+        try tryLaunch(DeviceQueue.elementModule, "unpack", tuning.elementGrid(end), arguments, &state)
+      } catch { DeviceFailure.end(error) }
     }
     let used = attempt("write", state) { () throws(LoaderFailure) in try loader.mark() }
     state.staging.sent(until: used)
@@ -156,23 +158,31 @@ public final class DeviceQueue: @unchecked Sendable {
   }
 
   package func launch(_ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument]) {
+    do throws(ComputeError) { try tryLaunch(module, entry, grid, arguments) } catch { DeviceFailure.end(error) }
+  }
+
+  /// The same for a kernel that there is another for: throws where the device does not take it.
+  package func tryLaunch(
+    _ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument]
+  ) throws(ComputeError) {
     guard grid.groups.min() > 0 else { return }
-    withState { state in
+    try lock.withLock { _ throws(ComputeError) in
       sendUploads(&state)
-      launch(module, entry, grid, arguments, &state)
+      try tryLaunch(module, entry, grid, arguments, &state)
     }
   }
 
-  private func launch(_ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument], _ state: inout State) {
-    let kernel: UInt
-    do throws(ComputeError) { kernel = try self.kernel(module, entry, &state) } catch { DeviceFailure.end(error) }
+  private func tryLaunch(
+    _ module: KernelModule, _ entry: String, _ grid: LaunchGrid, _ arguments: [KernelArgument], _ state: inout State
+  ) throws(ComputeError) {
+    let kernel = try self.kernel(module, entry, &state)
     let last = state.lastCall
     state.lastCall = entry
     state.counters.launches += 1
     state.counters.groups += grid.groups.x * grid.groups.y * grid.groups.z
     do throws(LoaderFailure) { try loader.launch(kernel, grid, arguments) } catch {
       let call = error.argument.map { "argument \($0) of \(module.name).\(entry)" } ?? "\(module.name).\(entry), after \(last)"
-      DeviceFailure.end(.deviceFailed(call: call, device: name, reason: error.reason))
+      throw .deviceFailed(call: call, device: name, reason: error.reason)
     }
   }
 

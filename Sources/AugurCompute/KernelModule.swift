@@ -7,9 +7,11 @@ package struct KernelModule: Sendable {
   package let options: String
   /// The kernels, without Common/opencl.h; read once, when the module is built.
   package let source: @Sendable () -> String
+  /// Whether NVIDIA's OpenCL does not compile the text: it is given the committed PTX then.
+  package let isAssembled: Bool
 
-  package init(name: String, options: String = "", source: @escaping @Sendable () -> String) {
-    (self.name, self.options, self.source) = (name, options, source)
+  package init(name: String, options: String = "", isAssembled: Bool = false, source: @escaping @Sendable () -> String) {
+    (self.name, self.options, self.isAssembled, self.source) = (name, options, isAssembled, source)
   }
 }
 

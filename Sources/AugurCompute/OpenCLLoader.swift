@@ -115,6 +115,7 @@ final class OpenCLLoader: DeviceLoader, @unchecked Sendable {
 
   func program(_ module: KernelModule) throws(ComputeError) -> UInt {
     let program = OpenCLProgram(context: context, device: device, facts: facts, module)
+    if module.isAssembled, facts.tuning.tensorCores == .sm90 { return UInt(bitPattern: try program.assembled()) }
     let path = program.cachePath
     if let path, let binary = ProgramCache.load(path), let built = program.load(binary) { return UInt(bitPattern: built) }
     let built = try program.compile()

@@ -38,6 +38,19 @@ struct OpenCLProgram {
     return program
   }
 
+  /// The program of the committed PTX, whose target lacks the mark of OpenCL. The driver keeps what it makes of it.
+  func assembled() throws(ComputeError) -> cl_program {
+    let target = ".target sm_90a"
+    guard let text = ck_ptx(module.name, module.options) else {
+      throw .kernelDoesNotBuild(module: module.name, device: facts.name, log: "no PTX for it with options \"\(module.options)\"")
+    }
+    let marked = String(cString: text).replacing(target, with: "\(target), texmode_independent", maxReplacements: 1)
+    guard let program = load(Array(marked.utf8)) else {
+      throw .kernelDoesNotBuild(module: module.name, device: facts.name, log: "the driver refuses its PTX")
+    }
+    return program
+  }
+
   /// The program of a binary that was kept; nil where the driver no longer takes it.
   func load(_ binary: [UInt8]) -> cl_program? {
     var (error, status): (cl_int, cl_int) = (0, 0)

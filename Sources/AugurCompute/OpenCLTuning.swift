@@ -8,6 +8,8 @@ package struct OpenCLTuning: Sendable {
   var queries: Int, selectItems: Int, selectRound: Int
   let candidates = 2048, squares = 16
   package var tensorCores = TensorCores.none
+  /// Whether they multiply for whole warpgroups too, by X.sm90a.cl: Hopper alone, or emulated.
+  package var hasWarpgroups = false
   /// Work-groups that run at once, at least.
   var multiprocessors = 1
   /// Groups along the second and the third axis that every NVIDIA GPU takes.
@@ -27,7 +29,7 @@ package struct OpenCLTuning: Sendable {
   /// A GPU whose tensor cores are emulated: slow, for tests.
   static let tensor: OpenCLTuning = {
     var tuning = gpu
-    tuning.tensorCores = .emulated
+    (tuning.tensorCores, tuning.hasWarpgroups) = (.emulated, true)
     return tuning
   }()
 
@@ -38,6 +40,7 @@ package struct OpenCLTuning: Sendable {
   static func of(capability: Int, multiprocessors: Int) -> OpenCLTuning {
     var tuning = gpu
     if capability >= 90 { (tuning.tensorCores, tuning.multiprocessors) = (.sm90, multiprocessors) }
+    tuning.hasWarpgroups = capability / 10 == 9
     return tuning
   }
 
@@ -75,6 +78,14 @@ package struct OpenCLTuning: Sendable {
     let large = ProductBlock.large
     return M <= 64 || parts(M, large.rows) * parts(N, large.columns) * batch < multiprocessors ? .small : large
   }
+  /// The same for warpgroups. A small block reads twice as much for each product: it is for where half of the multiprocessors would
+  /// be idle.
+  package func warpgroupBlock(_ M: Int, _ N: Int) -> ProductBlock {
+    let large = ProductBlock.warpgroups[0]
+    return M <= 64 || 2 * parts(M, large.rows) * parts(N, large.columns) < multiprocessors ? ProductBlock.warpgroups[1] : large
+  }
+  /// M, N and K of a product that no device has multiprocessors enough to do at once
+  package var trialShape: (Int, Int, Int) { (16 * 128 - 3, (2 * multiprocessors / 16 + 1) * 256 - 5, 392) }
   package func blockGrid(_ block: ProductBlock, _ M: Int, _ N: Int, batch: Int = 1) -> LaunchGrid {
     LaunchGrid(groups: SIMD3(parts(N, block.columns), parts(M, block.rows), batch), local: SIMD3(32, block.warps, 1))
   }
@@ -148,24 +159,44 @@ package struct ProductBlock: Sendable, Equatable {
   let rows: Int, columns: Int, warpRows: Int, warpColumns: Int
   static let large = ProductBlock(rows: 128, columns: 128, warpRows: 2, warpColumns: 4)
   static let small = ProductBlock(rows: 64, columns: 64, warpRows: 2, warpColumns: 2)
+  /// With wgmma, the large one first
+  package static let warpgroups = [
+    ProductBlock(rows: 128, columns: 256, warpRows: 8, warpColumns: 1),
+    ProductBlock(rows: 64, columns: 128, warpRows: 4, warpColumns: 1),
+  ]
   var warps: Int { warpRows * warpColumns }
   package var options: String { "-D BLOCK_M=\(rows) -D BLOCK_N=\(columns) -D WARPS_M=\(warpRows) -D WARPS_N=\(warpColumns)" }
 }
 
 extension DeviceQueue {
-  private static let builds = Guarded<[String: Bool]>([:])
+  /// What multiplies rounded factors here.
+  package var products: String {
+    switch tuning.tensorCores {
+    case .none: "portable kernels"
+    case .emulated: "tensor cores, emulated"
+    case .sm90: "mma.sync\(tuning.hasWarpgroups ? "; factors stored in bfloat16 wgmma, if its trial passes" : "")"
+    }
+  }
+  private static let trials = Guarded<[String: Bool]>([:])
 
   /// Whether `module` builds on this device. Where it does not, one line says so and the portable text has to do.
   package func builds(_ module: KernelModule) -> Bool {
-    DeviceQueue.builds.withLock { known in
-      let key = "\(name) \(module.name) \(module.options)"
+    passes("\(module.name) \(module.options)", else: "without tensor cores, by the portable kernels") { () throws(ComputeError) in
+      try prepare(module)
+    }
+  }
+
+  /// Whether `trial`, made once for each device and name, throws nothing; where it does, one line says what happens instead.
+  package func passes(_ trialName: String, else instead: String, _ trial: () throws(ComputeError) -> Void) -> Bool {
+    DeviceQueue.trials.withLock { known in
+      let key = "\(name) \(trialName)"
       if let answer = known[key] { return answer }
       do throws(ComputeError) {
-        try prepare(module)
+        try trial()
         known[key] = true
       } catch {
         let reason = "\(error)".prefix { $0 != "\n" }
-        DeviceFailure.say("without tensor cores, by the portable kernels: \(reason)")
+        DeviceFailure.say("\(instead): \(reason)")
         known[key] = false
       }
       return known[key] ?? false

@@ -85,6 +85,13 @@ func launchSixteens<Element>(
   }
 }
 
+/// A text for Hopper's tensor cores alone, behind Kernels/Common/warpgroup.h
+func warpgroupModule(_ name: String, _ options: String, _ text: @escaping @Sendable () -> String) -> KernelModule {
+  KernelModule(name: name, options: options, isAssembled: true) {
+    String(cString: ck_opencl_warp()) + String(cString: ck_opencl_warpgroup()) + text()
+  }
+}
+
 /// A text for tensor cores behind Kernels/Common/warp.h.
 func tensorModule(_ name: String, _ options: String, _ text: @escaping @Sendable () -> String) -> KernelModule {
   KernelModule(name: name, options: options) { String(cString: ck_opencl_warp()) + text() }

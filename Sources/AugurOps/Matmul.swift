@@ -13,7 +13,7 @@ private func kernels(
   if precision == .bfloat16, let blocks = tensorKernels(queue, M, N, batch: batch) { return blocks }
   return (precision == .bfloat16 ? roundingModule : matmulModule, queue.tuning.tileGrid(M, N, batch: batch))
 }
-private func tensorKernels(_ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1) -> (module: KernelModule, grid: LaunchGrid)? {
+func tensorKernels(_ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1) -> (module: KernelModule, grid: LaunchGrid)? {
   guard let block = queue.tuning.productBlock(M, N, batch: batch) else { return nil }
   let options = queue.tuning.tensorOptions(block.options, registers: 128)
   let module = tensorModule("matmul_sm90", options) { String(cString: ck_opencl_matmul_sm90()) }
@@ -88,7 +88,7 @@ func collectProduct(_ x: Tensor, _ dpre: Tensor, _ w: Tensor, transposed: Bool =
 
 /// y = x w^T, all of them stored in bfloat16, sums in float32.
 private func linearInBfloat16(_ x: Tensor, _ w: Tensor, _ T: Int, _ K: Int, _ N: Int) -> Tensor {
-  if case .gpu(let queue) = x.device, let (module, grid) = tensorKernels(queue, T, N) {
+  if case .gpu(let queue) = x.device, let (module, grid) = warpgroupKernels(queue, T, N, K) ?? tensorKernels(queue, T, N) {
     let y = Tensor([T, N], dtype: .bfloat16, device: x.device)
     queue.launch(module, "matmul_stored", grid, y.argument, x.argument, w.argument, .int(T), .int(N), .int(K))
     return y

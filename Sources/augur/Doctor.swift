@@ -30,6 +30,7 @@ struct Doctor: ParsableCommand {
     print("memory           \(memory >> 30) GiB")
     print("devices          \(names.isEmpty ? "none" : names.joined(separator: ", "))")
     for note in DeviceQueue.loaderNotes { print("loader           \(note)") }
+    for queue in queues { print("products         \(queue.name): \(queue.products)") }
     print("--device auto    \(chosen)")
     for line in missing { print("missing          \(line)") }
   }
