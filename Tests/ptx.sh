@@ -127,4 +127,4 @@ LC_ALL=C sort "$dir/found" | awk '
   END { for (key in allowed) if (!(key in seen)) { print "ptx: " key " is in the budget and not in the kernels"; bad = 1 }; exit bad }' \
   "$budget" - || exit 1
 diff -rq PTX "$dir/PTX" >"$dir/log" || { sed 's/^/ptx: /' "$dir/log" >&2; echo "ptx: Kernels/PTX is not what the kernels give; run Tests/ptx.sh write" >&2; exit 1; }
-echo "ptx: $count kernels assemble for sm_90 within the budget, Kernels/PTX is fresh"
+echo "ptx: $count kernels assemble for sm_90 or sm_90a within the budget, Kernels/PTX is fresh"

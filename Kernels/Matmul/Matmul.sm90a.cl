@@ -47,8 +47,7 @@ INLINE void copy_tile(__local uint *memory, int tile, __global const ushort *sou
 // 16 rows of a warp by way of local memory, so that neighbours write neighbours, 16 bytes each where rows of y allow it; 4 more
 // words a row keep both ways free of bank conflicts.
 #define PITCH (BLOCK_N / 2 + 4)
-INLINE void write_rows(__global ushort *y, int m0, int M, int n0, int N, const float *sums, __local uint *memory) {
-  __local uint *staged = memory + WARP * 16 * PITCH;
+INLINE void write_rows(__global ushort *y, int m0, int M, int n0, int N, const float *sums, __local uint *staged) {
   UNROLL for (int i = 0; i < BLOCK_N / 2; i += 2)
     staged[(WARP_LANE / 4 + i / 2 % 2 * 8) * PITCH + i / 4 * 4 + WARP_LANE % 4] = pack_bf16(sums[i], sums[i + 1]);
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -65,50 +64,71 @@ INLINE void write_rows(__global ushort *y, int m0, int M, int n0, int N, const f
   }
 }
 
-// y[M,N] = x[M,K] w[N,K]^T, all stored in bfloat16
+// Where the results of a block begin: blocks go along strips, a row of STRIP blocks after the other.
+INLINE int2 block_place(int block, int rows, int columns) {
+  const int first = block / (rows * STRIP) * STRIP, width = min(columns - first, STRIP), place = block - first * rows;
+  return (int2)(place / width * BLOCK_M, (first + place % width) * BLOCK_N);
+}
+// Where row ITEM / 8 + p * ROWS_AT_ONCE of a tile begins. Those beyond the last are copies of it: what comes of them is never written.
+#define ROW_PLACE(p, rows) ((uint)min((int)(ITEM / 8) + (p)*ROWS_AT_ONCE, (rows)-1) * (uint)K)
+
+// y[M,N] = x[M,K] w[N,K]^T, all stored in bfloat16. Any number of groups divides the blocks: the first tiles of a group's next one are copied
+// while the results of the last are written.
 __kernel __attribute__((reqd_work_group_size(32, WARPS, 1))) void matmul_stored(__global ushort *y, __global const ushort *x,
                                                                                __global const ushort *w, int M, int N, int K) {
   __local uint memory[STAGES * TILE_WORDS] __attribute__((aligned(1024)));
   WGMMA_QUEUE(memory)
-  const int rows = (M + BLOCK_M - 1) / BLOCK_M, columns = (N + BLOCK_N - 1) / BLOCK_N, tiles = (K + BLOCK_K - 1) / BLOCK_K;
-  const int group = get_group_id(1) * get_num_groups(0) + get_group_id(0), first = group / (rows * STRIP) * STRIP;
-  const int width = min(columns - first, STRIP), place = group - first * rows;
-  const int m0 = place / width * BLOCK_M, n0 = (first + place % width) * BLOCK_N;
-  x += (size_t)m0 * K;
-  w += (size_t)n0 * K;
+  const int rows = (M + BLOCK_M - 1) / BLOCK_M, columns = (N + BLOCK_N - 1) / BLOCK_N, blocks = rows * columns;
+  const int groups = get_num_groups(0), tiles = (K + BLOCK_K - 1) / BLOCK_K;
+  // What is copied next: columns of factors from k on, of rows that begin at these places
+  int copied = K > 0 ? (int)get_group_id(0) : blocks, k = 0;
+  __global const ushort *a_source = x, *b_source = w;
   uint a_rows[A_COPIES], b_rows[B_COPIES];
-// Where row ITEM / 8 + p * ROWS_AT_ONCE of a tile begins. Those beyond the last are copies of it: what comes of them is never
-// written.
-#define ROW_PLACE(p, rows) ((uint)min((int)(ITEM / 8) + (p)*ROWS_AT_ONCE, (rows)-1) * (uint)K)
-  UNROLL for (int p = 0; p < A_COPIES; p++) a_rows[p] = ROW_PLACE(p, M - m0);
-  UNROLL for (int p = 0; p < B_COPIES; p++) b_rows[p] = ROW_PLACE(p, N - n0);
-  float sums[BLOCK_N / 2];
-  UNROLL for (int i = 0; i < BLOCK_N / 2; i++) sums[i] = 0;
-#define COPY(tile) \
-  if ((tile) < tiles) { \
-    const int to = (tile) % STAGES * TILE_WORDS; \
-    copy_tile(memory, to, x, a_rows, (tile)*BLOCK_K, K, A_COPIES); \
-    copy_tile(memory, to + A_WORDS, w, b_rows, (tile)*BLOCK_K, K, B_COPIES); \
+#define BEGIN_COPIES \
+  if (copied < blocks) { \
+    const int2 from = block_place(copied, rows, columns); \
+    a_source = x + (size_t)from.s0 * K; \
+    b_source = w + (size_t)from.s1 * K; \
+    UNROLL for (int p = 0; p < A_COPIES; p++) a_rows[p] = ROW_PLACE(p, M - from.s0); \
+    UNROLL for (int p = 0; p < B_COPIES; p++) b_rows[p] = ROW_PLACE(p, N - from.s1); \
+  }
+#define COPY(step) \
+  if (copied < blocks) { \
+    const int to = (step) % STAGES * TILE_WORDS; \
+    copy_tile(memory, to, a_source, a_rows, k, K, A_COPIES); \
+    copy_tile(memory, to + A_WORDS, b_source, b_rows, k, K, B_COPIES); \
+    k += BLOCK_K; \
+    if (k >= K) { \
+      copied += groups; \
+      k = 0; \
+      BEGIN_COPIES \
+    } \
   } \
   copies_commit();
-  COPY(0)
-  COPY(1)
-  for (int tile = 0; tile < tiles; tile++) {
-    copies_wait(1);
-    tiles_written();
+  BEGIN_COPIES
+  uint step = 0;
+  COPY(step)
+  COPY(step + 1)
+  for (int block = get_group_id(0); block < blocks; block += groups) {
+    float sums[BLOCK_N / 2];
+    UNROLL for (int i = 0; i < BLOCK_N / 2; i++) sums[i] = 0;
+    for (int tile = 0; tile < tiles; tile++, step++) {
+      copies_wait(1);
+      tiles_written();
+      barrier(CLK_LOCAL_MEM_FENCE);
+      const int here = step % STAGES * TILE_WORDS;
+      const ulong a = tile_descriptor(memory, here + WARP / 4 * 64 * (BLOCK_K / 2)), b = tile_descriptor(memory, here + A_WORDS);
+      wgmma_begin(queue);
+      UNROLL for (int i = 0; i < BLOCK_K; i += 16) MULTIPLY(sums, a + i / 8, b + i / 8, queue);
+      wgmma_commit(queue);
+      // Into the tile that was read two steps ago: before the barrier every warpgroup had waited for all products but the last step's.
+      COPY(step + 2)
+      wgmma_wait(sums, queue, 1);
+    }
+    wgmma_wait(sums, queue, 0);
     barrier(CLK_LOCAL_MEM_FENCE);
-    const int here = tile % STAGES * TILE_WORDS;
-    const ulong a = tile_descriptor(memory, here + WARP / 4 * 64 * (BLOCK_K / 2)), b = tile_descriptor(memory, here + A_WORDS);
-    wgmma_begin(queue);
-    UNROLL for (int k = 0; k < BLOCK_K; k += 16) MULTIPLY(sums, a + k / 8, b + k / 8, queue);
-    wgmma_commit(queue);
-    // Into the tile that was read two steps ago: before the barrier every warpgroup had waited for all products but those of the
-    // last step.
-    COPY(tile + 2)
-    wgmma_wait(sums, queue, 1);
+    // By way of the two tiles that were read last: the others are being copied.
+    const int2 at = block_place(block, rows, columns);
+    write_rows(y, at.s0, M, at.s1, N, sums, memory + (step + 2 + WARP / 4) % STAGES * TILE_WORDS + WARP % 4 * 16 * PITCH);
   }
-  wgmma_wait(sums, queue, 0);
-  copies_wait(0);
-  barrier(CLK_LOCAL_MEM_FENCE);
-  write_rows(y, m0, M, n0, N, sums, memory);
 }

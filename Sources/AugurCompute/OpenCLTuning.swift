@@ -84,6 +84,11 @@ package struct OpenCLTuning: Sendable {
     let large = ProductBlock.warpgroups[0]
     return M <= 64 || 2 * parts(M, large.rows) * parts(N, large.columns) < multiprocessors ? ProductBlock.warpgroups[1] : large
   }
+  /// As many work-groups as run at once divide the blocks: one of the large ones fills a multiprocessor's local memory, two of the small.
+  package func warpgroupGrid(_ block: ProductBlock, _ M: Int, _ N: Int) -> LaunchGrid {
+    let (blocks, atOnce) = (parts(N, block.columns) * parts(M, block.rows), multiprocessors * (block.rows == 128 ? 1 : 2))
+    return LaunchGrid(groups: SIMD3(min(blocks, atOnce), 1, 1), local: SIMD3(32, block.warps, 1))
+  }
   /// M, N and K of a product that no device has multiprocessors enough to do at once
   package var trialShape: (Int, Int, Int) { (16 * 128 - 3, (2 * multiprocessors / 16 + 1) * 256 - 5, 392) }
   package func blockGrid(_ block: ProductBlock, _ M: Int, _ N: Int, batch: Int = 1) -> LaunchGrid {

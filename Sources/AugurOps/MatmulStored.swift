@@ -9,11 +9,11 @@ import CKernels
 func warpgroupKernels(_ queue: DeviceQueue, _ M: Int, _ N: Int, _ K: Int) -> (module: KernelModule, grid: LaunchGrid)? {
   guard queue.tuning.hasWarpgroups, K % 8 == 0, WarpgroupTrial.isPassed(on: queue) else { return nil }
   let block = queue.tuning.warpgroupBlock(M, N)
-  return (WarpgroupTrial.module(block), queue.tuning.blockGrid(block, M, N))
+  return (WarpgroupTrial.module(block), queue.tuning.warpgroupGrid(block, M, N))
 }
 
-/// Both blocks against the kernel that they replace, bit by bit: small whole numbers, whose sums are exact in any order. There
-/// are more work-groups than a device runs at once, more steps than tiles in local memory, and M, N and K end inside a block.
+/// Both blocks against the kernel that they replace, bit by bit: small whole numbers, whose sums are exact in any order. Every group has
+/// several blocks, every block more steps than there are tiles in local memory, and M, N and K end inside a block.
 enum WarpgroupTrial {
   typealias Kernel = (module: KernelModule, grid: LaunchGrid)
 
@@ -27,7 +27,7 @@ enum WarpgroupTrial {
     guard queue.tuning.tensorCores == .sm90 else { return true }
     guard let reference = tensorKernels(queue, M, N) else { return false }
     return queue.passes("matmul_sm90a", else: "without wgmma, by mma.sync") { () throws(ComputeError) in
-      try compare(ProductBlock.warpgroups.map { (module($0), queue.tuning.blockGrid($0, M, N)) }, with: reference, on: queue)
+      try compare(ProductBlock.warpgroups.map { (module($0), queue.tuning.warpgroupGrid($0, M, N)) }, with: reference, on: queue)
     }
   }
 
