@@ -1,5 +1,6 @@
 // The tunables of the device kernels, one line per family of devices, and the launch grids that follow from them; and which devices have
 // tensor cores.
+import Glibc
 
 /// Values of the macros in Kernels/Common/opencl.h and the `.cl` files; the kernels' head comments say what each means.
 package struct OpenCLTuning: Sendable {
@@ -36,11 +37,13 @@ package struct OpenCLTuning: Sendable {
   /// The family that `AUGUR_OPENCL_TUNING` asks for: tests run a GPU's work-groups on PoCL and oclgrind.
   static func named(_ name: String?) -> OpenCLTuning? { ["gpu": gpu, "cpu": cpu, "tensor": tensor][name ?? ""] }
 
-  /// What fits an NVIDIA GPU of a compute capability, times ten.
+  /// What fits an NVIDIA GPU of a compute capability, times ten; `AUGUR_TENSOR_CORES=none` or `mma` leaves out what may be at fault.
   static func of(capability: Int, multiprocessors: Int) -> OpenCLTuning {
     var tuning = gpu
-    if capability >= 90 { (tuning.tensorCores, tuning.multiprocessors) = (.sm90, multiprocessors) }
-    tuning.hasWarpgroups = capability / 10 == 9
+    let most = getenv("AUGUR_TENSOR_CORES").map { String(cString: $0) }
+    guard capability >= 90, most != "none" else { return tuning }
+    (tuning.tensorCores, tuning.multiprocessors) = (.sm90, multiprocessors)
+    tuning.hasWarpgroups = capability / 10 == 9 && most != "mma"
     return tuning
   }
 

@@ -24,6 +24,11 @@ if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; the
   FAKE_DRIVER_CAPABILITY=90 $train --output "$dir/half" --set dropout=0 --set dtype=bfloat16 --set epochs=1 --device gpu --json >>"$dir/both.json" 2>"$dir/err"
   check "losses on tensor cores" awk -F'"loss":' '
     /"loss"/ { split($2, a, ","); loss[++n] = a[1] } END { d = loss[1] - loss[2]; exit !(n == 2 && d * d < 1e-6) }' "$dir/both.json"
+  for most in "wgmma wgmma" "mma mma.sync$" "none portable"; do
+    export FAKE_DRIVER_CAPABILITY=90 AUGUR_TENSOR_CORES="${most% *}"
+    keys="^products.*${most#* }" check "tensor cores as far as ${most% *}" has "$augur" doctor
+  done
+  unset FAKE_DRIVER_CAPABILITY AUGUR_TENSOR_CORES
   FAKE_DRIVER_FAULT=launch=400 $train --output "$dir/lost" --set dropout=0 --device gpu >"$dir/out" 2>"$dir/err"
   check "a lost device is one line and exit code 1" test $? -eq 1 -a "$(grep -c 'CUDA_ERROR_LAUNCH_FAILED.*go on with --resume' "$dir/err")" -eq 1
   check "its run goes on" $train --output "$dir/lost" --set dropout=0 --device cpu --resume
