@@ -36,14 +36,14 @@ struct DeviceStaging {
 
   /// Copies `source`; false where there is no memory for it.
   mutating func add(_ target: DeviceBuffer, _ source: UnsafeRawBufferPointer, _ loader: any DeviceLoader) -> Bool {
-    if pack == nil {
-      guard let place = freeBlock(loader) else { return false }
+    if pack == nil, let place = freeBlock(loader) {
       pack = Pack(block: place, host: blocks[place].host, device: blocks[place].device)
     }
-    guard let bytes = pack?.bytes, let base = source.baseAddress else { return false }
-    memcpy(blocks[pack!.block].host + bytes, base, source.count)
-    pack?.parts.append((target, source.count))
-    pack?.bytes += source.count
+    guard var open = pack, let base = source.baseAddress else { return false }
+    memcpy(open.host + open.bytes, base, source.count)
+    open.parts.append((target, source.count))
+    open.bytes += source.count
+    pack = open
     return true
   }
 
