@@ -79,8 +79,10 @@ public final class DeviceQueue: @unchecked Sendable {
     precondition(source.count <= buffer.bytes, "write: expected at most \(buffer.bytes) bytes, got \(source.count)")
     guard let base = source.baseAddress, source.count > 0 else { return }
     withState { state in
-      if !state.staging.takes(buffer, bytes: source.count) { sendUploads(&state) }
-      if state.staging.takes(buffer, bytes: source.count), state.staging.add(buffer, source, loader) { return }
+      if DeviceStaging.isSmall(source.count) {
+        if !state.staging.hasRoom(for: buffer, bytes: source.count) { sendUploads(&state) }
+        if state.staging.add(buffer, source, loader) { return }
+      }
       sendUploads(&state)
       state.counters.uploads += 1
       state.counters.uploadedBytes += source.count

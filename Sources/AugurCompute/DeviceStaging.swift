@@ -26,15 +26,17 @@ struct DeviceStaging {
   private var next = 0
   private(set) var pack: Pack?
 
-  /// Whether `add` will take it: it is small, and no upload that waits is in its way.
-  func takes(_ target: DeviceBuffer, bytes: Int) -> Bool {
-    guard bytes <= DeviceStaging.blockBytes, bytes % 4 == 0 else { return false }
+  /// Whether it can wait for others.
+  static func isSmall(_ bytes: Int) -> Bool { bytes <= blockBytes && bytes % 4 == 0 }
+
+  /// Whether no upload that waits is in its way.
+  func hasRoom(for target: DeviceBuffer, bytes: Int) -> Bool {
     guard let pack else { return true }
     return pack.bytes + bytes <= DeviceStaging.blockBytes && pack.parts.count < DeviceStaging.mostParts
       && !pack.parts.contains { $0.target === target }
   }
 
-  /// Copies `source`; false where there is no memory for it.
+  /// Copies `source`, which is small and has room; false where there is no memory for it.
   mutating func add(_ target: DeviceBuffer, _ source: UnsafeRawBufferPointer, _ loader: any DeviceLoader) -> Bool {
     if pack == nil, let place = freeBlock(loader) {
       pack = Pack(block: place, host: blocks[place].host, device: blocks[place].device)

@@ -80,7 +80,11 @@ final class DriverLoader: DeviceLoader, @unchecked Sendable {
     return nil
   }
 
-  func releaseOutside(_ memory: UInt) { _ = onContext { library.releaseHost(UnsafeMutableRawPointer(bitPattern: memory)) } }
+  /// Unlike a release of device memory, that of the host's does not wait for kernels that read it.
+  func releaseOutside(_ memory: UInt) {
+    _ = onContext { library.finishStream(stream) }
+    _ = onContext { library.releaseHost(UnsafeMutableRawPointer(bitPattern: memory)) }
+  }
 
   var freeBytes: Int? {
     var (free, total) = (0, 0)

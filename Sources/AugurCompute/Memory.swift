@@ -16,7 +16,7 @@ extension Device {
   }
 
   /// What `AUGUR_DEVICE_MIB` leaves this process of a device that it shares; all of it without.
-  private static var most: Int { getenv("AUGUR_DEVICE_MIB").flatMap { Int(String(cString: $0)) }.map { min($0, 1 << 40) << 20 } ?? .max }
+  private static var most: Int { getenv("AUGUR_DEVICE_MIB").flatMap { Int(String(cString: $0)) }.map { min(max($0, 0), 1 << 40) << 20 } ?? .max }
 }
 
 /// Memory of this process as the system sees it: arena, heap and mapped pages of files.

@@ -78,6 +78,14 @@ struct DeviceOptions: ParsableArguments {
       guard (1...64).contains(threads) else { throw UserMistake("--threads: expected 1...64, got \(threads)") }
       ThreadPool.shared.threads = threads
     }
+    // Read where devices are made and planned for, which cannot throw.
+    let environment = ProcessInfo.processInfo.environment
+    if let most = environment["AUGUR_DEVICE_MIB"], !most.isEmpty, Int(most).map({ $0 < 0 }) ?? true {
+      throw UserMistake("AUGUR_DEVICE_MIB: expected a number of MiB of at least 0, got '\(most.prefix(40))'")
+    }
+    if let most = environment["AUGUR_TENSOR_CORES"], !["", "none", "mma", "wgmma"].contains(most) {
+      throw UserMistake("AUGUR_TENSOR_CORES: expected none, mma or wgmma, got '\(most.prefix(40))'")
+    }
     return try Device.named(device)
   }
 }

@@ -60,7 +60,7 @@ struct BenchTrainStep: ParsableCommand {
     }
     for _ in 0..<warmup { single = seconds(1) }
     let before = bench.allocations
-    let run = device == .cpu ? 1 : max(1, min(16, Int(0.1 / single)))
+    let run = device == .cpu ? 1 : max(1, Int(min(16, 0.1 / single)))
     making = []
     let seconds = (0..<steps).map { _ in seconds(run) }.sorted()
     let median = seconds[seconds.count / 2]
@@ -72,14 +72,14 @@ struct BenchTrainStep: ParsableCommand {
         "blocks": blocks, "batch": batch, "negatives": negatives, "loss": loss, "threads": ThreadPool.shared.threads,
         "milliseconds": number(median * 1e3, digits: 3), "tokens_per_second": number(tokens, digits: 0),
         "limit_share": number(share, digits: 3), "allocations": bench.allocations - before,
-        "best_milliseconds": number(seconds[0] * 1e3, digits: 3), "steps": steps,
+        "best_milliseconds": number(seconds[0] * 1e3, digits: 3), "steps": steps, "steps_a_run": run,
       ]
       if !making.isEmpty { line["batch_milliseconds"] = number(making.sorted()[making.count / 2] * 1e3, digits: 3) }
       printJSON(line.merging(fields(of: device)) { $1 })
     } else {
       print(
         "\(decimal(median * 1e3, places: 1)) ms a step, \(Int(tokens)) tokens/s, \(decimal(share * 100, places: 0)) % of the limit, "
-          + "\(bench.allocations - before) allocations in \(steps) steps")
+          + "\(bench.allocations - before) allocations in \(steps * run) steps")
     }
   }
 

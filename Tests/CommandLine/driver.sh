@@ -43,6 +43,8 @@ if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; the
     keys='1 MiB of tables do not fit the 1 MiB' AUGUR_LOADER=$loader AUGUR_DEVICE_MIB=1 check "with tables outside" said $wide --device gpu --output "$dir/outside-$loader"
     check "the same run" cmp "$dir/inside-$loader/last.safetensors" "$dir/outside-$loader/last.safetensors"
   done
+  AUGUR_DEVICE_MIB=2GiB mistake "memory that is no number" "AUGUR_DEVICE_MIB" $wide --output "$dir/none"
+  AUGUR_TENSOR_CORES=fast mistake "tensor cores that are none" "none, mma or wgmma" $wide --output "$dir/none"
   AUGUR_DEVICE_MIB=0 mistake "no room for a step" "take a smaller dim" $wide --device gpu --output "$dir/none"
   unset AUGUR_LIBCUDA FAKE_DRIVER_TEXTS AUGUR_CACHE
 else
