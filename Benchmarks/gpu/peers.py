@@ -162,6 +162,20 @@ class Works:
         ids = zipf_ids(shape[0], shape[1], self.device)
         yield "stable sort", lambda: torch.sort(ids, stable=True)
 
+    def rows_exchanged(self, shape, dtype):
+        """The host gathers and scatters rows of its table; they travel through pinned memory."""
+        V, D, n = shape
+        pinned, half = self.device.type == "cuda", V // 2
+        table = torch.ones(V, D)
+        rows, leaving = self.random(n, D), torch.arange(n) * 7919 % half
+        up, down = (torch.empty(n, D, pin_memory=pinned) for _ in range(2))
+        def body():
+            torch.index_select(table, 0, half + leaving, out=up)
+            down.copy_(rows)
+            rows.copy_(up, non_blocking=True)
+            table.index_copy_(0, leaving, down)
+        yield "gathered on the host", body
+
     def softmax_loss(self, shape, dtype):
         T, V, D = shape
         h, table = self.random(T, D, dtype=dtype, grad=True), self.random(V, D, dtype=dtype, grad=True)
@@ -216,6 +230,7 @@ class Works:
         if op.startswith("hstu"): return self.hstu(shape, dtype, both)
         if op.startswith("embedding forward+backward+"): return self.embedding_update(shape, op.split("+", 2)[2])
         table = {"embedding lookup": self.embedding_lookup, "embedding ids grouped": self.embedding_ids_grouped,
+                 "rows exchanged with the host": self.rows_exchanged,
                  "scores and top k": self.scores, "softmax cross-entropy forward+backward": self.softmax_loss,
                  "sampled softmax forward+backward": self.sampled_loss}
         return table[op](shape, dtype)

@@ -40,3 +40,19 @@ ROW_KERNEL void segment_sum(__global float *dtable, __global const float *x, __g
     vstore_part(vload_part(dtable + d, D - d) + scale * sum, dtable + d, D - d);
   }
 }
+
+// Row moves[u] = (place, leaving, entering) of a cache: outside[leaving] takes inside[place], which then takes
+// outside[entering]; -1: none. All places are distinct, and no row both leaves and enters.
+ROW_KERNEL void exchange_rows(__global float *inside, __global float *outside, __global const int *moves, int U,
+                              int D) {
+  ROW(u, live, U);
+  if (!live) return;
+  const int leaving = moves[3 * u + 1], entering = moves[3 * u + 2];
+  inside += (size_t)moves[3 * u] * D;
+  FOR_LANE(d, D) {
+    // Asked for first: it comes over the bus.
+    const vec next = entering >= 0 ? vload_part(outside + (size_t)entering * D + d, D - d) : (vec)(0.0f);
+    if (leaving >= 0) vstore_part(vload_part(inside + d, D - d), outside + (size_t)leaving * D + d, D - d);
+    if (entering >= 0) vstore_part(next, inside + d, D - d);
+  }
+}

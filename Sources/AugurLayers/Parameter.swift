@@ -15,14 +15,19 @@ public final class Parameter {
   package fileprivate(set) var isOutside = false
   private let initializer: Initializer
   private var memory: Tensor?
+  private var cached: (rows: Tensor, cache: any StepRows)?
 
   init(_ name: String, _ shape: Shape, _ initializer: Initializer, isTable: Bool, isTrained: Bool, blocks: Int) {
     (self.name, self.shape, self.initializer, self.isTable, self.isTrained) = (name, shape, initializer, isTable, isTrained)
     self.blocks = blocks
   }
 
-  /// The optimiser writes into its memory. Precondition: the model was initialised.
+  /// The optimiser writes into its memory. In a step of a table in a cache its rows in there. Precondition: the model was initialised.
   public var value: Tensor {
+    if let cached {
+      if cached.cache.isInStep { return cached.rows }
+      cached.cache.writeBack()
+    }
     guard let memory else { preconditionFailure("parameter: expected \(name) to be initialised before its use") }
     return memory
   }
@@ -44,6 +49,9 @@ public final class Parameter {
     if value.slot == nil { memory = value.asParameter() }
   }
 
+  /// From now on steps see `rows`, with a gradient of their own, whose places `cache` gives to rows of the table.
+  package func keepRows(_ rows: Tensor, in cache: any StepRows) { cached = (rows, cache) }
+
   fileprivate func initialize(on device: Device, _ random: inout RandomStream) {
     var values: [Float]
     switch initializer {
@@ -62,6 +70,13 @@ public final class Parameter {
   private func normals(_ deviation: Float, _ random: inout RandomStream) -> [Float] {
     (0..<count).map { _ in deviation * random.normal() }
   }
+}
+
+/// Holds rows of tables while steps use and update them.
+package protocol StepRows: AnyObject {
+  var isInStep: Bool { get }
+  /// Puts all rows back, so that their tables are whole.
+  func writeBack()
 }
 
 /// Leaves the largest tables in memory of the host, until all else, `copies` times over, fits `room` bytes of the device. Returns the bytes

@@ -55,6 +55,8 @@ public protocol SequenceModel: AnyObject {
   var isCosine: Bool { get }
   /// The vectors of all items in this pass, `[V, D]`, in training perhaps with rows behind the items.
   func itemVectors(_ pass: Pass) -> Tensor
+  /// In training with negatives they are rows of the table that scores, and no others are looked at.
+  var looksUpItemVectors: Bool { get }
   /// Scores depend on when events happened, not on their order alone.
   var readsTimes: Bool { get }
   /// Trained to fill in masked events of whole histories instead of to go on: row V of the input table is the mask.
@@ -74,6 +76,7 @@ public protocol SequenceModel: AnyObject {
 extension SequenceModel {
   public var isCosine: Bool { false }
   public func itemVectors(_ pass: Pass) -> Tensor { outputTable.value }
+  public var looksUpItemVectors: Bool { !isCosine }
 
   /// What scores the items, `[V, D]`: for a caller to keep, because it may be made at each call.
   public var scoringTable: Tensor {
@@ -140,7 +143,7 @@ func placeParameters(_ parameters: [Parameter], copies: Int, of model: String, _
   guard bytes - outside <= room, outside <= beside else { return try checkMemory(bytes, for: model, device) }
   sayOnStandardError(
     "\(model): \(outside >> 20) MiB of tables do not fit the \(free >> 20) MiB that are free on \(device); they stay in memory of the host, "
-      + "which steps read and write over the bus: take optimizer=lazy-adam, which touches the rows of a batch alone")
+      + "which steps read and write over the bus: least with optimizer=lazy-adam, negatives, and neither clip nor ema")
 }
 
 /// Refuses work that would need more memory than `device` has free.
@@ -238,12 +241,14 @@ func checkHeads(_ h: Hyperparameters) throws(ModelError) {
 ///
 /// - Parameters:
 ///   - states: `[T, D]`.
-///   - vectors: of the items, `[V, D]`.
+///   - vectors: of the items, `[V, D]`, or of those that the lookups name.
+///   - itemCount: V; nil: as many as there are vectors.
 ///   - logShares: `[V]`: the log of each item's share of the targets, where negatives are drawn among them.
 public func nextItemLoss(
-  _ states: Tensor, _ vectors: Tensor, targets: Lookup, negatives: Negatives?, logShares: Tensor? = nil, _ h: Hyperparameters
+  _ states: Tensor, _ vectors: Tensor, itemCount: Int? = nil, targets: Lookup, negatives: Negatives?, logShares: Tensor? = nil,
+  _ h: Hyperparameters
 ) -> Tensor {
-  let itemCount = vectors.shape.rows
+  let itemCount = itemCount ?? vectors.shape.rows
   let (states, table) = h.isCosine
     ? (unitRows(states), unitRows(vectors, scale: 1 / h.real("temperature"), tape: states.tape)) : (states, vectors)
   guard let negatives else { return softmaxLoss(states, table, targets: targets, precision: h.precision) }

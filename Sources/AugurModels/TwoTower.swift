@@ -22,6 +22,7 @@ public final class TwoTower: SequenceModel {
   public let longestHistory: Int
   public let isCosine: Bool
   public let positionAlignment = PositionAlignment.right
+  public let looksUpItemVectors = false
   private let store: ParameterStore
   private let items: Parameter
   private let userTower: Tower

@@ -96,6 +96,27 @@ private func addRows(
   }
 }
 
+/// For each (place, leaving, entering) of `moves`, `[U, 3]` int32: outside[leaving] = inside[place], inside[place] = outside[entering]; -1:
+/// none. Elements are copied bit by bit, whatever their type. Precondition: as `CachedRows` makes them, rows of one width and 4-byte elements.
+package func exchangeRows(_ inside: Tensor, _ outside: Tensor, _ moves: Tensor) {
+  let (U, D) = (moves.shape.rows, inside.count / max(1, inside.shape.rows))
+  precondition(
+    moves.dtype == .int32 && moves.count == 3 * U && inside.dtype == outside.dtype && outside.count == outside.shape.rows * D,
+    "exchangeRows: expected moves [U, 3] and rows of one width, got \(moves.shape), \(inside.shape), \(outside.shape)")
+  guard U > 0 else { return }
+  switch inside.device {
+  case .cpu:
+    for u in 0..<U {
+      let (place, leaving, entering) = (Int(moves.intPointer[3 * u]), Int(moves.intPointer[3 * u + 1]), Int(moves.intPointer[3 * u + 2]))
+      if leaving >= 0 { (outside.pointer + leaving * D).update(from: inside.pointer + place * D, count: D) }
+      if entering >= 0 { (inside.pointer + place * D).update(from: outside.pointer + entering * D, count: D) }
+    }
+  case .gpu(let queue):
+    queue.launch(
+      module, "exchange_rows", queue.tuning.rowGrid(U), inside.argument, outside.argument, moves.argument, .int(U), .int(D))
+  }
+}
+
 /// y[i] = table[ids[i]] on a device.
 func gatherRows(_ queue: DeviceQueue, _ y: Tensor, _ table: Tensor, _ lookup: Lookup) {
   queue.launch(

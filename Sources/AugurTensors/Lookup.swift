@@ -34,10 +34,10 @@ public struct Lookup: Sendable {
     groups = Groups(RowGroups(ids, rowCount: rowCount), device)
   }
 
-  /// What `host` has found already, moved to the device: nothing is sorted here.
-  package init(_ host: HostLookup, device: Device) {
-    ids = Tensor(host.ids, shape: Shape(host.ids.count), device: device)
-    groups = Groups(RowGroups(copying: host), device)
+  /// What `host` has found already, moved to the device: nothing is sorted here. With `places` it looks up the places of its rows.
+  package init(_ host: HostLookup, in places: CachedRows? = nil, device: Device) {
+    ids = Tensor(places?.places(of: host.ids) ?? host.ids, shape: Shape(host.ids.count), device: device)
+    groups = Groups(RowGroups(copying: host, in: places), device)
   }
 
   /// The rows that occur in any of `lookups`, rising, `[U]` int32 on their device. Precondition: at least one, all grouped.
@@ -71,14 +71,15 @@ package struct RowGroups: Sendable {
     self.rows = Tensor([count], dtype: .int32, storage: rows, slot: nil)
   }
 
-  /// The same from groups that lie in plain arrays; takes the same blocks of memory.
-  fileprivate init(copying host: HostLookup) {
+  /// The same from groups that lie in plain arrays; takes the same blocks of memory. With `places` the order of the groups stays that of
+  /// their ids.
+  fileprivate init(copying host: HostLookup, in places: CachedRows?) {
     let n = host.ids.count
     order = Tensor([n], dtype: .int32, device: .cpu)
     let (segments, rows) = (Storage(bytes: 4 * (n + 1), device: .cpu), Storage(bytes: 4 * n, device: .cpu))
     order.intPointer.update(from: host.order, count: n)
     segments.host.copyMemory(from: host.segments, byteCount: 4 * (host.groupCount + 1))
-    rows.host.copyMemory(from: host.rows, byteCount: 4 * host.groupCount)
+    rows.host.copyMemory(from: places?.places(of: host.distinct) ?? host.rows, byteCount: 4 * host.groupCount)
     self.segments = Tensor([host.groupCount + 1], dtype: .int32, storage: segments, slot: nil)
     self.rows = Tensor([host.groupCount], dtype: .int32, storage: rows, slot: nil)
   }
@@ -90,6 +91,8 @@ package struct HostLookup {
   fileprivate private(set) var order: [Int32] = [], segments: [Int32] = [0], rows: [Int32] = []
   fileprivate private(set) var groupCount = 0
   private var scratch: [UInt64] = []
+  /// The different ids, rising.
+  package var distinct: ArraySlice<Int32> { rows[..<groupCount] }
 
   package init() {}
 

@@ -20,8 +20,8 @@ struct TrainingBatch {
   func loss(of model: any SequenceModel, _ pass: Pass, _ knobs: Hyperparameters) -> Tensor {
     let states = model.states(input, pass)
     return nextItemLoss(
-      chosen.map { chosenRows(states, $0) } ?? states, model.itemVectors(pass), targets: targets, negatives: negatives,
-      logShares: logShares, knobs)
+      chosen.map { chosenRows(states, $0) } ?? states, model.itemVectors(pass), itemCount: model.outputTable.shape.rows, targets: targets,
+      negatives: negatives, logShares: logShares, knobs)
   }
 }
 
@@ -46,11 +46,11 @@ struct BatchMaker: Sendable {
   var logShares: Tensor?
 
   /// Both halves, on the calling thread.
-  func make(_ sequences: SequenceBatch, step: Int) -> TrainingBatch {
+  func make(_ sequences: SequenceBatch, step: Int, _ cache: RowCache? = nil) -> TrainingBatch {
     var host = HostBatch()
     host.sequences = sequences
     complete(&host, step: step)
-    return upload(host)
+    return upload(host, cache)
   }
 
   /// Draws the negatives of `step` and groups equal ids. Neither the pool nor an arena is touched, so it can run beside a step.
@@ -76,8 +76,16 @@ struct BatchMaker: Sendable {
     host.negatives.group(rowCount: itemCount)
   }
 
-  /// Moves everything to the device: the only upload of a step.
-  func upload(_ host: HostBatch) -> TrainingBatch {
+  /// Moves everything to the device: the only upload of a step. With a cache the rows that the step looks up enter it, and the step has
+  /// begun.
+  func upload(_ host: HostBatch, _ cache: RowCache?) -> TrainingBatch {
+    guard let cache else { return move(host, nil, logShares) }
+    return cache.beginStep([host.inputs, host.targets] + (knobs.drawsNegatives ? [host.negatives] : [])) {
+      move(host, $0, cache.logShares)
+    }
+  }
+
+  private func move(_ host: HostBatch, _ places: CachedRows?, _ logShares: Tensor?) -> TrainingBatch {
     // A copy: the feed writes into its own again while the step that runs still reads these.
     let rows = Jagged(offsets: host.sequences.offsets.map { $0 }, device: device)
     let times = host.sequences.times
@@ -89,13 +97,13 @@ struct BatchMaker: Sendable {
         case "sequence": .sequence(rows)
         default: .row
         }
-      negatives = Negatives(Lookup(host.negatives, device: device), count: knobs.integer("negatives"), sharing: sharing)
+      negatives = Negatives(Lookup(host.negatives, in: places, device: device), count: knobs.integer("negatives"), sharing: sharing)
     }
     return TrainingBatch(
       input: SequenceInput(
-        rows: rows, items: Lookup(host.inputs, device: device), places: Lookup(host.positions, device: device),
+        rows: rows, items: Lookup(host.inputs, in: places, device: device), places: Lookup(host.positions, device: device),
         times: times.isEmpty ? nil : Tensor(times, shape: [times.count], device: device)),
-      chosen: fillsMasks ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, device: device), negatives: negatives,
+      chosen: fillsMasks ? Lookup(host.chosen, device: device) : nil, targets: Lookup(host.targets, in: places, device: device), negatives: negatives,
       logShares: logShares)
   }
 

@@ -6,11 +6,15 @@ import AugurTensors
 
 /// Adam, lazy Adam, SGD, Nesterov or Adagrad over the parameters of one model, and averages of them. State has their names.
 final class Optimizer {
-  private struct Slot {
-    let parameter: Parameter
+  private struct State {
     let first: Tensor?  // Adam m, or SGD momentum
     let second: Tensor?  // Adam v, or Adagrad's sum of squares
     let last: Tensor?  // lazy Adam: step of each row's last update
+  }
+  private struct Slot {
+    let parameter: Parameter
+    let state: State
+    let stepState: State  // what updates see: of a table in a cache its rows in there
     let mask: Tensor?  // 1 where a matrix of blocks may change
   }
   /// Tensors of a parameter's size that training holds at most: value, gradient, two moments.
@@ -20,26 +24,47 @@ final class Optimizer {
   /// w' = ema w' + (1 - ema) w after each step, from the first weights on; running statistics among them.
   private let averages: [(parameter: Parameter, tensor: Tensor)]
   private let knobs: Hyperparameters
+  let cache: RowCache?
 
-  init(_ parameters: [Parameter], _ knobs: Hyperparameters) {
-    self.knobs = knobs
+  /// With a cache, updates of the tables outside of a GPU are those of their rows in there.
+  init(_ parameters: [Parameter], _ knobs: Hyperparameters, cache: RowCache? = nil) {
+    (self.knobs, self.cache) = (knobs, cache)
     let kind = knobs.choice("optimizer")
     let isAdam = ["adam", "lazy-adam"].contains(kind)
     let hasMomentum = isAdam || (["sgd", "nesterov"].contains(kind) && knobs.real("momentum") > 0)
     let hasSquares = isAdam || ["adagrad", "rowwise-adagrad"].contains(kind)
     slots = parameters.filter { $0.isTrained }.map { parameter in
-      parameter.prepareForTraining()
-      let (value, shape, device) = (parameter.value, parameter.value.shape, parameter.value.device)
+      let cache = parameter.isOutside ? cache : nil
+      if let cache {
+        parameter.keepRows(cache.rows(of: parameter.value).asParameter(), in: cache)
+      } else {
+        parameter.prepareForTraining()
+      }
+      let (value, shape, device) = (parameter.value, parameter.shape, parameter.value.device)
       let isLazy = kind == "lazy-adam" && parameter.isTable
-      return Slot(
-        parameter: parameter, first: hasMomentum ? value.zerosBeside(shape) : nil,
+      let state = State(
+        first: hasMomentum ? value.zerosBeside(shape) : nil,
         second: hasSquares ? value.zerosBeside(kind == "rowwise-adagrad" && parameter.isTable ? [shape.rows] : shape) : nil,
-        last: isLazy ? Tensor([Int32](repeating: 0, count: shape.rows), shape: [shape.rows], device: device) : nil,
+        last: isLazy ? Tensor([Int32](repeating: 0, count: shape.rows), shape: [shape.rows], device: device) : nil)
+      let rows = cache.map { cache in
+        State(first: state.first.map(cache.rows), second: state.second.map(cache.rows), last: state.last.map(cache.rows))
+      }
+      return Slot(
+        parameter: parameter, state: state, stepState: rows ?? state,
         mask: parameter.blockMask.map { Tensor($0, shape: shape, device: device) })
     }
     averages =
       knobs.real("ema") > 0
       ? parameters.map { ($0, Tensor($0.value.floats(), shape: $0.shape, device: $0.value.device, isOutside: $0.isOutside)) } : []
+  }
+
+  /// Whether an update leaves rows of tables that a step did not look up as they are, and looks at nothing of them.
+  static func updatesRowsAlone(_ knobs: Hyperparameters) -> Bool {
+    switch knobs.choice("optimizer") {
+    case "lazy-adam", "adagrad", "rowwise-adagrad": knobs.real("clip") == 0 && knobs.real("ema") == 0
+    case "sgd", "nesterov": knobs.real("momentum") == 0 && knobs.real("clip") == 0 && knobs.real("ema") == 0
+    default: false
+    }
   }
 
   /// Puts the averages in place of the weights; nil without averages.
@@ -54,8 +79,9 @@ final class Optimizer {
 
   /// Every tensor of the state with its name in a checkpoint.
   var state: [(name: String, tensor: Tensor)] {
-    slots.flatMap { slot in
-      [("first", slot.first), ("second", slot.second), ("last", slot.last)].compactMap { kind, tensor in
+    cache?.writeBack()
+    return slots.flatMap { slot in
+      [("first", slot.state.first), ("second", slot.state.second), ("last", slot.state.last)].compactMap { kind, tensor in
         tensor.map { ("optimizer.\(kind).\(slot.parameter.name)", $0) }
       }
     } + averages.map { ("optimizer.average.\($0.parameter.name)", $0.tensor) }
@@ -75,28 +101,28 @@ final class Optimizer {
     var updates: [AdamUpdate] = []
     for slot in slots {
       guard let gradientSlot = slot.parameter.value.slot, let g = gradientSlot.gradient else { continue }
-      let (w, decay) = (slot.parameter.value, slot.parameter.decays ? knobs.real("weight-decay") : 0)
+      let (w, state, decay) = (slot.parameter.value, slot.stepState, slot.parameter.decays ? knobs.real("weight-decay") : 0)
       let touched = gradientSlot.touchedRows
       gradientSlot.touchedRows = []
-      if isSGD, slot.first == nil, decay == 0, let touched, !touched.isEmpty {
+      if isSGD, state.first == nil, decay == 0, let touched, !touched.isEmpty {
         sgdRows(w, g, rows: Lookup.union(touched, rowCount: w.shape.rows), clip: clip, rate: learningRate, decay: 0)
         continue
       }
       if isSGD {
         sgd(
-          w, g, momentum: slot.first, clip: clip, rate: learningRate, momentum: knobs.real("momentum"), decay: decay,
+          w, g, momentum: state.first, clip: clip, rate: learningRate, momentum: knobs.real("momentum"), decay: decay,
           nesterov: kind == "nesterov")
         continue
       }
-      if slot.first == nil, let squares = slot.second {
+      if state.first == nil, let squares = state.second {
         // Rows that no example touched have no gradient, and Adagrad leaves them as they are.
         let rows = decay == 0 ? touched.flatMap { $0.isEmpty ? nil : Lookup.union($0, rowCount: w.shape.rows) } : nil
         adagrad(
           w, g, squares: squares, rows: rows, clip: clip, rate: learningRate, epsilon: knobs.real("epsilon"), decay: decay)
         continue
       }
-      guard let m = slot.first, let v = slot.second else { continue }
-      if let last = slot.last, let touched {
+      guard let m = state.first, let v = state.second else { continue }
+      if let last = state.last, let touched {
         guard !touched.isEmpty else { continue }
         adamRows(w, g, m, v, last: last, rows: Lookup.union(touched, rowCount: w.shape.rows), clip: clip, decay: decay, adamStep)
       } else {

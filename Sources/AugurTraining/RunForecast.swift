@@ -54,7 +54,7 @@ extension Trainer {
     batches.fill(&host.sequences, epoch: part.epoch, index: part.index)
     maker.complete(&host, step: progress.step)
     let made = clock.now
-    try wait(for: step(maker.upload(host)))
+    try wait(for: step(maker.upload(host, optimizer.cache)))
     progress.step += 1
     return (made - start).seconds / Double(ThreadPool.shared.threads) + (clock.now - made).seconds
   }
@@ -74,7 +74,7 @@ extension Trainer {
 
   /// Runs one step and one part of an evaluation of every size class of the arena that the run will meet: what the process then
   /// holds is what the run will hold, and a line through their times gives the rest. As a trainer's steps do, these come after
-  /// `checkStepMemory`, so that a plan that cannot fit is refused as the run would be.
+  /// `makeOptimizer`, so that a plan that cannot fit is refused as the run would be.
   ///
   /// - Parameter startUp: seconds that opening the data and making the model took.
   public func forecast(startUp: Double = 0) throws(TrainingError) -> RunForecast {

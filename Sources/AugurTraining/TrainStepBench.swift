@@ -20,10 +20,9 @@ public struct TrainStepBench {
   public init(_ knobs: Hyperparameters, of name: String = "sasrec", itemCount: Int, batch: Int, device: Device) throws(ModelError) {
     model = try ModelEntry.named(name).makeModel(
       knobs, itemCount: itemCount, device: device, seed: 1, copies: Optimizer.copies)
-    optimizer = Optimizer(model.parameters, knobs)
     maker = BatchMaker(itemCount: itemCount, device: device, knobs: knobs, seed: 1, fillsMasks: model.fillsMasks)
     (self.batch, self.itemCount) = (batch, itemCount)
-    try checkStepMemory(model, knobs, maker, tokens: batch * model.longestHistory, sequences: batch)
+    optimizer = try makeOptimizer(model, maker, tokens: batch * model.longestHistory, sequences: batch)
   }
 
   /// Blocks that the arena of the device ever asked the system for.
@@ -42,7 +41,8 @@ public struct TrainStepBench {
   @discardableResult
   public mutating func step(learningRate: Float = 0.001) -> Tensor {
     if made.isEmpty { makeBatch() }
-    let training = maker.upload(made.removeFirst())
+    let training = maker.upload(made.removeFirst(), optimizer.cache)
+    defer { optimizer.cache?.endStep() }
     let tape = Tape()
     let loss = training.loss(of: model, Pass(training: tape, seed: UInt64(count)), maker.knobs)
     tape.backward(from: loss)

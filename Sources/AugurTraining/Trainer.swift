@@ -69,7 +69,6 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
     let all = try Hyperparameters(modelKnobs, and: plan)
     (self.model, self.knobs, self.description) = (model, all, description)
     (self.data, self.seed, self.folder) = (data, seed, folder)
-    optimizer = Optimizer(model.parameters, all)
     metric = try Metric(named: all.choice("metric"))
     split = SequenceSplit(data)
     guard !model.readsTimes || data.description.hasTimestamps else {
@@ -88,7 +87,8 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
         advice: "give the log more events a user, or prepare it with another --split or --split-ratio")
     }
     let largest = batches.largestBatch
-    try checkStepMemory(model, all, maker, tokens: largest.tokens, sequences: largest.users)
+    optimizer = try makeOptimizer(
+      model, maker, tokens: largest.tokens, sequences: largest.users, occurrences: split.trainingCounts)
     if resume { try self.resume() }
   }
 
@@ -127,12 +127,14 @@ public final class Trainer: RunnableTrainer, TrainingLoop {
 
   /// The batch of a place: taken from the feed, which then makes the ones behind it, or made here.
   func nextBatch(epoch: Int, index: Int) -> TrainingBatch {
-    guard batchesAhead > 0 else { return maker.make(batches.batch(epoch: epoch, index: index), step: progress.step) }
-    return feed.withBatch(at: BatchPlace(epoch: epoch, index: index, step: progress.step), maker.upload)
+    let cache = optimizer.cache
+    guard batchesAhead > 0 else { return maker.make(batches.batch(epoch: epoch, index: index), step: progress.step, cache) }
+    return feed.withBatch(at: BatchPlace(epoch: epoch, index: index, step: progress.step)) { maker.upload($0, cache) }
   }
 
   /// Forward, backward, update; returns the loss. On the CPU nothing is updated by a loss that is not finite; a device is not waited for.
   func step(_ batch: TrainingBatch) -> StepLoss {
+    defer { optimizer.cache?.endStep() }
     let tape = Tape()
     let pass = Pass(training: tape, seed: derivedSeed(seed, progress.step, 4))
     let loss = batch.loss(of: model, pass, knobs)

@@ -28,7 +28,23 @@ extension OpSizes {
       let ids = zipfIDs(n, below: V)
       return { _ = Lookup(ids, rowCount: V, device: device) }
     }
-    return [forward] + [Update.sgd, .adagrad, .adam].map { updateWork($0, V, D, n, bytes: 4 * row) } + [grouping]
+    return [forward] + [Update.sgd, .adagrad, .adam].map { updateWork($0, V, D, n, bytes: 4 * row) } + [grouping, exchangeWork(V, D, n / 8)]
+  }
+
+  /// Rows of a cache and as many others of a table in memory of the host change places. Half of the bytes cross the bus each way.
+  private func exchangeWork(_ V: Int, _ D: Int, _ n: Int) -> OpWork {
+    OpWork(op: "rows exchanged with the host", shape: [V, D, n], dtype: .float32, bytes: 2 * 4 * Double(n * D), memory: 4 * n * D) { device in
+      let ones = [Float](repeating: 1, count: V * D)
+      let (table, rows) = (Tensor(ones, shape: [V, D], device: device, isOutside: device != .cpu), random([n, D], device))
+      // The primes scatter them; the two halves of the table do not meet.
+      let half = V / 2
+      let moves = (0..<n).flatMap { place in
+        let row = place * 7919 % half
+        return [Int32(place), Int32(row), Int32(half + row)]
+      }
+      let list = Tensor(moves, shape: [n, 3], device: device)
+      return { exchangeRows(rows, table, list) }
+    }
   }
 
   private func updateWork(_ update: Update, _ V: Int, _ D: Int, _ n: Int, bytes: Double) -> OpWork {

@@ -40,8 +40,11 @@ if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; the
   wide="$augur train --data $dir/wide --model sasrec --set dim=32 --set length=10 --set blocks=1 --set optimizer=lazy-adam --set negatives=2 --set batch=8 --epochs 1"
   for loader in driver opencl; do
     AUGUR_LOADER=$loader check "a run on $loader" $wide --device gpu --output "$dir/inside-$loader"
-    keys='1 MiB of tables do not fit the 1 MiB' AUGUR_LOADER=$loader AUGUR_DEVICE_MIB=1 check "with tables outside" said $wide --device gpu --output "$dir/outside-$loader"
+    keys=' [0-9]* of 2248 rows of tables are kept on' AUGUR_LOADER=$loader AUGUR_DEVICE_MIB=1 check "with tables outside and a cache" said $wide --device gpu --output "$dir/outside-$loader"
     check "the same run" cmp "$dir/inside-$loader/last.safetensors" "$dir/outside-$loader/last.safetensors"
+    AUGUR_LOADER=$loader check "a run on $loader of whole tables" $wide --set clip=1 --device gpu --output "$dir/inside-whole-$loader"
+    keys='1 MiB of tables do not fit the 1 MiB' AUGUR_LOADER=$loader AUGUR_DEVICE_MIB=1 check "with whole tables outside" said $wide --set clip=1 --device gpu --output "$dir/outside-whole-$loader"
+    check "the same run of whole tables" cmp "$dir/inside-whole-$loader/last.safetensors" "$dir/outside-whole-$loader/last.safetensors"
   done
   AUGUR_DEVICE_MIB=2GiB mistake "memory that is no number" "AUGUR_DEVICE_MIB" $wide --output "$dir/none"
   AUGUR_TENSOR_CORES=fast mistake "tensor cores that are none" "none, mma or wgmma" $wide --output "$dir/none"
