@@ -19,6 +19,15 @@ public struct Lookup: Sendable {
       (order, segments, rows) = (found.order.moved(to: device), found.segments.moved(to: device), found.rows.moved(to: device))
       hostRows = found.rows
     }
+
+    /// The same from groups that lie in plain arrays, copied once on their way to a GPU.
+    fileprivate init(copying host: HostLookup, in places: CachedRows?, toGPU device: Device) {
+      let (n, U) = (host.ids.count, host.groupCount)
+      hostRows = Tensor(places?.places(of: host.distinct) ?? Array(host.distinct), shape: Shape(U))
+      (order, segments, rows) = (
+        Tensor(host.order, count: n, device), Tensor(host.segments, count: U + 1, device), hostRows.moved(to: device)
+      )
+    }
   }
 
   public var count: Int { ids.count }
@@ -34,10 +43,11 @@ public struct Lookup: Sendable {
     groups = Groups(RowGroups(ids, rowCount: rowCount), device)
   }
 
-  /// What `host` has found already, moved to the device: nothing is sorted here. With `places` it looks up the places of its rows.
+  /// What `host` has found already, moved to the device: nothing is sorted here. With `places`, of a GPU, it
+  /// looks up the places of its rows; the groups keep the order of the rows.
   package init(_ host: HostLookup, in places: CachedRows? = nil, device: Device) {
     ids = Tensor(places?.places(of: host.ids) ?? host.ids, shape: Shape(host.ids.count), device: device)
-    groups = Groups(RowGroups(copying: host, in: places), device)
+    groups = device == .cpu ? Groups(RowGroups(copying: host), device) : Groups(copying: host, in: places, toGPU: device)
   }
 
   /// The rows that occur in any of `lookups`, rising, `[U]` int32 on their device. Precondition: at least one, all grouped.
@@ -71,17 +81,24 @@ package struct RowGroups: Sendable {
     self.rows = Tensor([count], dtype: .int32, storage: rows, slot: nil)
   }
 
-  /// The same from groups that lie in plain arrays; takes the same blocks of memory. With `places` the order of the groups stays that of
-  /// their ids.
-  fileprivate init(copying host: HostLookup, in places: CachedRows?) {
+  /// The same from groups that lie in plain arrays; takes the same blocks of memory.
+  fileprivate init(copying host: HostLookup) {
     let n = host.ids.count
     order = Tensor([n], dtype: .int32, device: .cpu)
     let (segments, rows) = (Storage(bytes: 4 * (n + 1), device: .cpu), Storage(bytes: 4 * n, device: .cpu))
     order.intPointer.update(from: host.order, count: n)
     segments.host.copyMemory(from: host.segments, byteCount: 4 * (host.groupCount + 1))
-    rows.host.copyMemory(from: places?.places(of: host.distinct) ?? host.rows, byteCount: 4 * host.groupCount)
+    rows.host.copyMemory(from: host.rows, byteCount: 4 * host.groupCount)
     self.segments = Tensor([host.groupCount + 1], dtype: .int32, storage: segments, slot: nil)
     self.rows = Tensor([host.groupCount], dtype: .int32, storage: rows, slot: nil)
+  }
+}
+
+extension Tensor {
+  /// The first `count` of `values`, on `device`.
+  fileprivate init(_ values: [Int32], count: Int, _ device: Device) {
+    self.init(Shape(count), dtype: .int32, device: device)
+    values.withUnsafeBytes { upload(UnsafeRawBufferPointer(rebasing: $0[..<(4 * count)])) }
   }
 }
 

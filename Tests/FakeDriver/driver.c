@@ -5,9 +5,11 @@
 //
 // FAKE_DRIVER_TEXTS=DIR holds the texts (Tests/ptx.sh sources DIR). FAKE_DRIVER_CAPABILITY=90 makes it a Hopper GPU: texts for tensor cores run
 // emulated then. FAKE_DRIVER_FAULT makes one thing fail: init, old-driver, capability, wrong-numbers, memory=BYTES (an allocation above it is
-// refused), launch=N (the N-th launch fails, and all calls after it). FAKE_DRIVER_TRACE=FILE takes the name of every kernel launched.
+// refused), launch=N (the N-th launch fails, and all calls after it). FAKE_DRIVER_IDLE=N: launches after the N-th do nothing, which leaves the
+// time that the host takes. FAKE_DRIVER_TRACE=FILE takes the name of every kernel launched.
 #define CL_TARGET_OPENCL_VERSION 200
 #include <CL/cl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -315,9 +317,12 @@ int cuModuleGetFunction(void **to, void *module, const char *name) ON_CONTEXT({
 int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void *stream,
                    void **parameters, void **extra) ON_CONTEXT({
   struct function *f = function;
+  static long idle_from = -1;
+  if (idle_from < 0) idle_from = getenv("FAKE_DRIVER_IDLE") ? atol(getenv("FAKE_DRIVER_IDLE")) : LONG_MAX;
+  if (++launches > idle_from) return pthread_mutex_unlock(&lock), ok;
   struct work w = {.kind = run, .function = f, .groups = {gx, gy, gz}};
   const char *last = fault("launch");
-  if (last && ++launches == atol(last)) code = lost = launch_failed;
+  if (last && launches == atol(last)) code = lost = launch_failed;
   if (!gx || !gy || !gz || gx > 0x7fffffffu || gy > 65535 || gz > 65535 || bx != f->local[0] || by != f->local[1] || bz != f->local[2] || shared ||
       !known(stream) || extra)
     code = invalid_value;
