@@ -60,6 +60,7 @@ extension Reproduce {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     var options = TableOptions(label: made.labels[0])
     (options.furtherLabels, options.categorical, options.kind, options.seed) = (Array(made.labels.dropFirst()), made.categorical, made.split, seed)
+    options.weight = made.weight
     guard let ratio = SplitRatio(parsing: "60:15:25") else { preconditionFailure("reproduce: no ratio") }
     options.ratio = ratio
     try prepareTable(inputs: [made.path], output: folder + "/data", options: options)

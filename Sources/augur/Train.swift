@@ -201,7 +201,7 @@ private func checkSame(_ asked: RunSettings, _ started: RunSettings, _ output: S
   }
 }
 
-/// Runs to the end or to SIGINT, printing a line an epoch; throws exit code 130 when interrupted.
+/// Runs to the end or to SIGINT, printing a line an epoch that took its time or was evaluated; throws exit code 130 when interrupted.
 func runTrainer(
   _ trainer: some RunnableTrainer, _ words: TrainingLine, json: Bool, isQuiet: Bool = false, eachStep: Bool = false
 ) throws {
@@ -209,7 +209,7 @@ func runTrainer(
   defer { signal(SIGINT, before) }
   let isTerminal = isatty(2) == 1
   let clock = ContinuousClock()
-  var lastLine = clock.now
+  var (lastLine, lastEpochLine) = (clock.now, clock.now)
   let end = try trainer.run(shouldStop: { interrupts.load(ordering: .relaxed) > 0 }) { event in
     switch event {
     case .step(let step):
@@ -226,6 +226,9 @@ func runTrainer(
       if !json, !isQuiet { print(record.words(isBinary: record.auc != nil)) }
     case .epoch(let record):
       if isTerminal { writeError("\r\u{1B}[K") }
+      // Of thousands of short epochs that nothing is told of, one a second.
+      guard json || record.metric != nil || record.epoch == words.epochs || clock.now - lastEpochLine > .seconds(1) else { return }
+      lastEpochLine = clock.now
       if !isQuiet { printEpoch(record, words, json: json) }
     }
   }

@@ -118,10 +118,11 @@ import Testing
   }
 
   @Test func levelsOfUsersAndVisits() {
-    // 1000 sign up on the first day, 10 on the last: half of the first are left after 200 days.
-    let users = SyntheticTable.expectedUsers(signups: [1000] + [Double](repeating: 0, count: 199) + [10, 0])
+    // 1000 sign up on the first day, 10 on the last: half of one kind are left after 120 days, of the other after 350.
+    let users = SyntheticTable.expectedUsers(signups: [1000] + [Double](repeating: 0, count: 349) + [10, 0])
+    let left = 500 * exp2(-350.0 / 120) + 250
     #expect(users.before[0] == 0 && users.during[0] == 500)
-    #expect(abs(users.before[200] - 500) < 1e-9 && abs(users.during[200] - 505) < 1e-9 && users.before[201] > 508)
+    #expect(abs(users.before[350] - left) < 1e-9 && abs(users.during[350] - left - 5) < 1e-9 && users.before[351] > left + 8)
     // The weekdays' own levels do not count; what came last counts most.
     let week = [0.5, 1, 1.5, 1, 1, 1.25, 0.75]
     #expect(abs(SyntheticTable.logLevel((0..<84).map { 3 * week[$0 % 7] }) - log(3)) < 1e-9)

@@ -45,16 +45,18 @@ extension SyntheticTable {
 
   private static func time(_ shop: SyntheticShop, _ day: Int) -> String { "\(shop.moment(ofDay: day) / 1000)" }
 
-  /// Days in which half of the users go, and in which a day's weight in the level halves: chosen on logs of other seeds.
-  private static let (userHalfLife, levelHalfLife) = (200.0, 28.0)
+  /// Days in which half of the users of two kinds go, and in which a day's weight in the level halves: chosen on logs of other seeds.
+  private static let (userHalfLives, levelHalfLife) = ([120.0, 350], 60.0)
 
-  /// What sign-ups leave of users: at the beginning of each day, and in the middle of it.
+  /// What sign-ups leave of users, as many of either kind: at the beginning of each day, and in the middle of it.
   static func expectedUsers(signups: [Double]) -> (before: [Double], during: [Double]) {
-    var (users, before, during): (Double, [Double], [Double]) = (0, [], [])
+    var (users, before, during): ([Double], [Double], [Double]) = (userHalfLives.map { _ in 0 }, [], [])
     for new in signups {
-      before.append(users)
-      during.append(users + new / 2)
-      users = (users + new) * exp2(-1 / userHalfLife)
+      before.append(users.reduce(0, +))
+      during.append(users.reduce(new / 2, +))
+      for (kind, halfLife) in userHalfLives.enumerated() {
+        users[kind] = (users[kind] + new / Double(users.count)) * exp2(-1 / halfLife)
+      }
     }
     return (before, during)
   }
@@ -75,26 +77,31 @@ extension SyntheticTable {
     return log(max(sum / weights, 1e-12))
   }
 
-  /// Visits of the whole shop on a day, from the days before it. A level of visits would lag behind the sign-ups; that of visits a user does not.
+  /// Visits of the whole shop on a day over what the users and visits of the days before make expect, and that as the weight of the row: with
+  /// the loss of a Poisson count, the same as counts with an offset. A level of visits would lag behind the sign-ups; that of visits a user
+  /// does not.
   static func dayDemand(_ shop: SyntheticShop, _ folder: String) throws -> SyntheticTable {
     var (visits, signups) = ([Double](repeating: 0, count: shop.oracle.endDay), [Double](repeating: 0, count: shop.oracle.endDay))
     for visit in shop.visits.joined() { visits[visit.day] += 1 }
     for user in shop.users where user.signupDay < signups.count { signups[user.signupDay] += 1 }
     let (users, history) = (expectedUsers(signups: signups), 84)
     let rates = zip(visits, users.during).map { $0 / max($1, 1) }
-    var lines = TableLines("weekday,year_sine,year_cosine,half_year_sine,half_year_cosine,log_level,timestamp,sold")
-    var truth: [Double] = []
+    var lines = TableLines("weekday,year_sine,year_cosine,half_year_sine,half_year_cosine,timestamp,exposure,sold")
+    var (truth, exposures): ([Double], [Double]) = ([], [])
     for day in history..<visits.count {
-      let (angle, level) = (2 * Double.pi * Double(day) / 365.25, logLevel(Array(rates[day - history..<day])))
+      let angle = 2 * Double.pi * Double(day) / 365.25
+      let exposure = exp(logLevel(Array(rates[day - history..<day]))) * max(users.before[day], 1)
       lines.add(
-        ["d\(day % 7)"] + [sin(angle), cos(angle), sin(2 * angle), cos(2 * angle), level + log(max(users.before[day], 1))].map(cell)
-          + [time(shop, day), "\(Int(visits[day]))"])
+        ["d\(day % 7)"] + [sin(angle), cos(angle), sin(2 * angle), cos(2 * angle)].map(cell)
+          + [time(shop, day), cell(exposure), cell(visits[day] / exposure)])
       truth.append(shop.truth.expectedDayVisits[day])
+      exposures.append(exposure)
     }
     try lines.write(to: folder + "/table.csv")
     let sessions = shop.truth.parameters["session"] ?? 1
     return SyntheticTable(
-      path: folder + "/table.csv", labels: ["sold"], split: .time, judge: .count(truth, dispersion: 2 * sessions - 1),
+      path: folder + "/table.csv", labels: ["sold"], split: .time, weight: "exposure",
+      judge: .count(truth, dispersion: 2 * sessions - 1, exposures: exposures),
       protocolText: "visits of the shop on a day, from those of the \(history) days before and the sign-ups before; the oracle knows the true "
         + "rhythm and the users alive, and how far sessions spread; ours spread as validation days do; split by time 60:15:25")
   }

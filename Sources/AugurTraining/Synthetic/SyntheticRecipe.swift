@@ -54,7 +54,7 @@ public struct SyntheticRecipe: Sendable {
       "demand_day", task: "demand", model: "logistic-regression",
       // A convex fit, to its end.
       [
-        ("batch", "1024"), ("learning-rate", "0.05"), ("schedule", "cosine"), ("epochs", "3000"), ("evaluate-every", "3000"), ("patience", "0"),
+        ("batch", "1024"), ("learning-rate", "0.05"), ("schedule", "cosine"), ("epochs", "400"), ("evaluate-every", "400"), ("patience", "0"),
       ],
       events: 2_500_000, users: 50_000, options: shop { $0.days = 1095 }, SyntheticTable.dayDemand),
     SyntheticRecipe(

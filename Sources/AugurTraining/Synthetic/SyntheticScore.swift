@@ -37,8 +37,8 @@ public enum SyntheticJudge: Sendable {
   case risk([Double])
   /// Expected values, and those that follow from what the log shows.
   case value([Double], knowable: [Double])
-  /// Expected counts, and the variance over the mean that the oracle knows.
-  case count([Double], dispersion: Double)
+  /// Expected counts, and the variance over the mean that the oracle knows. With exposures the labels and the answers are counts over them.
+  case count([Double], dispersion: Double, exposures: [Double]? = nil)
   /// Probabilities of class 1, where the labels are not all there yet: their mean is to be met.
   case rate([Double])
   /// The mean over groups of how far ln p falls as ln price rises, which `PriceElasticities` reads from a model.
@@ -72,10 +72,16 @@ public enum SyntheticJudge: Sendable {
     case .elasticity: return []
     case .value(let all, let knowable):
       return try Self.values(answers.test[0].map(Double.init), truth(all), truth(knowable), labels(0))
-    case .count(let all, let dispersion):
-      let (ours, validation) = (answers.test[0].map(Double.init), answers.validation[0].map(Double.init))
-      let own = Self.dispersion(validation, labels(0, .validation))
-      return try Self.counts(ours, own, truth(all), dispersion, labels(0))
+    case .count(let all, let dispersion, let exposures):
+      func counts(_ values: [Double], _ part: TablePart) -> [Double] {
+        guard let exposures else { return values }
+        return zip(values, table.rows(part)).map { $0 * exposures[Int(table.inputRows[$1])] }
+      }
+      func came(_ part: TablePart) -> [Double] { counts(labels(0, part), part).map { $0.rounded() } }
+      let (ours, validation) = (
+        counts(answers.test[0].map(Double.init), .test), counts(answers.validation[0].map(Double.init), .validation)
+      )
+      return try Self.counts(ours, Self.dispersion(validation, came(.validation)), truth(all), dispersion, came(.test))
     }
   }
 

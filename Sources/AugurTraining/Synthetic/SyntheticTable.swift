@@ -10,6 +10,8 @@ public struct SyntheticTable: Sendable {
   public let split: SplitKind
   /// Columns of numbers that are codes.
   public var categorical: [String] = []
+  /// The column that tells how much each row counts.
+  public var weight: String?
   public let judge: SyntheticJudge
   /// Whom the numbers are about, and what the rows know.
   public let protocolText: String
