@@ -109,6 +109,15 @@ public struct Tensor: @unchecked Sendable {
     }
   }
 
+  /// Calls `body` with the bytes in memory of the host: those of the CPU in place, others in a copy. Waits for the device.
+  package func withHostBytes<E>(_ body: (UnsafeRawBufferPointer) throws(E) -> Void) throws(E) {
+    guard !isOnCPU else { return try body(UnsafeRawBufferPointer(start: storage.host, count: bytes)) }
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 64)
+    defer { copy.deallocate() }
+    download(copy)
+    try body(UnsafeRawBufferPointer(copy))
+  }
+
   package func fillWithZeros() {
     switch storage.device {
     case .cpu: storage.host.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)

@@ -49,25 +49,15 @@ enum Checkpoint {
   static func save(
     _ tensors: [(name: String, tensor: Tensor)], metadata: [String: String], path: String
   ) throws(TrainingError) {
-    // Host copies live until the file is written.
-    var copies: [[UInt8]] = []
-    for (_, tensor) in tensors {
-      guard tensor.bytes > 0 else { copies.append([]); continue }
-      copies.append(
-        [UInt8](unsafeUninitializedCapacity: tensor.bytes) { buffer, count in
-          tensor.download(UnsafeMutableRawBufferPointer(buffer))
-          count = tensor.bytes
-        })
-    }
-    var parts: [SafetensorsTensor] = []
-    for (i, (name, tensor)) in tensors.enumerated() {
-      let dtype: SafetensorsDType = tensor.dtype == .int32 ? .i32 : .f32
-      copies[i].withUnsafeBytes { parts.append(SafetensorsTensor(name, dtype: dtype, shape: tensor.shape.sizes, bytes: $0)) }
+    // What lies on a device is copied to the host tensor by tensor, as the file grows.
+    let parts = tensors.map { name, tensor in
+      SafetensorsTensor(name, dtype: tensor.dtype == .int32 ? .i32 : .f32, shape: tensor.shape.sizes, count: tensor.bytes) {
+        body throws(SafetensorsError) in try tensor.withHostBytes(body)
+      }
     }
     do throws(SafetensorsError) {
       try writeSafetensors(path: path, metadata: metadata, tensors: parts)
     } catch { throw .save("\(error)") }
-    withExtendedLifetime(copies) {}
   }
 
   /// Reads the optimiser's tensors back and returns the progress.

@@ -93,9 +93,10 @@ extension Trainer {
     let seconds =
       startUp + stepSeconds * Double(epochs) / Double(drawn) + evaluationSeconds * Double(evaluations)
       + savingSeconds(epochs: epochs, evaluations: evaluations, state: state)
+    // What lies on a device is copied for a checkpoint, one tensor at a time.
+    let copied = maker.device == .cpu ? 0 : (model.parameters.map(\.value) + optimizer.state.map(\.tensor)).map(\.bytes).max() ?? 0
     return RunForecast(
-      // A checkpoint copies the state before it writes.
-      peakMemoryBytes: max(ResidentMemory.peakBytes, resident + state), seconds: seconds, steps: epochs * batches.batchesPerEpoch)
+      peakMemoryBytes: max(ResidentMemory.peakBytes, resident + copied), seconds: seconds, steps: epochs * batches.batchesPerEpoch)
   }
 
   /// Seconds of all `portions`, from timing one of each size class a few times.
