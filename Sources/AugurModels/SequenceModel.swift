@@ -147,10 +147,12 @@ func placeParameters(_ parameters: [Parameter], copies: Int, of model: String, _
 }
 
 /// Refuses work that would need more memory than `device` has free.
-public func checkMemory(_ bytes: Int, for work: String, _ device: Device) throws(ModelError) {
+public func checkMemory(
+  _ bytes: Int, for work: String, _ device: Device, advice: String = "take a smaller dim, batch or length"
+) throws(ModelError) {
   let free = freeBytes(on: device)
   guard bytes > free else { return }
-  throw .tooLarge("\(work): needs about \(bytes >> 20) MiB, and \(free >> 20) MiB are free on \(device); take a smaller dim, batch or length")
+  throw .tooLarge("\(work): needs about \(bytes >> 20) MiB, and \(free >> 20) MiB are free on \(device); \(advice)")
 }
 
 /// Knobs of the loss, the same for every next-item model; the defaults differ.

@@ -6,9 +6,11 @@ import AugurModels
 import AugurTensors
 
 /// Memory and time of a whole run.
-public struct RunForecast: Sendable, Equatable {
+public struct RunForecast: Sendable {
   /// The most that the process will have resident.
   public var peakMemoryBytes: Int
+  /// The most that it will hold of a GPU, and what it could have; nil on the CPU.
+  public var deviceMemory: (held: Int, room: Int)?
   /// Every epoch that the plan allows, with evaluations and checkpoints; patience may end a run sooner.
   public var seconds: Double
   public var steps: Int
@@ -95,8 +97,11 @@ extension Trainer {
       + savingSeconds(epochs: epochs, evaluations: evaluations, state: state)
     // What lies on a device is copied for a checkpoint, one tensor at a time.
     let copied = maker.device == .cpu ? 0 : (model.parameters.map(\.value) + optimizer.state.map(\.tensor)).map(\.bytes).max() ?? 0
+    let (arena, device) = (Arena.of(maker.device), maker.device)
     return RunForecast(
-      peakMemoryBytes: max(ResidentMemory.peakBytes, resident + copied), seconds: seconds, steps: epochs * batches.batchesPerEpoch)
+      peakMemoryBytes: max(ResidentMemory.peakBytes, resident + copied),
+      deviceMemory: device == .cpu ? nil : (held: arena.bytes, room: freeBytes(on: device) + arena.bytesInUse), seconds: seconds,
+      steps: epochs * batches.batchesPerEpoch)
   }
 
   /// Seconds of all `portions`, from timing one of each size class a few times.

@@ -85,15 +85,18 @@ struct Train: ParsableCommand {
   private func printForecast(_ model: String, _ forecast: RunForecast, _ trainer: Trainer) {
     let (epochs, mebibytes) = (trainer.knobs.integer("epochs"), Double(forecast.peakMemoryBytes) / 1_048_576)
     if json {
-      return printJSON([
+      var line: [String: Any] = [
         "peak_memory_mib": number(mebibytes, digits: 1), "seconds": number(forecast.seconds, digits: 2), "epochs": epochs,
         "steps": forecast.steps, "parameters": trainer.parameterCount, "threads": ThreadPool.shared.threads,
-      ])
+      ]
+      if let (held, room) = forecast.deviceMemory { (line["device_memory_mib"], line["device_room_mib"]) = (held >> 20, room >> 20) }
+      return printJSON(line)
     }
     let (seconds, memory) = (decimal(forecast.seconds, places: 1), decimal(mebibytes, places: 0))
     print(
       "\(model): \(trainer.parameterCount) parameters, \(epochs) epochs of \(trainer.batchesPerEpoch) steps: about \(seconds) s "
-        + "unless patience ends it sooner, \(memory) MiB at the peak")
+        + "unless patience ends it sooner, \(memory) MiB at the peak"
+        + (forecast.deviceMemory.map { ", and \($0.held >> 20) of the \($0.room >> 20) MiB of the device" } ?? ""))
   }
 
   private func printKnobs(_ name: String, _ paper: String, _ knobs: [Hyperparameter]) {

@@ -152,6 +152,22 @@ import Testing
     #expect(try run(places: V) == whole)
   }
 
+  /// So many histories take so much, and so much takes so many.
+  @Test(arguments: [1, 2, 9, 400]) func stepsThatFitAreTold(_ count: Int) throws {
+    var knobs = Hyperparameters(try ModelEntry.named("sasrec").hyperparameters + TrainingPlan.knobs)
+    for (name, value) in ["dim": "16", "length": "100", "heads": "1"] { try knobs.set(name, value) }
+    let model = try ModelEntry.named("sasrec").makeModel(knobs, itemCount: 30, device: .cpu, seed: 1)
+    let maker = BatchMaker(itemCount: 30, device: .cpu, knobs: knobs, seed: 1, fillsMasks: false)
+    for mean in [3, 64, 100] {
+      let memory = StepMemory(model, maker, mean: mean)
+      let bytes = memory.bytes(tokens: 100 * count, sequences: count)
+      let found = memory.histories(in: bytes, length: 100)
+      // A history of 100 rows is counted as whole ones of fewer.
+      #expect(found <= count && found >= count * 3 / 4, "\(found) of \(count)")
+      #expect(memory.bytes(tokens: 100 * found, sequences: found) <= bytes && memory.histories(in: 100, length: 100) == 0)
+    }
+  }
+
   /// Who reads or writes whole tables gets none.
   @Test func plansThatNeedWholeTablesHaveNoCache() throws {
     func updatesRowsAlone(_ settings: [String: String]) throws -> Bool {

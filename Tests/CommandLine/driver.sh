@@ -48,7 +48,11 @@ if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; the
   done
   AUGUR_DEVICE_MIB=2GiB mistake "memory that is no number" "AUGUR_DEVICE_MIB" $wide --output "$dir/none"
   AUGUR_TENSOR_CORES=fast mistake "tensor cores that are none" "none, mma or wgmma" $wide --output "$dir/none"
-  AUGUR_DEVICE_MIB=0 mistake "no room for a step" "take a smaller dim" $wide --device gpu --output "$dir/none"
+  AUGUR_DEVICE_MIB=0 mistake "no room for a step" "take a smaller" $wide --device gpu --output "$dir/none"
+  # The batch that is said to fit does, and a plan says what it takes of the device.
+  AUGUR_DEVICE_MIB=4 $wide --set batch=250 --set dim=64 --device gpu --output "$dir/none" 2>"$dir/err"
+  fits=$(sed -n 's/.*batch=\([0-9]*\) fits.*/\1/p' "$dir/err")
+  AUGUR_DEVICE_MIB=4 keys='"device_memory_mib":[0-9]*,"device_room_mib":[0-9]*' check "a batch of ${fits:-none} fits" has $wide --set "batch=$fits" --set dim=64 --device gpu --plan --json
   unset AUGUR_LIBCUDA FAKE_DRIVER_TEXTS AUGUR_CACHE
 else
   failed=$((failed + 1))
