@@ -80,7 +80,7 @@ sanitize: setup-test
 	# Leaks of XCTest itself and its signal stacks are not ours to mend.
 	ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0:allocator_may_return_null=1 swift test -c release --sanitize=address -Xswiftc -enable-testing --scratch-path $(BUILD)-asan \
 	  --filter '$(TESTS)'
-	swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan --filter '$(TESTS)'
+	TSAN_OPTIONS=allocator_may_return_null=1 swift test -c release --sanitize=thread -Xswiftc -enable-testing --scratch-path $(BUILD)-tsan --filter '$(TESTS)'
 
 # The device kernels as NVIDIA's assembler takes them, which pip has; skipped where that or clang-15 cannot be had.
 PTXAS_HOME = $(BUILD)-ptxas

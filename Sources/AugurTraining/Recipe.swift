@@ -34,7 +34,9 @@ public struct Recipe: Sendable {
       published: [("HR@10", 0.0970), ("NDCG@10", 0.0580)], source: "blondered/transformer_benchmark README, SASRec + SS"),
     Recipe(
       name: "beauty/esasrec", file: "amazon-beauty-5core/Beauty.txt", format: "sequences", model: "esasrec",
-      knobs: amazonLiGRKnobs + [("feed-forward", "4"), ("learning-rate", "0.008")],
+      knobs: amazonLiGRKnobs + [
+        ("feed-forward", "4"), ("learning-rate", "0.008"), ("augment-share", "1"), ("augment-strength", "0.4"),
+      ],
       published: [("HR@10", 0.0928), ("NDCG@10", 0.0523)], source: "blondered/transformer_benchmark README, eSASRec"),
     Recipe(
       name: "toys/esasrec", file: "amazon-toys-5core/Toys_and_Games.txt", format: "sequences", model: "esasrec",
@@ -69,7 +71,7 @@ public struct Recipe: Sendable {
     ("final-share", "0.02"), ("warm-up", "200"), ("epochs", "110"), ("patience", "0"), ("evaluate-every", "5"),
     ("validation-users", "2000"),
   ]
-  /// Reviews of one day have no order: half of the histories are read with a fifth of them in another.
+  /// Reviews of one day have no order: some of the histories are read with some of their events in another.
   private static let amazonKnobs = [
     ("variant", "pre-norm"), ("blocks", "1"), ("feed-forward", "4"), ("feed-forward-activation", "gelu"), ("loss", "sampled"),
     ("sharing", "batch"), ("negatives", "2048"), ("dropout", "0.4"), ("schedule", "cosine"), ("epochs", "40"), ("patience", "0"),
