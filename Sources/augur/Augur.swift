@@ -83,10 +83,14 @@ struct DeviceOptions: ParsableArguments {
     if let most = environment["AUGUR_DEVICE_MIB"], !most.isEmpty, Int(most).map({ $0 < 0 }) ?? true {
       throw UserMistake("AUGUR_DEVICE_MIB: expected a number of MiB of at least 0, got '\(most.prefix(40))'")
     }
-    if let most = environment["AUGUR_TENSOR_CORES"], !["", "none", "mma", "wgmma"].contains(most) {
-      throw UserMistake("AUGUR_TENSOR_CORES: expected none, mma or wgmma, got '\(most.prefix(40))'")
-    }
+    try check("AUGUR_TENSOR_CORES", environment, among: ["none", "mma", "wgmma"])
+    try check("AUGUR_LOADER", environment, among: ["opencl", "driver"])
     return try Device.named(device)
+  }
+
+  private func check(_ name: String, _ environment: [String: String], among values: [String]) throws {
+    guard let value = environment[name], !value.isEmpty, !values.contains(value) else { return }
+    throw UserMistake("\(name): expected \(values.dropLast().joined(separator: ", ")) or \(values.last ?? ""), got '\(value.prefix(40))'")
   }
 }
 

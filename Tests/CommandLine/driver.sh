@@ -48,6 +48,7 @@ if sh "$(dirname "$0")/../FakeDriver/build.sh" "$dir/stand-in" 2>"$dir/err"; the
   done
   AUGUR_DEVICE_MIB=2GiB mistake "memory that is no number" "AUGUR_DEVICE_MIB" $wide --output "$dir/none"
   AUGUR_TENSOR_CORES=fast mistake "tensor cores that are none" "none, mma or wgmma" $wide --output "$dir/none"
+  AUGUR_LOADER=cuda mistake "a loader that is none" "opencl or driver" $wide --output "$dir/none"
   AUGUR_DEVICE_MIB=0 mistake "no room for a step" "take a smaller" $wide --device gpu --output "$dir/none"
   # The batch that is said to fit does, and a plan says what it takes of the device.
   AUGUR_DEVICE_MIB=4 $wide --set batch=250 --set dim=64 --device gpu --output "$dir/none" 2>"$dir/err"
