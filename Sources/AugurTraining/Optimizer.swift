@@ -60,9 +60,10 @@ final class Optimizer {
 
   /// Whether an update leaves rows of tables that a step did not look up as they are, and looks at nothing of them.
   static func updatesRowsAlone(_ knobs: Hyperparameters) -> Bool {
-    switch knobs.choice("optimizer") {
-    case "lazy-adam", "adagrad", "rowwise-adagrad": knobs.real("clip") == 0 && knobs.real("ema") == 0
-    case "sgd", "nesterov": knobs.real("momentum") == 0 && knobs.real("clip") == 0 && knobs.real("ema") == 0
+    guard knobs.real("clip") == 0, knobs.real("ema") == 0 else { return false }
+    return switch knobs.choice("optimizer") {
+    case "lazy-adam", "adagrad", "rowwise-adagrad": true
+    case "sgd", "nesterov": knobs.real("momentum") == 0
     default: false
     }
   }
