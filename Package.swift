@@ -66,7 +66,7 @@ let package = Package(
       name: "augur",
       dependencies: [
         "AugurTraining", "AugurServing", "OpCases", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: swift),
+      ], exclude: ["Guide.md"], swiftSettings: swift),
     .target(name: "OpCases", dependencies: ["AugurOps", "AugurTensors", "AugurCompute"], path: "Tests/OpCases", swiftSettings: swift),
     tests("ArchitectureTests", []),
     tests("AugurOpsTests", ["OpCases", "AugurOps", "AugurTensors", "AugurCompute"]),
