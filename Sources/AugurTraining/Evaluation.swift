@@ -74,13 +74,24 @@ public func rankPositions(
   of scorer: some Scorer, on split: SequenceSplit, _ part: HeldOut, users: [Int], seen seenItems: SeenItems = .removed,
   unavailable: (Int) -> [Int32] = { _ in [] }
 ) -> [RankPosition] {
-  var scores = [Float](repeating: 0, count: split.dataset.itemCount)
-  return users.map { user in
-    let (seen, _, target) = example(of: user, on: split, part)
-    let history = Array(seen)
+  rankPositions(of: scorer, users.count, seenItems) {
+    let (seen, times, target) = example(of: users[$0], on: split, part)
+    return (seen, times, target, unavailable(users[$0]))
+  }
+}
+
+public func rankPositions(of scorer: some Scorer, _ rows: PrefixTargets, seen: SeenItems) -> [RankPosition] {
+  rankPositions(of: scorer, rows.targets.count, seen) { (rows.prefixes[$0][...], [], rows.targets[$0], []) }
+}
+
+private func rankPositions(of scorer: some Scorer, _ count: Int, _ seenItems: SeenItems, _ makeCase: (Int) -> Case) -> [RankPosition] {
+  var scores = [Float](repeating: 0, count: scorer.itemCount)
+  return (0..<count).map { place in
+    let one = makeCase(place)
+    let history = Array(one.seen)
     scores.withUnsafeMutableBufferPointer { scorer.scores(history: history.span, into: $0) }
-    let removed = (seenItems == .removed ? history : []) + unavailable(user)
-    return rankPosition(target: target, seen: removed.span, scores: scores.span)
+    let removed = (seenItems == .removed ? history : []) + one.removed
+    return rankPosition(target: one.target, seen: removed.span, scores: scores.span)
   }
 }
 

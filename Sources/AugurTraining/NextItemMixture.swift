@@ -1,4 +1,4 @@
-// A trained model of next items beside counted chains, popularity and tastes, mixed as the validation targets are likeliest.
+// A trained model of next items beside what is counted, mixed as the validation targets are likeliest.
 public import AugurEvents
 import AugurLayers
 public import AugurModels
@@ -34,10 +34,14 @@ public struct NextItemMixture {
 
   /// Counts the training part, and fits the weights on the validation targets.
   ///
-  /// - Parameter model: a trained model, whose scores are logarithms of probabilities but for a sum; with the knobs it was trained with.
-  ///   Nil mixes what is counted alone.
+  /// - Parameters:
+  ///   - model: a trained model, whose scores are logarithms of probabilities but for a sum; with the knobs it was trained with. Nil
+  ///     mixes what is counted alone.
+  ///   - seen: whether items of a history may come again.
   /// - Precondition: the model does not read times.
-  public init(_ data: Dataset, model: (name: String, model: any SequenceModel, knobs: [String: String])? = nil) {
+  public init(
+    _ data: Dataset, model: (name: String, model: any SequenceModel, knobs: [String: String])? = nil, seen: SeenItems = .removed
+  ) {
     let split = SequenceSplit(data)
     let (offsets, items) = split.trainingHistories()
     let users = split.evaluatedUsers(.validation)
@@ -45,14 +49,18 @@ public struct NextItemMixture {
     let examples = Swift.stride(from: 0, to: users.count, by: stride).compactMap { place in
       split.example(users[place], .validation).map { (history: Array($0.history), target: $0.target) }
     }
-    var (names, parts) = (["popularity", "markov"], [any Scorer]())
+    var (names, parts) = (["popularity", "markov", "session-knn"], [any Scorer]())
     items.withUnsafeBufferPointer { items in
       let histories = Histories(offsets: offsets, items: items, itemCount: data.itemCount)
-      parts = [Popularity(histories), MarkovChain(histories)]
+      parts = [Popularity(histories), MarkovChain(histories), SessionKNN(histories)]
       if let categories = Self.categories(data) {
         names.append("chain with tastes")
         parts.append(TasteChain(histories, categories: categories))
       }
+    }
+    if seen == .ranked {
+      names.append("revisits")
+      parts.append(Revisits(itemCount: data.itemCount))
     }
     if let model {
       precondition(!model.model.readsTimes, "mixture: expected a model that reads no times")
@@ -61,7 +69,7 @@ public struct NextItemMixture {
       parts.append(SoftmaxScorer(model: model.model, temperature: temperature, itemCount: data.itemCount))
     }
     self.names = names
-    mixture = ItemMixture(parts, examples: examples)
+    mixture = ItemMixture(parts, keepsSeen: seen == .ranked, examples: examples)
   }
 
   /// Of each item, by its first event; nil where the log has none.
@@ -75,7 +83,7 @@ public struct NextItemMixture {
     return found
   }
 
-  /// The `top` likeliest items that are no part of `history`, with their probabilities; equal ones by index, none that no part knows.
+  /// The `top` likeliest items, with their probabilities; equal ones by index, none that no part knows.
   public func likeliest(after history: [Int32], top: Int) -> [(item: Int, probability: Float)] {
     var scores = [Float](repeating: 0, count: mixture.itemCount)
     scores.withUnsafeMutableBufferPointer { mixture.scores(history: history.span, into: $0) }

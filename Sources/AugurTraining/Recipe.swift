@@ -13,6 +13,8 @@ public struct Recipe: Sendable {
   public var split = SplitOptions(.leaveOneOut)
   public let model: String
   public let knobs: [(name: String, value: String)]
+  /// Whether the model is mixed with what is counted, by the validation targets.
+  public var isMixed = false
   public let published: [(metric: String, value: Double)]
   public let source: String
 
@@ -63,7 +65,7 @@ public struct Recipe: Sendable {
     Recipe(
       name: "diginetica/next-item", file: "diginetica/train_sessions.txt", format: "sessions",
       test: "diginetica/test_prefix_target.txt", split: SplitOptions(.random, ratio: .tenthForValidation), model: "esasrec",
-      knobs: sessionKnobs, published: [("HR@20", 0.5073), ("MRR@20", 0.1759)], source: "SR-GNN, arXiv 1811.00855"),
+      knobs: sessionKnobs, isMixed: true, published: [("HR@20", 0.5073), ("MRR@20", 0.1759)], source: "SR-GNN, arXiv 1811.00855"),
   ]
 
   /// All read a new window of a long history each epoch: the newest 201 events are only 66 % of the training part.
@@ -90,7 +92,7 @@ public struct Recipe: Sendable {
     ("dim", "128"), ("blocks", "1"), ("heads", "2"), ("length", "20"), ("feed-forward", "2"), ("sharing", "batch"), ("negatives", "4096"),
     ("similarity", "cosine"), ("temperature", "0.07"), ("dropout", "0.3"), ("batch", "256"), ("learning-rate", "0.002"),
     ("schedule", "cosine"), ("epochs", "8"), ("patience", "0"), ("evaluate-every", "2"), ("seen-items", "ranked"),
-    ("validation-users", "4000"),
+    ("validation-users", "4000"), ("augment", "reorder"),
   ]
 
   public static func named(_ name: String) -> Recipe? { all.first { $0.name == name } }

@@ -22,7 +22,10 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Of a table: the categorical feature whose values are the groups of gAUC and of intervals; that of the run by default.")
   var group: String?
   @Option(help: "Of a table: CSV to write the curves to: ROC, precision and recall, reliability, survival.") var curves: String?
-  @Flag(help: "Also the model mixed with popularity, the chain of items and, where the log has categories, a chain with tastes.")
+  @Flag(help: """
+    Also the nearest sessions, and the model mixed with what is counted: popularity, the chain of items, the nearest sessions, returns, and tastes \
+    where the log has categories. A millisecond or two a user.
+    """)
   var mixture = false
   @Flag(help: "One JSON object.") var json = false
 
@@ -37,7 +40,7 @@ struct Evaluate: ParsableCommand {
     let model = try folder.loadModel(settings, for: dataset, device: try place.open())
     let seen = TrainingPlan.seenItems(settings.hyperparameters)
     guard !mixture || split == .test else { throw UserMistake("--mixture: its weights are fitted on the validation part; evaluate it on the test part") }
-    let mixed = mixture ? try makeMixture(settings, model, dataset) : nil
+    let mixed = mixture ? try makeMixture(settings, model, dataset, seen: seen) : nil
     let systems = try evaluateSystems(settings.model, model, dataset, split, seen: seen, batch: batch, mixture: mixed)
     let division = SequenceSplit(dataset)
     let protocolLine = protocolText(split, users: systems[0].report.userCount, split: division, seen: seen)
@@ -64,15 +67,12 @@ struct Evaluate: ParsableCommand {
 }
 
 /// The model of a run mixed with what is counted, its weights fitted on the validation part.
-func makeMixture(_ settings: RunSettings, _ model: any SequenceModel, _ data: Dataset) throws -> NextItemMixture {
+func makeMixture(_ settings: RunSettings, _ model: any SequenceModel, _ data: Dataset, seen: SeenItems) throws -> NextItemMixture {
   guard !model.readsTimes else { throw UserMistake("--mixture: is not made with models that read times; train with time-bias=no") }
-  guard TrainingPlan.seenItems(settings.hyperparameters) == .removed else {
-    throw UserMistake("--mixture: leaves out what was seen, and this run ranks it again (seen-items=ranked)")
-  }
-  return NextItemMixture(data, model: (settings.model, model, settings.hyperparameters))
+  return NextItemMixture(data, model: (settings.model, model, settings.hyperparameters), seen: seen)
 }
 
-/// The model, then popularity, last-item Markov, item-kNN and the mixture where there is one, on the same users.
+/// The model, then popularity, last-item Markov, item-kNN, and with a mixture session-kNN and that, on the same users.
 func evaluateSystems(
   _ name: String, _ model: any SequenceModel, _ data: Dataset, _ part: HeldOut, seen: SeenItems, batch: Int = 128,
   mixture: NextItemMixture? = nil
@@ -96,7 +96,10 @@ func evaluateSystems(
     add("popularity", Popularity(histories))
     add("markov", MarkovChain(histories))
     add("item-knn", ItemKNN(histories))
-    if let mixture { add("mixture", mixture.mixture) }
+    if let mixture {
+      add("session-knn", SessionKNN(histories))
+      add("mixture", mixture.mixture)
+    }
   }
   return systems
 }

@@ -14,7 +14,7 @@ struct Recommend: ParsableCommand {
   @Option(help: ArgumentHelp("When: a moment for each item of --history, where the model reads times: 2024-05-31T12:00:00Z, or epoch seconds.",
     valueName: "times")) var times: String?
   @Option(help: "Items of the history: removed from the list, or ranked again; as the run evaluates by default.") var seen: SeenItems?
-  @Flag(help: "Of the model mixed with popularity, the chain of items and, where the log has categories, a chain with tastes, which are counted first.")
+  @Flag(help: "Of the model mixed with what is counted first: popularity, chain of items, nearest sessions, returns, tastes where the log has categories.")
   var mixture = false
   @Option(help: "Items to list.") var top = 10
   @Option(help: "Data set; the one of the run by default.") var data: String?
@@ -32,12 +32,11 @@ struct Recommend: ParsableCommand {
     let model = try folder.loadModel(settings, for: dataset, device: device)
     let recommender = Recommender(model, itemCount: dataset.itemCount, device: device)
     let (items, moments) = try known(dataset, readsTimes: recommender.readsTimes)
-    let ranksSeen = (seen ?? TrainingPlan.seenItems(settings.hyperparameters)) == .ranked
-    guard !mixture || !ranksSeen else { throw UserMistake("--mixture: leaves out what was seen; take it without --seen ranked") }
+    let seen = seen ?? TrainingPlan.seenItems(settings.hyperparameters)
     let found =
       mixture
-      ? try makeMixture(settings, model, dataset).likeliest(after: items, top: top).map { Suggestion(item: $0.item, score: $0.probability) }
-      : recommender.suggestions(after: items, times: moments, top: top, includingSeen: ranksSeen)
+      ? try makeMixture(settings, model, dataset, seen: seen).likeliest(after: items, top: top).map { Suggestion(item: $0.item, score: $0.probability) }
+      : recommender.suggestions(after: items, times: moments, top: top, includingSeen: seen == .ranked)
     for (rank, suggestion) in found.enumerated() {
       let (id, name) = (dataset.itemID(suggestion.item), dataset.itemName(suggestion.item))
       if json {

@@ -77,27 +77,45 @@ struct Reproduce: ParsableCommand {
     let trainer = try train(recipe, dataset, seed: seed, folder + "/run")
     let run = RunFolder(folder + "/run")
     let model = try run.loadModel(try run.readSettings(), for: dataset, device: try place.open())
-    let result = test(recipe, model, dataset, rows: rows, seen: TrainingPlan.seenItems(trainer.knobs.all))
+    let seen = TrainingPlan.seenItems(trainer.knobs.all)
+    var result = test(recipe, model, dataset, rows: rows, seen: seen)
+    if recipe.isMixed { mix(recipe, model, trainer, dataset, rows: rows, seen: seen, into: &result) }
     let sha = try ([recipe.file] + (recipe.test.map { [$0] } ?? [])).map { try sha256(ofFile: root + "/" + $0) }.joined(separator: " ")
     return words(recipe, result, trainer, seed: seed, sha: sha, seconds: (ContinuousClock.now - start) / .seconds(1))
   }
 
+  /// What a recipe came to: of its mixture, where it has one, with the model's own metrics beside.
+  private typealias Tested = (report: RankingReport, words: String, alone: RankingReport?)
+
   /// The metrics on the test part, or on the recipe's own rows, and the protocol in words.
   private func test(
     _ recipe: Recipe, _ model: any SequenceModel, _ dataset: Dataset, rows: PrefixTargets?, seen: SeenItems
-  ) -> (report: RankingReport, words: String) {
+  ) -> Tested {
     let split = SequenceSplit(dataset)
     guard let rows, let file = recipe.test else {
       let users = split.evaluatedUsers(.test)
       let report = RankingReport(positions: rankPositions(of: model, on: split, .test, users: users, seen: seen), cutoffs: [5, 10, 20])
-      return (report, protocolText(.test, users: report.userCount, split: split, seen: seen))
+      return (report, protocolText(.test, users: report.userCount, split: split, seen: seen), nil)
     }
     let positions = rankPositions(of: model, itemCount: dataset.itemCount, rows, seen: seen)
     return (
       RankingReport(positions: positions, cutoffs: [5, 10, 20]),
       "\(split.rule.words), validation on the last event of the sessions drawn for it, test on the \(positions.count) rows of \(file), all "
-        + "\(dataset.itemCount) items ranked, seen items \(seen.rawValue), ties at their expectation, data \(dataset.fingerprint)"
+        + "\(dataset.itemCount) items ranked, seen items \(seen.rawValue), ties at their expectation, data \(dataset.fingerprint)", nil
     )
+  }
+
+  private func mix(
+    _ recipe: Recipe, _ model: any SequenceModel, _ trainer: Trainer, _ dataset: Dataset, rows: PrefixTargets?, seen: SeenItems,
+    into result: inout Tested
+  ) {
+    let mixture = NextItemMixture(dataset, model: (recipe.model, model, trainer.knobs.all), seen: seen)
+    let split = SequenceSplit(dataset)
+    let positions =
+      rows.map { rankPositions(of: mixture.mixture, $0, seen: seen) }
+      ?? rankPositions(of: mixture.mixture, on: split, .test, users: split.evaluatedUsers(.test), seen: seen)
+    let report = RankingReport(positions: positions, cutoffs: [5, 10, 20])
+    result = (report, "\(mixture.words), mixed by the validation targets: \(result.words)", result.report)
   }
 
   func ownKnobs() throws -> [(name: String, value: String)] {
@@ -118,9 +136,9 @@ struct Reproduce: ParsableCommand {
   }
 
   private func words(
-    _ recipe: Recipe, _ result: (report: RankingReport, words: String), _ trainer: Trainer, seed: UInt64, sha: String, seconds: Double
+    _ recipe: Recipe, _ result: Tested, _ trainer: Trainer, seed: UInt64, sha: String, seconds: Double
   ) -> Result {
-    let (report, protocolLine) = result
+    let (report, protocolLine, alone) = result
     var line = metricsJSON(report)
     var published: [String: Any] = Dictionary(uniqueKeysWithValues: recipe.published.map { ($0.metric, $0.value) })
     published["source"] = recipe.source
@@ -132,9 +150,11 @@ struct Reproduce: ParsableCommand {
     line["parameters"] = trainer.parameterCount
     line["epochs"] = trainer.history.count
     line["seed"] = seed
+    line["alone"] = alone.map(metricsJSON)
     let compared = recipe.published.map { metric, value in
       let ours = report[metric]?.mean ?? .nan
-      return "\(metric)  ours \(decimal(ours, places: 4))  published \(decimal(value, places: 4))  difference \(decimal(ours - value, places: 4))"
+      let own = alone?[metric].map { "  (\(recipe.model) alone \(decimal($0.mean, places: 4)))" } ?? ""
+      return "\(metric)  ours \(decimal(ours, places: 4))  published \(decimal(value, places: 4))  difference \(decimal(ours - value, places: 4))\(own)"
     }
     return (
       line,

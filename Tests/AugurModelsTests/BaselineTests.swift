@@ -1,6 +1,7 @@
 // Baselines against hand-worked counts on tiny logs.
 
 import AugurModels
+import Glibc
 import Testing
 
 @Suite("Baselines")
@@ -56,6 +57,44 @@ struct BaselineTests {
     #expect(Self.scores(one, [1]) == [0, 0, 1, 0, 0])
     let shrunk = Self.withHistories { ItemKNN($0, neighbourCount: 1, shrinkage: 1) }
     #expect(Self.scores(shrunk, [1]) == [0, 0, 0.75, 0, 0])
+  }
+
+  /// A decay that halves what is one event away.
+  private static let halving = Float(1 / M_LN2)
+
+  @Test func sessionKNNWeighsSharedItemsByAgeAndOthersByDistance() {
+    let model = Self.withHistories { SessionKNN($0, decay: Self.halving) }
+    // [0] is in users 0 and 2, each of 3 events; around it 1 and 2, and 2 and 1.
+    expect(Self.scores(model, [0]), [0, 1, 0.75, 0, 0])
+    // Shared with user 0: 0 and 1, anchor 1; with user 1: 1, anchor 0; with user 2: 0 and 1, anchor 2.
+    expect(Self.scores(model, [0, 1]), [1.5, 0, 1.875, 0, 0])
+    expect(Self.scores(model, [-1, 1, 0, 99, 1]), [1.25, 0, 1.6875, 0, 0])
+    expect(Self.scores(model, []), [0, 0, 0, 0, 0])
+    expect(Self.scores(model, [4]), [0, 0, 0, 0, 0])
+    // Users 0 and 2 are as near: the first is taken.
+    let one = Self.withHistories { SessionKNN($0, neighbourCount: 1, decay: Self.halving) }
+    expect(Self.scores(one, [0, 1]), [0.75, 0, 0.75, 0, 0])
+
+    func expect(_ scores: [Float], _ sums: [Float]) {
+      for (score, sum) in zip(scores, sums) { #expect(abs(score - sum / Float(3).squareRoot()) < 1e-6) }
+    }
+  }
+
+  @Test func sessionKNNAsksTheLastSessionsOfAnItemThatManyHave() {
+    let sessions: [[Int32]] = (0..<10_050).map { [0, $0 < 50 ? 1 : 2] }
+    let offsets = (0...sessions.count).map { 2 * $0 }
+    let model = Self.withHistories((offsets, Array(sessions.joined()))) { SessionKNN($0, neighbourCount: 20_000) }
+    let scores = Self.scores(model, [0])
+    #expect(scores[1] == 0 && scores[2] > 0)
+    #expect(Self.scores(model, [1])[0] > 0)
+  }
+
+  @Test func revisitsFadeWithTheEventsSince() {
+    let model = Revisits(itemCount: 4, decay: Self.halving)
+    let scores = Self.scores(model, [2, 1, 2, 9, 0])
+    for (score, sum) in zip(scores, [0, 0.125, 0.25 + 0.0625, 0] as [Float]) { #expect(abs(score - sum) < 1e-6) }
+    #expect(Self.scores(model, [3]) == [0, 0, 0, 0])
+    #expect(Self.scores(model, []) == [0, 0, 0, 0])
   }
 
   @Test func itemKNNCutIsTheHeadOfTheFullList() {

@@ -93,6 +93,14 @@ import Testing
     #expect(rest[0] == 0 && abs(rest.reduce(0, +) - 1) < 1e-5)
   }
 
+  @Test func whatWasMetHasAShareWhereItMayComeAgain() {
+    let parts = [Fixed(values: [3, 1]), Fixed(values: [0, 1])]
+    let mixture = ItemMixture(parts, keepsSeen: true, examples: [])
+    #expect(scores(mixture, [0]) == [0.375, 0.625])
+    // The first part alone holds the return to 0 possible.
+    #expect(ItemMixture(parts, keepsSeen: true, examples: [(history: [0], target: 0)]).weights == [1, 0])
+  }
+
   @Test func withoutExamplesAllWeighAlike() {
     let parts = [Fixed(values: [1, 0]), Fixed(values: [0, 1])]
     #expect(ItemMixture(parts, examples: []).weights == [0.5, 0.5])

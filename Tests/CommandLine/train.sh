@@ -103,8 +103,8 @@ mistake "times that nobody reads" "does not read times" "$augur" recommend --run
 check "seen items are ranked where asked" test "$($by_times --user 1 --top 100000 --seen ranked | wc -l)" -gt "$($by_times --user 1 --top 100000 | wc -l)"
 mistake "a mixture by times" "read times" "$augur" evaluate --run "$dir/times-run" --mixture
 mistake "a mixture of the part it is fitted on" "test part" "$augur" evaluate --run "$dir/run" --mixture --split validation
-check "a mixture" sh -c "$augur evaluate --run $dir/run --mixture | grep -q 'the mixture is .*markov'"
+check "a mixture" sh -c "$augur evaluate --run $dir/run --mixture | grep -q 'the mixture is .*session-knn'"
 check "suggestions of a mixture" test "$("$augur" recommend --run "$dir/run" --user 1 --top 3 --mixture | wc -l)" = 3
-mistake "a mixture of what was seen" "seen" "$augur" recommend --run "$dir/run" --user 1 --mixture --seen ranked
+check "a mixture of what was seen" test "$("$augur" recommend --run "$dir/run" --user 1 --top 3 --mixture --seen ranked | wc -l)" = 3
 mistake "disk full" "space" sh -c "ulimit -f 20; exec $train --output $dir/full"
 mistake "disk full while writing a log" "synth.csv" sh -c "ulimit -f 20; exec $augur synth --events 40000 --users 900 --items 300 --output $dir/synth.csv"
