@@ -26,8 +26,10 @@ variants() {
       echo "-D WIDTH=256 -D KEYS=16"; echo "-D WIDTH=256 -D KEYS=16 -D BFLOAT16" ;;
     Matmul) echo; echo "-D BFLOAT16" ;;
     Attention.sm90)
-      for width in 16 32 64; do echo "-D WIDTH=$width -cl-nv-maxrregcount=168"; done
-      echo "-D WIDTH=128 -cl-nv-maxrregcount=255" ;;
+      for warps in "" " -D WARPS=1"; do
+        for width in 16 32 64; do echo "-D WIDTH=$width$warps -cl-nv-maxrregcount=168"; done
+        echo "-D WIDTH=128$warps -cl-nv-maxrregcount=255"
+      done ;;
     HSTU.sm90)
       for width in 16 32 64; do echo "-D WIDTH=$width -cl-nv-maxrregcount=168"; done
       echo "-D WIDTH=128 -D TILE_KEYS=16 -D HISTOGRAMS=16 -cl-nv-maxrregcount=255" ;;

@@ -1,4 +1,4 @@
-// What the attentions on tensor cores share, after warp.h (Dao 2023, FlashAttention-2). A work-group of 4 warps owns TILE_ROWS
+// What the attentions on tensor cores share, after warp.h (Dao 2023, FlashAttention-2). A work-group owns TILE_ROWS
 // rows of one sequence and one head, 16 a warp, and walks over the rows of the sequence that they meet, TILE_KEYS at a time,
 // from its first row on: the bits of a row do not depend on the place of the sequence in the batch. The grid has one group for
 // each tile and head, all heads of a tile together, in the order of `tiles`: those that meet most rows start first. What a row
@@ -10,10 +10,10 @@
 #ifndef TILE_KEYS
 #define TILE_KEYS 32
 #endif
-#define TILE_ROWS 64
 #ifndef WARPS
 #define WARPS 4
 #endif
+#define TILE_ROWS (16 * WARPS)
 #define ITEMS (32 * WARPS)
 #define ITEM ((int)(WARP * 32 + WARP_LANE))
 #define QUADS (WIDTH / 4)
@@ -30,10 +30,16 @@ INLINE void put_quad(__local uint *tile, int e, float4 x) {
   const int place = tile_place(e / QUADS, e % QUADS / 2, WIDTH) + e % 2 * 2;
   *(__local uint2 *)(tile + place) = (uint2)(pack_bf16(x.s0, x.s1), pack_bf16(x.s2, x.s3));
 }
+// Four loads of a work-item are on their way at once.
 INLINE void stage(__local uint *tile, int tile_rows, __global const float *source, int ld, int rows, int K, int is_wide) {
-  _Pragma("nounroll") for (int e = ITEM; e < tile_rows * QUADS; e += ITEMS) {
-    const int row = e / QUADS, column = e % QUADS * 4;
-    put_quad(tile, e, load_quad(source + row * ld + column, row < rows ? K - column : 0, is_wide));
+  const int count = min(4, tile_rows * QUADS / ITEMS);
+  _Pragma("nounroll") for (int first = ITEM; first < tile_rows * QUADS; first += count * ITEMS) {
+    float4 x[4];
+    UNROLL for (int p = 0; p < count; p++) {
+      const int row = (first + p * ITEMS) / QUADS, column = (first + p * ITEMS) % QUADS * 4;
+      x[p] = load_quad(source + row * ld + column, row < rows ? K - column : 0, is_wide);
+    }
+    UNROLL for (int p = 0; p < count; p++) put_quad(tile, first + p * ITEMS, x[p]);
   }
 }
 // The same by way of registers, from a source whose rows are multiples of 16 bytes
@@ -50,14 +56,16 @@ INLINE void put(__local uint *tile, const float4 *x, int rows, int K) {
   }
 }
 
-// The rows from `tile` on take the place of those in local memory: their loads begin, and end. Nothing where tile >= end.
+// The rows from `tile` on take the place of those in local memory: their loads begin, and end. Nothing where tile >= end. A single warp
+// has no registers for loads that go on, and other groups to wait for its own.
+#define GOES_ON (is_wide && WARPS > 1)
 INLINE void begin_next(float4 *x, __global const float *source, int ld, int tile, int end, int K, int is_wide) {
-  if (tile < end && is_wide) fetch(x, source + (size_t)tile * ld, ld, end - tile, K);
+  if (tile < end && GOES_ON) fetch(x, source + (size_t)tile * ld, ld, end - tile, K);
 }
 INLINE void end_next(__local uint *to, const float4 *x, __global const float *source, int ld, int tile, int end, int K,
                      int is_wide) {
-  if (tile < end && is_wide) put(to, x, end - tile, K);
-  if (tile < end && !is_wide) stage(to, TILE_KEYS, source + (size_t)tile * ld, ld, end - tile, K, 0);
+  if (tile < end && GOES_ON) put(to, x, end - tile, K);
+  if (tile < end && !GOES_ON) stage(to, TILE_KEYS, source + (size_t)tile * ld, ld, end - tile, K, is_wide);
 }
 
 // --- products of a warp's 16 rows ---

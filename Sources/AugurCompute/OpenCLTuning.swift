@@ -106,10 +106,10 @@ package struct OpenCLTuning: Sendable {
     let slices = vector == 16 ? 1 : min(8, width / 16)
     return LaunchGrid(groups: SIMD3(parts(T, queries), H, 1), local: slices == 1 ? SIMD3(queries, 1, 1) : SIMD3(slices, queries, 1))
   }
-  /// Attention on tensor cores: so many rows of one sequence to a work-group, and the grid of `tiles` of them.
-  package static let tileRows = 64
-  package func attentionTiles(_ tiles: Int, _ H: Int) -> LaunchGrid {
-    LaunchGrid(groups: SIMD3(tiles * H, 1, 1), local: SIMD3(32, 4, 1))
+  /// Attention on tensor cores: rows of one sequence that a work-group may have, 16 a warp, and the grid of `tiles` of `rows`.
+  package static let tileRows = 64, smallTileRows = 16
+  package func attentionTiles(_ tiles: Int, of rows: Int, _ H: Int) -> LaunchGrid {
+    LaunchGrid(groups: SIMD3(tiles * H, 1, 1), local: SIMD3(32, rows / 16, 1))
   }
   /// `sum_partials`: `count` sums.
   package func sumGrid(_ count: Int) -> LaunchGrid {

@@ -27,17 +27,18 @@ struct AttentionTier {
   private let offsets: Tensor
 
   /// H heads of width K on tensor cores, where the device has them and the factors are rounded; wider heads would not fit the registers.
+  /// - Parameter sizes: rows of a tile, of which `tensor` makes one kind of work-groups each.
   init(
-    _ queue: DeviceQueue, _ rows: Jagged, heads H: Int, width K: Int, _ precision: DataType, isCausal: Bool = true, tensor: (Int) -> KernelModule,
-    portable: () -> KernelModule
+    _ queue: DeviceQueue, _ rows: Jagged, heads H: Int, width K: Int, _ precision: DataType, isCausal: Bool = true,
+    sizes: [Int] = [OpenCLTuning.tileRows], tensor: (_ width: Int, _ tileRows: Int) -> KernelModule, portable: () -> KernelModule
   ) {
     offsets = rows.offsets
     let width = tileWidth(K)
     if precision == .bfloat16, width <= 128, queue.tuning.tensorCores != .none {
-      let module = tensor(width)
+      let (tiles, size) = rows.tiles(of: sizes, isCausal: isCausal)
+      let module = tensor(width, size)
       if queue.builds(module) {
-        let tiles = rows.tiles(of: OpenCLTuning.tileRows, isCausal: isCausal)
-        (self.module, grid, self.tiles) = (module, queue.tuning.attentionTiles(tiles.shape.rows, H), tiles)
+        (self.module, grid, self.tiles) = (module, queue.tuning.attentionTiles(tiles.shape.rows, of: size, H), tiles)
         return
       }
     }
@@ -49,8 +50,11 @@ struct AttentionTier {
 }
 
 private func tier(_ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType, isCausal: Bool) -> AttentionTier {
-  AttentionTier(queue, rows, heads: H, width: K, precision, isCausal: isCausal) { width in
-    tensorModule("attention_sm90", queue.tuning.tensorOptions("-D WIDTH=\(width)", registers: width > 64 ? 255 : 168)) {
+  AttentionTier(
+    queue, rows, heads: H, width: K, precision, isCausal: isCausal, sizes: [OpenCLTuning.smallTileRows, OpenCLTuning.tileRows]
+  ) { width, tileRows in
+    let options = "-D WIDTH=\(width)" + (tileRows == OpenCLTuning.tileRows ? "" : " -D WARPS=\(tileRows / 16)")
+    return tensorModule("attention_sm90", queue.tuning.tensorOptions(options, registers: width > 64 ? 255 : 168)) {
       String(cString: ck_opencl_attention_sm90())
     }
   } portable: {

@@ -132,7 +132,7 @@ private struct HSTUCall {
   }
 
   func tier(_ queue: DeviceQueue) -> AttentionTier {
-    AttentionTier(queue, rows, heads: H, width: K, precision) { width in
+    AttentionTier(queue, rows, heads: H, width: K, precision) { width, _ in
       // Half the keys at a time and half the histograms at a width of 128: as many as 48 KiB of local memory take.
       let options = "-D WIDTH=\(width)" + (width > 64 ? " -D TILE_KEYS=16 -D HISTOGRAMS=16" : "")
       return tensorModule("hstu_sm90", queue.tuning.tensorOptions(options, registers: width > 64 ? 255 : 168)) {

@@ -32,32 +32,35 @@ public struct Jagged: Sendable {
   public var rows: Int { Int(hostOffsets[hostOffsets.count - 1]) }
 
   /// The tiles of `size` rows of one sequence each, those that meet most rows first: `[tiles, 4]`, int32, on the device. Where it is
-  /// causal a tile meets the rows from its sequence's first one to its own last one, else all of its sequence.
+  /// causal a tile meets the rows from its sequence's first one to its own last one, else all of its sequence. The size is the first of
+  /// `sizes` whose tiles read at most a quarter more than those of the last: small ones where most sequences are short, so that few
+  /// rows of a tile are empty.
   ///
   /// The host makes the list at the first call and copies it once, a few KiB, while the device is still busy with other work; all layers
   /// and passes of a step take the same. A device would need some launches to count, add up and sort. Precondition: not on the CPU.
-  package func tiles(of size: Int, isCausal: Bool) -> Tensor {
+  package func tiles(of sizes: [Int], isCausal: Bool) -> (tiles: Tensor, size: Int) {
     guard let tiling else { preconditionFailure("jagged: expected tiles for a GPU, got the cpu") }
-    return tiling.tiles(hostOffsets, of: size, isCausal: isCausal, device: offsets.device)
+    return tiling.tiles(hostOffsets, of: sizes, isCausal: isCausal, device: offsets.device)
   }
 }
 
 /// Lists of tiles, made when they are asked for.
 private final class RowTiling: Sendable {
   private struct Key: Hashable {
-    let size: Int, isCausal: Bool
+    let sizes: [Int], isCausal: Bool
   }
-  private let made = Guarded<[Key: Tensor]>([:])
+  private let made = Guarded<[Key: (tiles: Tensor, size: Int)]>([:])
 
-  func tiles(_ offsets: [Int32], of size: Int, isCausal: Bool, device: Device) -> Tensor {
+  func tiles(_ offsets: [Int32], of sizes: [Int], isCausal: Bool, device: Device) -> (tiles: Tensor, size: Int) {
     made.withLock { made in
-      let key = Key(size: size, isCausal: isCausal)
+      let key = Key(sizes: sizes, isCausal: isCausal)
       if let tiles = made[key] { return tiles }
+      let size = RowTile.size(of: sizes, offsets, isCausal: isCausal)
       let list = RowTile.heaviestFirst(offsets, of: size, isCausal: isCausal)
       let words = list.flatMap { [$0.start, $0.end, $0.first, $0.number] }
       let tiles = Tensor(words, shape: [list.count, 4], device: device)
-      made[key] = tiles
-      return tiles
+      made[key] = (tiles, size)
+      return (tiles, size)
     }
   }
 }
@@ -70,6 +73,20 @@ package struct RowTile: Sendable, Equatable {
   package let first: Int32
   /// How many tiles have earlier rows.
   package let number: Int32
+
+  /// The first of `sizes` whose tiles read at most a quarter more than those of the last. A tile reads its own rows, and those that it meets
+  /// twice, as keys and as values.
+  static func size(of sizes: [Int], _ offsets: [Int32], isCausal: Bool) -> Int {
+    func rowsRead(_ size: Int) -> Int {
+      zip(offsets, offsets.dropFirst()).reduce(0) { sum, sequence in
+        let length = Int(sequence.1 - sequence.0), count = (length + size - 1) / size
+        return sum + length + 2 * (isCausal ? size * count * (count - 1) / 2 + length : count * length)
+      }
+    }
+    guard let last = sizes.last else { preconditionFailure("tiles: expected sizes") }
+    let least = rowsRead(last)
+    return sizes.first { 4 * rowsRead($0) <= 5 * least } ?? last
+  }
 
   /// The tiles of all sequences. Equally heavy ones keep the order of their rows.
   package static func heaviestFirst(_ offsets: [Int32], of size: Int, isCausal: Bool) -> [RowTile] {

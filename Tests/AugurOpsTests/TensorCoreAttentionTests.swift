@@ -29,6 +29,17 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
     #expect(met == met.sorted(by: >))
   }
 
+  @Test func shortSequencesHaveSmallTiles() {
+    func size(_ lengths: [Int], isCausal: Bool = true) -> Int { RowTile.size(of: [16, 64], offsets(lengths), isCausal: isCausal) }
+    #expect((size([]), size([0, 0]), size([1, 16, 9]), size([17])) == (16, 16, 16, 64))
+    // 16 rows of 9 beside a few longer ones, as in logs of reviews; reading 50 rows in tiles of 16 is reading 2.3 times as much.
+    let reviews = [Int](repeating: 9, count: 60) + [20, 30, 50]
+    #expect((size(reviews), size([50]), size(skewed)) == (16, 64, 64))
+    // Both ways a tile of 16 reads all 30 rows again.
+    #expect((size([30] + [Int](repeating: 9, count: 12)), size([30] + [Int](repeating: 9, count: 12), isCausal: false)) == (16, 16))
+    #expect((size([30]), size([30], isCausal: false)) == (64, 64))
+  }
+
   /// What was started before: a place for every 64 rows of the batch and one for each sequence.
   @Test func aSkewedBatchStartsNoEmptyTile() {
     let rows = skewed.reduce(0, +)
@@ -59,12 +70,49 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
       pass()
       return queue.counters.groups - before
     }
-    _ = rows.tiles(of: OpenCLTuning.tileRows, isCausal: true)
+    for sizes in [[OpenCLTuning.tileRows], [OpenCLTuning.smallTileRows, OpenCLTuning.tileRows]] { _ = rows.tiles(of: sizes, isCausal: true) }
     queue.finish()
     let uploads = queue.counters.uploads
     #expect(groups { _ = attention(q: q, kv: kv, rows, heads: 2, precision: .bfloat16) } == 6 * 2)
     #expect(groups { _ = hstuAttention(q: q, kv: kv, rows, heads: 2, bias: bias, precision: .bfloat16) } == 6 * 2)
     #expect(queue.counters.uploads == uploads, "the tiles of a batch are made once")
+  }
+
+  /// Among short sequences one of 33 has three work-groups of one warp, among long ones one of four warps.
+  @Test(arguments: tensorDevices, [false, true])
+  func aSequenceHasTheSameBitsInAnyBatchOfAttention(_ deviceIndex: Int, _ isCausal: Bool) {
+    let (device, D) = (devices[deviceIndex], 24)
+    let lengths = [16, 9, 0, 200, 33, 1, 129]
+    let offsets = offsets(lengths).map(Int.init)
+    /// Output and gradients of the sequences, behind each other
+    func results(_ sequences: [Int]) -> [[[UInt32]]] {
+      let tape = Tape()
+      func gathered(_ columns: Int, _ salt: Int) -> Tensor {
+        let parts = sequences.map { fixed(offsets[$0]..<offsets[$0 + 1], columns, salt, .cpu).floats() }
+        return Tensor(Array(parts.joined()), shape: Shape(parts.joined().count / columns, columns), device: device)
+      }
+      let rows = Jagged(offsets: AugurOpsTests.offsets(sequences.map { lengths[$0] }), device: device)
+      let (q, kv) = (gathered(D, 1).watched(by: tape), gathered(2 * D, 2).watched(by: tape))
+      let o = attention(
+        q: q, kv: kv, rows, heads: 2, precision: .bfloat16, isCausal: isCausal)
+      tape.backward(from: o, gradient: gathered(D, 3))
+      let found: [Tensor?] = [o, q.gradient, kv.gradient]
+      return found.map { tensor in
+        let (bits, columns) = ((tensor?.floats() ?? []).map(\.bitPattern), tensor?.shape.columns ?? 1)
+        return zip(rows.hostOffsets, rows.hostOffsets.dropFirst()).map { Array(bits[Int($0) * columns..<Int($1) * columns]) }
+      }
+    }
+    let sizes = [OpenCLTuning.smallTileRows, OpenCLTuning.tileRows]
+    func size(_ sequences: [Int]) -> Int { RowTile.size(of: sizes, AugurOpsTests.offsets(sequences.map { lengths[$0] }), isCausal: isCausal) }
+    let (all, short) = ([0, 1, 2, 3, 4, 5, 6], [0, 2, 5] + [Int](repeating: 1, count: 14) + [4])
+    #expect((size(all), size(short)) == (64, 16))
+    let (together, beside) = (results(all), results(short))
+    for i in [0, 1, 3, 4, 5, 6] {
+      for (alone, found) in zip(results([i]), together) { #expect(alone[0] == found[i] && !alone[0].isEmpty) }
+    }
+    for (place, i) in short.enumerated() {
+      for (few, found) in zip(beside, together) { #expect(few[place] == found[i]) }
+    }
   }
 
   @Test(arguments: tensorDevices, [false, true])
