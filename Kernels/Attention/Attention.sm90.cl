@@ -1,6 +1,6 @@
-// Attention.cl of bfloat16 factors on tensor cores, after tiles.h, with its arguments (tiles instead of offsets) and its meaning.
-// No atomics: dk and dv recompute P by columns. Local memory: (forward) (TILE_ROWS + 2 TILE_KEYS) WIDTH 2 bytes, (backward) as
-// much and TILE_ROWS WIDTH 2 more.
+// Attention.cl on tensor cores, after tiles.h, with its meaning and, but for what is stored in bfloat16 and tiles instead of offsets, its
+// arguments. No atomics: dk and dv recompute P by columns. Local memory: (forward) (TILE_ROWS + 4 TILE_KEYS) WIDTH 2 bytes, (backward)
+// (2 TILE_ROWS + 2 TILE_KEYS) WIDTH 2.
 
 // Dropout of the cells of row t: its key, whose low bits count the cells
 #define CELLS(t, h) \
@@ -8,13 +8,13 @@
   const uint key = random_key(seed, (uint)(base >> 32));
 
 // o[T, H*K], lse[T,H]
-TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __global const float *q,
-                                   __global const float *k, __global const float *v, __global const int4 *tiles,
+TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __global const ushort *q,
+                                   __global const ushort *k, __global const ushort *v, __global const int4 *tiles,
                                    int T, int B, int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
                                    ulong seed, float rate, int q0, int k0, int v0, int causal) {
   OWN_ROWS(queries)
-  MET_ROWS(keys)
-  MET_ROWS(values)
+  MET_ROWS(keys, 2)
+  MET_ROWS(values, 2)
   OPEN_TILE(OWN_FIRST)
   const int end = causal ? min(behind, row0 + TILE_ROWS) : behind;
   const uint threshold = random_threshold(rate);
@@ -60,17 +60,17 @@ TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __glo
   write_rows(o + h * K, ldo, sums, K, inverse, row, behind);
 }
 
-// dq, and delta[T,H] = go . o for the columns kernel. dS = P (keep go . v - delta), dq = scale dS k
-TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *delta, __global const float *go,
-                                            __global const float *q, __global const float *k,
-                                            __global const float *v, __global const float *o,
+// dq, and for the keys kernel delta[T,H] = go . o and go in bfloat16. dS = P (keep go . v - delta), dq = scale dS k
+TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *delta, __global ushort *stored,
+                                            __global const float *go, __global const ushort *q, __global const ushort *k,
+                                            __global const ushort *v, __global const float *o,
                                             __global const float *lse, __global const int4 *tiles, int T, int B,
                                             int H, int K, int ldq, int ldk, int ldv, int ldo, float scale,
                                             ulong seed, float rate, int q0, int k0, int v0, int causal) {
   OWN_ROWS(queries)
   OWN_ROWS(gradients)
-  MET_ROWS(keys)
-  MET_ROWS(values)
+  MET_ROWS(keys, 1)
+  MET_ROWS(values, 1)
   OPEN_TILE(OWN_FIRST)
   const int end = causal ? min(behind, row0 + TILE_ROWS) : behind;
   const uint threshold = random_threshold(rate);
@@ -86,10 +86,10 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
     row_lse[r] = LOG2E * lse[(size_t)t * H + h];
     if (WARP_LANE % 4 == 0 && row + 8 * r < behind) delta[(size_t)t * H + h] = row_delta[r];
   }
-  STAGE_OWN(queries, q, ldq)
-  STAGE_OWN(gradients, go, ldo)
+  COPY_OWN(queries, q, ldq, is_wide)
+  STAGE_GRADIENTS(gradients)
   for (int tile = start; tile < end; tile += TILE_KEYS) {
-    BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, values, v, ldv, end)
+    BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, is_wide, values, v, ldv, is_wide, end)
     UNROLL for (int r = 0; r < 2; r++) {
       const int t = row + 8 * r, stop = causal ? min(t + 1, end) : end;
       CELLS(t, h)
@@ -110,25 +110,26 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
 
 // dv = sum over the queries i >= t, or all, of keep P go_i, dk = scale dS q_i; after attention_backward_queries. The
 // group's rows are keys, and scores have a row for each of them.
-TILE_KERNEL void attention_backward_keys(__global float *dk, __global float *dv, __global const float *go,
-                                         __global const float *q, __global const float *k, __global const float *v,
+TILE_KERNEL void attention_backward_keys(__global float *dk, __global float *dv, __global const ushort *go,
+                                         __global const ushort *q, __global const ushort *k, __global const ushort *v,
                                          __global const float *lse, __global const float *delta,
                                          __global const int4 *tiles, int T, int B, int H, int K, int ldq, int ldk,
                                          int ldv, int ldo, float scale, ulong seed, float rate, int q0, int k0,
                                          int v0, int causal) {
   OWN_ROWS(keys)
   OWN_ROWS(values)
-  MET_ROWS(queries)
-  MET_ROWS(gradients)
+  MET_ROWS(queries, 1)
+  MET_ROWS(gradients, 1)
   OPEN_TILE(OWN_FIRST_KEY)
   const uint threshold = random_threshold(rate);
   OPEN_BACKWARD
   float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4];
   FOR_RESULTS(sum_k, WIDTH_TILES, u, i) sum_k[u][i] = sum_v[u][i] = 0;
-  STAGE_OWN(keys, k, ldk)
-  STAGE_OWN(values, v, ldv)
+  const int go_is_wide = IS_WIDE(go, ldo);
+  COPY_OWN(keys, k, ldk, is_wide)
+  COPY_OWN(values, v, ldv, is_wide)
   for (int tile = causal ? row0 : start; tile < behind; tile += TILE_KEYS) {
-    BACKWARD_PRODUCTS(keys, values, queries, q, ldq, gradients, go, ldo, behind)
+    BACKWARD_PRODUCTS(keys, values, queries, q, ldq, is_wide, gradients, go, ldo, go_is_wide, behind)
     UNROLL for (int u = 0; u < KEY_TILES; u++)
       UNROLL for (int parity = 0; parity < 2; parity++) {
         const int t = MET_ROW(u, parity), last = min(t, behind - 1);

@@ -3,7 +3,8 @@
 // from its first row on: the bits of a row do not depend on the place of the sequence in the batch. The grid has one group for
 // each tile and head, all heads of a tile together, in the order of `tiles`: those that meet most rows start first. What a row
 // must not see has the weight 0, so that NaN and infinity among later rows reach all rows of a causal tile, but no other
-// sequence. WIDTH >= K, a multiple of 16; columns K ..< WIDTH are 0.
+// sequence. Factors lie in memory as bfloat16 and are copied to local memory past the registers. WIDTH >= K, a multiple of 16; columns
+// K ..< WIDTH are 0.
 #ifndef WIDTH
 #define WIDTH 64
 #endif
@@ -17,55 +18,47 @@
 #define ITEMS (32 * WARPS)
 #define ITEM ((int)(WARP * 32 + WARP_LANE))
 #define QUADS (WIDTH / 4)
+#define CHUNKS (WIDTH / 8)
 #define ROW_WORDS (WIDTH / 2)
-#define ITEM_QUADS (TILE_KEYS * QUADS / ITEMS)
+#define MET_WORDS (TILE_KEYS * ROW_WORDS)
 #define KEY_TILES (TILE_KEYS / 8)
 #define WIDTH_TILES (WIDTH / 8)
 #define TILE_KERNEL __kernel __attribute__((reqd_work_group_size(32, WARPS, 1)))
 // Of this lane's two rows of results, i % 4 / 2 is the one that result i belongs to.
 #define FOR_RESULTS(sums, tiles, u, i) UNROLL for (int u = 0; u < (tiles); u++) UNROLL for (int i = 0; i < 4; i++)
 
-// --- rows of a head in local memory, rounded; rows from `rows` on and columns from K on are 0 ---
-INLINE void put_quad(__local uint *tile, int e, float4 x) {
-  const int place = tile_place(e / QUADS, e % QUADS / 2, WIDTH) + e % 2 * 2;
-  *(__local uint2 *)(tile + place) = (uint2)(pack_bf16(x.s0, x.s1), pack_bf16(x.s2, x.s3));
+// --- rows of a head in local memory; rows from `rows` on and columns from K on are 0 ---
+// Where rows begin at multiples of 16 bytes they pass no register, and are there after copies_wait and a barrier.
+INLINE void copy_rows(__local uint *tile, int tile_rows, __global const ushort *source, int ld, int rows, int K, int is_wide) {
+  _Pragma("nounroll") for (int e = ITEM; e < tile_rows * CHUNKS; e += ITEMS) {
+    const int row = e / CHUNKS, column = e % CHUNKS * 8, to = tile_place(row, e % CHUNKS, WIDTH);
+    const int left = clamp(row < rows ? K - column : 0, 0, 8);
+    __global const ushort *from = source + (left > 0 ? row * ld + column : 0);
+    if (is_wide) {
+      copy_async(tile, to, from, 2 * left);
+    } else {
+      for (int i = 0; i < 4; i++)
+        tile[to + i] = WORD(left > 2 * i ? from[2 * i] : 0, left > 2 * i + 1 ? from[2 * i + 1] : 0);
+    }
+  }
 }
-// Four loads of a work-item are on their way at once.
-INLINE void stage(__local uint *tile, int tile_rows, __global const float *source, int ld, int rows, int K, int is_wide) {
-  const int count = min(4, tile_rows * QUADS / ITEMS);
-  _Pragma("nounroll") for (int first = ITEM; first < tile_rows * QUADS; first += count * ITEMS) {
+// Rows of float32 are rounded on their way, which goes to `stored` too. Four loads of a work-item are on their way at once.
+INLINE void stage_rounded(__local uint *tile, __global ushort *stored, __global const float *source, int ld, int rows, int K,
+                          int is_wide) {
+  const int count = min(4, TILE_ROWS * QUADS / ITEMS);
+  _Pragma("nounroll") for (int first = ITEM; first < TILE_ROWS * QUADS; first += count * ITEMS) {
     float4 x[4];
     UNROLL for (int p = 0; p < count; p++) {
       const int row = (first + p * ITEMS) / QUADS, column = (first + p * ITEMS) % QUADS * 4;
       x[p] = load_quad(source + row * ld + column, row < rows ? K - column : 0, is_wide);
     }
-    UNROLL for (int p = 0; p < count; p++) put_quad(tile, first + p * ITEMS, x[p]);
+    UNROLL for (int p = 0; p < count; p++) {
+      const int e = first + p * ITEMS, row = e / QUADS, column = e % QUADS * 4;
+      const uint2 words = QUAD_HALVES(x[p]);
+      *(__local uint2 *)(tile + tile_place(row, e % QUADS / 2, WIDTH) + e % 2 * 2) = words;
+      store_halves(words, stored + row * ld + column, row < rows ? K - column : 0, is_wide);
+    }
   }
-}
-// The same by way of registers, from a source whose rows are multiples of 16 bytes
-INLINE void fetch(float4 *x, __global const float *source, int ld, int rows, int K) {
-  UNROLL for (int p = 0; p < ITEM_QUADS; p++) {
-    const int e = p * ITEMS + ITEM;
-    x[p] = *(__global const float4 *)(source + (uint)(min(e / QUADS, rows - 1) * ld + min(e % QUADS * 4, K - 4)));
-  }
-}
-INLINE void put(__local uint *tile, const float4 *x, int rows, int K) {
-  UNROLL for (int p = 0; p < ITEM_QUADS; p++) {
-    const int e = p * ITEMS + ITEM;
-    put_quad(tile, e, e / QUADS < rows && e % QUADS * 4 < K ? x[p] : (float4)(0.0f));
-  }
-}
-
-// The rows from `tile` on take the place of those in local memory: their loads begin, and end. Nothing where tile >= end. A single warp
-// has no registers for loads that go on, and other groups to wait for its own.
-#define GOES_ON (is_wide && WARPS > 1)
-INLINE void begin_next(float4 *x, __global const float *source, int ld, int tile, int end, int K, int is_wide) {
-  if (tile < end && GOES_ON) fetch(x, source + (size_t)tile * ld, ld, end - tile, K);
-}
-INLINE void end_next(__local uint *to, const float4 *x, __global const float *source, int ld, int tile, int end, int K,
-                     int is_wide) {
-  if (tile < end && GOES_ON) put(to, x, end - tile, K);
-  if (tile < end && !GOES_ON) stage(to, TILE_KEYS, source + (size_t)tile * ld, ld, end - tile, K, is_wide);
 }
 
 // --- products of a warp's 16 rows ---
@@ -128,7 +121,7 @@ INLINE void write_rows(__global float *to, int ld, float (*sums)[4], int K, cons
 // --- what a group owns ---
 // tiles[tile]: start and end of the sequence, first row, number of the tile in the order of rows
 #define OWN_ROWS(name) __local uint name[TILE_ROWS * ROW_WORDS] __attribute__((aligned(128)));
-#define MET_ROWS(name) __local uint name[TILE_KEYS * ROW_WORDS] __attribute__((aligned(128)));
+#define MET_ROWS(name, stages) __local uint name[(stages)*MET_WORDS] __attribute__((aligned(128)));
 // Rows row0 ..< end of the sequence start ..< behind, of head h, of which q, k and v become; this lane has `row` and row + 8.
 #define OPEN_TILE(first_row) \
   WARP_SCRATCH(WARPS) \
@@ -137,47 +130,54 @@ INLINE void write_rows(__global float *to, int ld, float (*sums)[4], int K, cons
   const int start = tile_at.s0, behind = tile_at.s1, row0 = first_row(tile_at), row = row0 + WARP * 16 + WARP_LANE / 4; \
   q += q0 + h * K; \
   k += k0 + h * K; \
-  v += v0 + h * K;
+  v += v0 + h * K; \
+  const int is_wide = IS_WIDE(q, ldq) && IS_WIDE(k, ldk) && IS_WIDE(v, ldv);
 #define OWN_FIRST(at) (at).s2
 // Where the rows are keys: the tile that as many queries of its sequence meet as keys the tile of the list
 #define OWN_FIRST_KEY(at) ((at).s0 + (((at).s1 - (at).s0 - 1) / TILE_ROWS * TILE_ROWS - ((at).s2 - (at).s0)))
-#define FACTORS_ARE_WIDE (IS_WIDE(q, ldq) && IS_WIDE(k, ldk) && IS_WIDE(v, ldv) && K % 4 == 0)
 // The row of the walk that result i of column tile u belongs to
 #define MET_ROW(u, i) (tile + 8 * (u) + WARP_LANE % 4 * 2 + (i) % 2)
 
-// --- walks; `end` is where the rows that the group meets end, and is_wide whether rows are multiples of 16 bytes ---
-#define STAGE_OWN(name, source, ld) stage(name, TILE_ROWS, source + (size_t)row0 * ld, ld, behind - row0, K, is_wide);
-#define STAGE_MET(name, source, ld, from, end) \
-  stage(name, TILE_KEYS, source + (size_t)(from) * ld, ld, (end) - (from), K, is_wide);
+// --- walks; `end` is where the rows that the group meets end ---
+#define COPY_OWN(name, source, ld, is_wide) \
+  copy_rows(name, TILE_ROWS, source + (size_t)row0 * ld, ld, behind - row0, K, is_wide);
+#define COPY_MET(name, source, ld, from, end, is_wide) \
+  copy_rows(name, TILE_KEYS, source + (size_t)(from)*ld, ld, (end) - (from), K, is_wide);
+#define COPIES_ARE_THERE \
+  copies_wait(0); \
+  barrier(CLK_LOCAL_MEM_FENCE);
 // Forward: the tiles of keys and values that come next are on their way during the products.
 #define OPEN_FORWARD \
-  const int is_wide = FACTORS_ARE_WIDE; \
   float sums[WIDTH_TILES][4], scores[KEY_TILES][4]; \
-  float4 next[ITEM_QUADS]; \
+  int here = 0; \
   FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0; \
-  STAGE_OWN(queries, q, ldq) \
-  STAGE_MET(keys, k, ldk, start, end) \
-  STAGE_MET(values, v, ldv, start, end) \
-  barrier(CLK_LOCAL_MEM_FENCE);
+  COPY_OWN(queries, q, ldq, is_wide) \
+  COPY_MET(keys, k, ldk, start, end, is_wide) \
+  COPY_MET(values, v, ldv, start, end, is_wide) \
+  copies_commit();
 #define FORWARD_SCORES \
-  const int after = tile + TILE_KEYS; \
-  begin_next(next, k, ldk, after, end, K, is_wide); \
-  multiply_rows(scores, queries, keys, scratch); \
-  barrier(CLK_LOCAL_MEM_FENCE); \
-  end_next(keys, next, k, ldk, after, end, K, is_wide); \
-  begin_next(next, v, ldv, after, end, K, is_wide);
+  const int after = tile + TILE_KEYS, there = MET_WORDS - here; \
+  COPIES_ARE_THERE \
+  if (after < end) { \
+    COPY_MET(keys + there, k, ldk, after, end, is_wide) \
+    COPY_MET(values + there, v, ldv, after, end, is_wide) \
+  } \
+  copies_commit(); \
+  multiply_rows(scores, queries, keys + here, scratch);
 #define FORWARD_VALUES \
-  add_product(sums, scores, values, scratch); \
-  barrier(CLK_LOCAL_MEM_FENCE); \
-  end_next(values, next, v, ldv, after, end, K, is_wide);
+  add_product(sums, scores, values + here, scratch); \
+  here = there;
 // Backward: scores = (own a) (met c)^T and products = (own b) (met d)^T, where c and d are the rows from `tile` on of two sources
 #define OPEN_BACKWARD \
   go += h * K; \
-  const int is_wide = FACTORS_ARE_WIDE && IS_WIDE(go, ldo); \
   float scores[KEY_TILES][4], products[KEY_TILES][4];
-#define BACKWARD_PRODUCTS(a, b, c, from_c, ldc, d, from_d, ldd, end) \
-  STAGE_MET(c, from_c, ldc, tile, end) \
-  STAGE_MET(d, from_d, ldd, tile, end) \
-  barrier(CLK_LOCAL_MEM_FENCE); \
+#define BACKWARD_PRODUCTS(a, b, c, from_c, ldc, c_is_wide, d, from_d, ldd, d_is_wide, end) \
+  COPY_MET(c, from_c, ldc, tile, end, c_is_wide) \
+  COPY_MET(d, from_d, ldd, tile, end, d_is_wide) \
+  copies_commit(); \
+  COPIES_ARE_THERE \
   multiply_rows(scores, a, c, scratch); \
   multiply_rows(products, b, d, scratch);
+// The gradients that a group owns, rounded, which the keys kernel reads as `stored` has them
+#define STAGE_GRADIENTS(name) \
+  stage_rounded(name, stored + (size_t)row0 * ldo + h * K, go + (size_t)row0 * ldo, ldo, behind - row0, K, IS_WIDE(go, ldo));

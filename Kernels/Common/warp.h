@@ -179,4 +179,13 @@ INLINE void store_quad(float4 x, __global float *p, int count, int is_wide) {
   if (count > 2) p[2] = x.s2;
   if (count > 3) p[3] = x.s3;
 }
+#define QUAD_HALVES(x) (uint2)(pack_bf16((x).s0, (x).s1), pack_bf16((x).s2, (x).s3))
+// Four elements in bfloat16, of a place that is a multiple of 8 bytes where is_wide
+INLINE void store_halves(uint2 x, __global ushort *p, int count, int is_wide) {
+  if (is_wide && count >= 4) {
+    *(__global uint2 *)p = x;
+    return;
+  }
+  for (int i = 0; i < min(count, 4); i++) p[i] = (i < 2 ? x.s0 : x.s1) >> i % 2 * 16;
+}
 #define IS_WIDE(p, stride) ((((size_t)(p) | (size_t)(stride) * sizeof(*(p))) & 15) == 0)

@@ -56,13 +56,13 @@ INLINE float cell_slope(float x, float dp) {
 }
 
 // o[T, H*K]
-TILE_KERNEL void hstu_forward(__global float *o, __global const float *q, __global const float *k, __global const float *v,
+TILE_KERNEL void hstu_forward(__global float *o, __global const ushort *q, __global const ushort *k, __global const ushort *v,
                               __global const float *position, __global const float *time, __global const int *times,
                               __global const int *starts, __global const int4 *tiles, int T, int B, int H, int K, int n, int ldq,
                               int ldk, int ldv, int ldo, float scale, int q0, int k0, int v0) {
   OWN_ROWS(queries)
-  MET_ROWS(keys)
-  MET_ROWS(values)
+  MET_ROWS(keys, 2)
+  MET_ROWS(values, 2)
   LOCAL_BUCKETS
   OPEN_TILE(OWN_FIRST)
   const int end = min(behind, row0 + TILE_ROWS);
@@ -118,24 +118,23 @@ INLINE void add_buckets(__local float *histogram, __local const float *cells, in
   }
   histogram[at.number * HISTOGRAMS + WARP_LANE] += run;
 }
-#define MET_WORDS (2 * TILE_KEYS * ROW_WORDS)
 #define CELL_WORDS (TILE_ROWS * TILE_KEYS)
 
 // dq; dposition[tiles * H, n] and, where time is given, dtime[tiles * H, 129]: what each tile and head adds to each bias.
 // One of the positions' work-items has every ITEMS-th distance, of which a tile holds one: its sum stays in a register.
-TILE_KERNEL void hstu_backward_queries(__global float *dq, __global float *dposition, __global float *dtime,
-                                       __global const float *go, __global const float *q, __global const float *k,
-                                       __global const float *v, __global const float *position, __global const float *time,
+TILE_KERNEL void hstu_backward_queries(__global float *dq, __global float *dposition, __global float *dtime, __global ushort *stored,
+                                       __global const float *go, __global const ushort *q, __global const ushort *k,
+                                       __global const ushort *v, __global const float *position, __global const float *time,
                                        __global const int *times, __global const int *starts, __global const int4 *tiles,
                                        int T, int B, int H, int K, int n, int ldq, int ldk, int ldv, int ldo, float scale,
                                        int q0, int k0, int v0) {
   OWN_ROWS(queries)
   OWN_ROWS(gradients)
-  __local uint met[MET_WORDS > CELL_WORDS ? MET_WORDS : CELL_WORDS] __attribute__((aligned(128)));
+  __local uint met[2 * MET_WORDS > CELL_WORDS ? 2 * MET_WORDS : CELL_WORDS] __attribute__((aligned(128)));
   __local float histogram[REACHED * HISTOGRAMS];
   LOCAL_BUCKETS
   OPEN_TILE(OWN_FIRST)
-  __local uint *keys = met, *values = met + MET_WORDS / 2;
+  __local uint *keys = met, *values = met + MET_WORDS;
   __local float *cells = (__local float *)met;
   const int end = min(behind, row0 + TILE_ROWS), slot = tile_at.s3 * H + h;
   const float share = 1.0f / n;
@@ -146,10 +145,10 @@ TILE_KERNEL void hstu_backward_queries(__global float *dq, __global float *dposi
   FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0;
   for (int e = ITEM; e < REACHED * HISTOGRAMS; e += ITEMS) histogram[e] = 0;
   for (int d = row0 + TILE_ROWS - start + ITEM; d < n; d += ITEMS) dposition[(size_t)slot * n + n - 1 - d] = 0;
-  STAGE_OWN(queries, q, ldq)
-  STAGE_OWN(gradients, go, ldo)
+  COPY_OWN(queries, q, ldq, is_wide)
+  STAGE_GRADIENTS(gradients)
   for (int tile = start; tile < end; tile += TILE_KEYS) {
-    BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, values, v, ldv, end)
+    BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, is_wide, values, v, ldv, is_wide, end)
     read_positions(near[1], position, n, MET_ROW(-1, 0) - row + n - 1, 1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {
       read_positions(near[u % 2], position, n, MET_ROW(u, 0) - row + n - 1, 1);
@@ -189,25 +188,26 @@ TILE_KERNEL void hstu_backward_queries(__global float *dq, __global float *dposi
 }
 
 // dv = sum over the queries i >= t of P go_i, dk = scale dx q_i. The group's rows are keys, and scores have a row for each of them.
-TILE_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv, __global const float *go, __global const float *q,
-                                    __global const float *k, __global const float *v, __global const float *position,
+TILE_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv, __global const ushort *go, __global const ushort *q,
+                                    __global const ushort *k, __global const ushort *v, __global const float *position,
                                     __global const float *time, __global const int *times, __global const int *starts,
                                     __global const int4 *tiles, int T, int B, int H, int K, int n, int ldq, int ldk, int ldv,
                                     int ldo, float scale, int q0, int k0, int v0) {
   OWN_ROWS(keys)
   OWN_ROWS(values)
-  MET_ROWS(queries)
-  MET_ROWS(gradients)
+  MET_ROWS(queries, 1)
+  MET_ROWS(gradients, 1)
   LOCAL_BUCKETS
   OPEN_TILE(OWN_FIRST_KEY)
   OPEN_BACKWARD
   float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4], near[2][2];
   const int key_time[2] = {time ? times[min(row, behind - 1)] : 0, time ? times[min(row + 8, behind - 1)] : 0};
   FOR_RESULTS(sum_k, WIDTH_TILES, u, i) sum_k[u][i] = sum_v[u][i] = 0;
-  STAGE_OWN(keys, k, ldk)
-  STAGE_OWN(values, v, ldv)
+  const int go_is_wide = IS_WIDE(go, ldo);
+  COPY_OWN(keys, k, ldk, is_wide)
+  COPY_OWN(values, v, ldv, is_wide)
   for (int tile = row0; tile < behind; tile += TILE_KEYS) {
-    BACKWARD_PRODUCTS(keys, values, queries, q, ldq, gradients, go, ldo, behind)
+    BACKWARD_PRODUCTS(keys, values, queries, q, ldq, is_wide, gradients, go, ldo, go_is_wide, behind)
     bucket seconds[2] = {{0, 0, 0}, {0, 0, 0}};
     read_positions(near[1], position, n, row - MET_ROW(-1, 0) + n - 1, -1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {

@@ -50,7 +50,7 @@ INLINE __local uint *quad_place(__local uint *tile, int quads, int by_columns) {
   return tile + (by_columns ? tile_place(row, quad / 2, quads * 4) : tile_place(row, quad / 2, BLOCK_K)) + quad % 2 * 2;
 }
 INLINE void put_quad(__local uint *place, int p, float4 x) {
-  *(__local uint2 *)(place + p * ITEMS * 2) = (uint2)(pack_bf16(x.s0, x.s1), pack_bf16(x.s2, x.s3));
+  *(__local uint2 *)(place + p * ITEMS * 2) = QUAD_HALVES(x);
 }
 // Of a source whose rows are multiples of 16 bytes: what is outside of rows x columns is some element inside, here,
 INLINE void fetch(float4 *x, __global const float *source, int stride, int rows, int columns, int quads, int count, uint mask) {
@@ -203,6 +203,13 @@ INLINE void write_quad(float4 value, __global float *y, __global float *pre, __g
   if (r) value += load_quad(r + at, count, is_wide);
   store_quad(value, y + at, count, is_wide);
 }
+INLINE void write_factor(float4 value, __global ushort *y, __global float *pre, __global const float *b, size_t at, int n, int count,
+                         int act, int is_wide) {
+  if (b) value += load_quad(b + n, count, is_wide);
+  if (pre) store_quad(value, pre + at, count, is_wide);
+  value = quad_activation(value, act);
+  store_halves(QUAD_HALVES(value), y + at, count, is_wide);
+}
 INLINE void finish(__global float *y, __global float *pre, __global const float *b, __global const float *r, int m0,
                    int m_end, int n0, int N, int act, ulong seed, float rate, float (*sums)[COLUMN_TILES][4],
                    __local uint *memory) {
@@ -229,7 +236,18 @@ BLOCK_KERNEL void matmul(__global float *y, __global float *pre, __global const 
   finish(y, pre, b, r, m0, end, n0, N, act, seed, rate, sums, memory);
 }
 
-// The same with w [N,K]
+// y[M,N] = act(x[M,K] w[K,N] + b) in bfloat16, for a result that products alone read; pre in float32
+BLOCK_KERNEL void matmul_factor(__global ushort *y, __global float *pre, __global const float *x, __global const float *w,
+                                __global const float *b, int M, int N, int K, int act) {
+  BLOCK_LOCAL(2)
+  const int m0 = (int)get_group_id(1) * BLOCK_M, n0 = get_group_id(0) * BLOCK_N;
+  const int is_wide = IS_WIDE(pre, N) && IS_WIDE(b, 0) && N % 4 == 0;
+  CLEARED_SUMS(sums)
+  product(sums, x + (size_t)m0 * K, K, M - m0, 0, w + n0, N, N - n0, 1, K, memory, scratch);
+  FOR_QUADS(sums, m0, n0, M, N, write_factor(value, y, pre, b, (size_t)m * N + n, n, count, act, is_wide))
+}
+
+// matmul with w [N,K]
 BLOCK_KERNEL void matmul_transposed(__global float *y, __global float *pre, __global const float *x,
                                     __global const float *w, __global const float *b, __global const float *r,
                                     __global const int *groups, int M, int N, int K, int w_row, int act, ulong seed,
@@ -279,15 +297,6 @@ INLINE void copy_rows(__local uint *memory, int tile, __global const ushort *sou
   }
 }
 
-INLINE void write_stored(float4 value, __global ushort *y, int count, int is_wide) {
-  const uint low = pack_bf16(value.s0, value.s1), high = pack_bf16(value.s2, value.s3);
-  if (is_wide) {
-    *(__global uint2 *)y = (uint2)(low, high);
-  } else {
-    for (int i = 0; i < min(count, 4); i++) y[i] = (i < 2 ? low : high) >> i % 2 * 16;
-  }
-}
-
 // y[M,N] = x[M,K] w[N,K]^T, all stored in bfloat16
 BLOCK_KERNEL void matmul_stored(__global ushort *y, __global const ushort *x, __global const ushort *w, int M, int N,
                                 int K) {
@@ -317,5 +326,5 @@ BLOCK_KERNEL void matmul_stored(__global ushort *y, __global const ushort *x, __
   }
   copies_wait(0);
   barrier(CLK_LOCAL_MEM_FENCE);
-  FOR_QUADS(sums, m0, n0, M, N, write_stored(value, y + (size_t)m * N + n, count, N % 4 == 0))
+  FOR_QUADS(sums, m0, n0, M, N, store_halves(QUAD_HALVES(value), y + (size_t)m * N + n, count, N % 4 == 0))
 }

@@ -17,8 +17,10 @@ public struct Linear {
     precision = store.precision
   }
 
-  public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, activation: Activation = .none) -> Tensor {
-    linear(x, weight.value, bias: bias?.value, residual: residual, activation: activation, precision: precision)
+  /// `isFactor`: whether products of the same precision alone read the result.
+  public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, activation: Activation = .none, isFactor: Bool = false) -> Tensor {
+    linear(
+      x, weight.value, bias: bias?.value, residual: residual, activation: activation, precision: precision, isFactor: isFactor)
   }
 }
 
@@ -110,6 +112,7 @@ public struct SelfAttention {
       return output(lastAttention(q: query(q), kv: keyValue(x), rows, heads: heads, precision: precision))
     }
     let drop = pass.dropout(dropout)
-    return output(attention(q: query(q), kv: keyValue(x), rows, heads: heads, dropout: drop, precision: precision, isCausal: isCausal))
+    let (q, kv) = (query(q, isFactor: true), keyValue(x, isFactor: true))
+    return output(attention(q: q, kv: kv, rows, heads: heads, dropout: drop, precision: precision, isCausal: isCausal))
   }
 }

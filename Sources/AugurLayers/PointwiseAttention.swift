@@ -23,7 +23,7 @@ public struct PointwiseAttention {
   /// `times` are those of the rows, in seconds, where the layer has a bias for them; then a pass keeps no cache: the bias of a row reads the
   /// time of the next. Where `q` has fewer rows than `x`, or the pass keeps a cache, they are the last of each history.
   public func callAsFunction(q: Tensor, _ x: Tensor, _ rows: Jagged, times: Tensor?, _ pass: Pass) -> Tensor {
-    let (q, kv) = (query(q, activation: .silu), keyValue(x, activation: .silu))
+    let (q, kv) = (query(q, activation: .silu, isFactor: true), keyValue(x, activation: .silu, isFactor: true))
     let bias = HSTUBias(position: position.value, time: time?.value, times: time.flatMap { _ in times })
     if let cache = pass.cache, time == nil {
       let all = cache.rows(adding: kv)

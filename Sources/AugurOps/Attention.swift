@@ -47,6 +47,9 @@ struct AttentionTier {
 
   /// Where a work-group finds its rows: the argument in the place of the offsets.
   var rows: KernelArgument { tiles?.argument ?? offsets.argument }
+
+  /// x as the text reads factors: in bfloat16 on tensor cores, in float32 by the portable one.
+  func factor(_ x: Tensor) -> Tensor { converted(x, to: tiles == nil ? .float32 : .bfloat16) }
 }
 
 private func tier(_ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType, isCausal: Bool) -> AttentionTier {
@@ -172,6 +175,8 @@ private func attend(
   let lse = Tensor([rows.rows, H], device: device)
   let floats = ck_attention_scratch(K, rows.longest)
   let causal: Int32 = isCausal ? 1 : 0
+  // Queries, and keys beside values, as the device read them.
+  var factors = (q.tensor, k.tensor)
   switch device {
   case .cpu:
     parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: floats) { begin, end, scratch in
@@ -181,14 +186,16 @@ private func attend(
     }
   case .gpu(let queue):
     let tier = tier(queue, rows, H, width: K, precision, isCausal: isCausal)
+    let queries = tier.factor(q.tensor)
+    let keys = q.tensor.storage === k.tensor.storage ? queries : tier.factor(k.tensor)
+    factors = (queries, keys)
     queue.launch(
-      tier.module, "attention_forward", tier.grid, o.argument, lse.argument,
-      q.tensor.argument, k.tensor.argument, v.tensor.argument, tier.rows, .int(rows.rows), .int(rows.count), .int(H),
-      .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate), .int(q.offset),
-      .int(k.offset), .int(v.offset), .int(Int(causal)))
+      tier.module, "attention_forward", tier.grid, o.argument, lse.argument, queries.argument, keys.argument, keys.argument, tier.rows,
+      .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale),
+      .seed(seed), .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
   }
   guard let tape, let slot = o.slot else { return o }
-  tape.record(slot) { dy in
+  tape.record(slot) { [factors] dy in
     let dqTensor = Tensor(q.tensor.shape, device: device)
     let packed = q.tensor.storage === k.tensor.storage
     let dkvTensor = packed ? dqTensor : Tensor(k.tensor.shape, device: device)
@@ -205,16 +212,20 @@ private func attend(
     case .gpu(let queue):
       let delta = Tensor([rows.rows, H], device: device)
       let tier = tier(queue, rows, H, width: K, precision, isCausal: isCausal)
+      let inputs = [factors.0.argument, factors.1.argument, factors.1.argument]
+      let sizes: [KernelArgument] = [
+        tier.rows, .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D),
+        .float(scale), .seed(seed), .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)),
+      ]
+      // On tensor cores the first kernel leaves dy in bfloat16 for the second.
+      let stored = tier.tiles.map { _ in Tensor(dy.shape, dtype: .bfloat16, device: device) }
       queue.launch(
-        tier.module, "attention_backward_queries", tier.grid, dqTensor.argument, delta.argument, dy.argument, q.tensor.argument,
-        k.tensor.argument, v.tensor.argument, o.argument, lse.argument, tier.rows, .int(rows.rows), .int(rows.count),
-        .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed), .float(rate),
-        .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
+        tier.module, "attention_backward_queries", tier.grid,
+        [dqTensor.argument, delta.argument] + (stored.map { [$0.argument] } ?? []) + [dy.argument] + inputs + [o.argument, lse.argument]
+          + sizes)
       queue.launch(
-        tier.module, "attention_backward_keys", tier.grid, dkvTensor.argument, dkvTensor.argument, dy.argument, q.tensor.argument,
-        k.tensor.argument, v.tensor.argument, lse.argument, delta.argument, tier.rows, .int(rows.rows),
-        .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale), .seed(seed),
-        .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
+        tier.module, "attention_backward_keys", tier.grid,
+        [dkvTensor.argument, dkvTensor.argument, (stored ?? dy).argument] + inputs + [lse.argument, delta.argument] + sizes)
     }
     q.tensor.slot?.collect(dqTensor)
     if !packed { k.tensor.slot?.collect(dkvTensor) }

@@ -57,7 +57,7 @@ public func hstuAttention(
       call.withArguments { ck_hstu_forward(o.pointer, $0, begin, end, 0, scratch) }
     }
   case .gpu(let queue):
-    let tier = call.tier(queue)
+    guard let tier = call.tier else { preconditionFailure("hstuAttention: no text for \(device)") }
     queue.launch(tier.module, "hstu_forward", tier.grid, [o.argument] + call.deviceArguments(tier))
   }
   if let tape, let slot = o.slot {
@@ -96,7 +96,10 @@ public func lastHSTUAttention(
 
 /// The inputs of one call, checked.
 private struct HSTUCall {
+  /// As a device reads them.
   let q: Tensor, kv: Tensor
+  /// Nil on the CPU.
+  let tier: AttentionTier?
   let rows: Jagged
   let H: Int, D: Int
   let bias: HSTUBias
@@ -114,7 +117,9 @@ private struct HSTUCall {
         && bias.times?.count ?? rows.rows == rows.rows,
       "hstuAttention: expected sequences of at most \(bias.position.count) rows, \(HSTUBias.buckets) buckets and \(rows.rows) times, got "
         + "\(rows.longest), \(bias.time?.count ?? 0) and \(bias.times?.count ?? 0)")
-    (self.q, self.kv, self.rows, self.H, self.D) = (q, kv, rows, H, D)
+    if case .gpu(let queue) = q.device { tier = Self.tier(queue, rows, H, width: D / H, precision) } else { tier = nil }
+    (self.q, self.kv) = (tier?.factor(q) ?? q, tier?.factor(kv) ?? kv)
+    (self.rows, self.H, self.D) = (rows, H, D)
     (self.bias, self.scale, self.precision) = (bias, scale, precision)
     starts = bias.time.map { Tensor(bucketStarts, shape: [HSTUBias.buckets], device: $0.device) }
   }
@@ -131,7 +136,7 @@ private struct HSTUCall {
     body(&arguments)
   }
 
-  func tier(_ queue: DeviceQueue) -> AttentionTier {
+  private static func tier(_ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType) -> AttentionTier {
     AttentionTier(queue, rows, heads: H, width: K, precision) { width, _ in
       // Half the keys at a time and half the histograms at a width of 128: as many as 48 KiB of local memory take.
       let options = "-D WIDTH=\(width)" + (width > 64 ? " -D TILE_KEYS=16 -D HISTOGRAMS=16" : "")
@@ -180,16 +185,19 @@ private struct HSTUCall {
   }
 
   private func backward(on queue: DeviceQueue, _ dq: Tensor, _ dkv: Tensor, _ go: Tensor, _ tape: Tape) {
-    guard rows.rows > 0 else { return }
-    let tier = tier(queue)
+    guard rows.rows > 0, let tier else { return }
     let inputs = [go.argument] + deviceArguments(tier)
     if let tiles = tier.tiles {
       // Each tile and head by itself, in the order of the rows.
       let parts = tiles.shape.rows * H
       let dPosition = Tensor([parts, n], device: q.device)
       let dTime = bias.time.map { _ in Tensor([parts, HSTUBias.buckets], device: q.device) }
-      queue.launch(tier.module, "hstu_backward_queries", tier.grid, [dq.argument, dPosition.argument, dTime.argument] + inputs)
-      queue.launch(tier.module, "hstu_backward_keys", tier.grid, [dkv.argument, dkv.argument] + inputs)
+      // The first kernel leaves go in bfloat16 for the second.
+      let stored = Tensor(go.shape, dtype: .bfloat16, device: q.device)
+      queue.launch(
+        tier.module, "hstu_backward_queries", tier.grid, [dq.argument, dPosition.argument, dTime.argument, stored.argument] + inputs)
+      queue.launch(
+        tier.module, "hstu_backward_keys", tier.grid, [dkv.argument, dkv.argument, stored.argument] + deviceArguments(tier))
       if let slot = bias.position.slot { addColumnSums(into: slot.parameterGradient(), dPosition, on: tape) }
       if let slot = bias.time?.slot, let dTime { addColumnSums(into: slot.parameterGradient(), dTime, on: tape) }
       return

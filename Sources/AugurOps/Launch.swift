@@ -7,8 +7,8 @@ import CKernels
 /// array: that would take memory and count references in every op.
 @inline(__always)
 func makeOutput(
-  _ shape: Shape, of a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil, _ e: Tensor? = nil, device: Device,
-  on tape: Tape? = nil
+  _ shape: Shape, of a: Tensor, _ b: Tensor? = nil, _ c: Tensor? = nil, _ d: Tensor? = nil, _ e: Tensor? = nil, dtype: DataType = .float32,
+  device: Device, on tape: Tape? = nil
 ) -> (Tensor, Tape?) {
   var found = tape
   @inline(__always) func visit(_ input: borrowing Tensor) {
@@ -20,7 +20,7 @@ func makeOutput(
   if let c { visit(c) }
   if let d { visit(d) }
   if let e { visit(e) }
-  return (Tensor(shape, device: device, slot: found.map { GradientSlot(tape: $0) }), found)
+  return (Tensor(shape, dtype: dtype, device: device, slot: found.map { GradientSlot(tape: $0) }), found)
 }
 
 /// Runs the tasks with scratch memory of `floats` floats for each thread, from the arena. `work` is the number of products in

@@ -28,12 +28,13 @@ func tensorKernels(_ queue: DeviceQueue, _ M: Int, _ N: Int, batch: Int = 1) -> 
 ///   - bias: `[N]`.
 ///   - residual: `[T, N]`.
 ///   - precision: float32, or bfloat16: the factors of this product and of its gradients are rounded, their sums are float32.
+///   - isFactor: whether only products of that precision read the result. Tensor cores then store it as those would round it, in bfloat16.
 /// - Returns: `[T, N]`. The bits of a row depend neither on T nor on its place.
 ///
 /// Where x and w are stored in bfloat16, w transposed, so is the result: without bias, residual, activation or gradient.
 public func linear(
   _ x: Tensor, _ w: Tensor, bias: Tensor? = nil, residual: Tensor? = nil, activation: Activation = .none,
-  transposed: Bool = false, precision: DataType = .float32
+  transposed: Bool = false, precision: DataType = .float32, isFactor: Bool = false
 ) -> Tensor {
   let (T, K) = (x.shape.rows, x.shape.columns)
   let N = transposed ? w.shape[0] : w.shape[1]
@@ -47,9 +48,19 @@ public func linear(
       "linear: expected x and w alone, in bfloat16, w transposed, got \(x.dtype) and \(w.dtype)")
     return linearInBfloat16(x, w, T, K, N)
   }
-  let (y, tape) = makeOutput(Shape(T, N), of: x, w, bias, residual, device: x.device)
+  var rounding: (queue: DeviceQueue, module: KernelModule, grid: LaunchGrid)?
+  if isFactor, precision == .bfloat16, !transposed, residual == nil, case .gpu(let queue) = x.device {
+    rounding = tensorKernels(queue, T, N).map { (queue, $0.module, $0.grid) }
+  }
+  let (y, tape) = makeOutput(Shape(T, N), of: x, w, bias, residual, dtype: rounding == nil ? .float32 : .bfloat16, device: x.device)
   let pre = tape != nil && activation != .none ? Tensor([T, N], device: x.device) : nil
-  multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
+  if let (queue, module, grid) = rounding {
+    queue.launch(
+      module, "matmul_factor", grid, y.argument, pre.argument, x.argument, w.argument, bias.argument, .int(T), .int(N), .int(K),
+      .int(Int(activation.code)))
+  } else {
+    multiply(y, pre: pre, x, w, bias: bias, residual: residual, activation, transposed: transposed, precision)
+  }
   if let tape, let slot = y.slot {
     tape.record(slot) { dy in
       residual?.slot?.collect(dy, owned: false)

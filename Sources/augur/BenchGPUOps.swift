@@ -149,11 +149,14 @@ extension OpSizes {
     return offsets
   }
 
+  /// As a linear map leaves it for attention, which PyTorch is given in bfloat16 too.
+  private func stored(_ x: Tensor) -> Tensor { x.isOnCPU ? x : converted(x, to: .bfloat16) }
+
   private func attentionWorks(_ op: String, _ s: [Int], _ makeOffsets: (Int, Int) -> [Int32]) -> [OpWork] {
     let (H, K, offsets) = (s[1], s[3], makeOffsets(s[0], s[2]))
     let (T, D) = (Int(offsets.last ?? 0), H * K)
     let flops = zip(offsets, offsets.dropFirst()).reduce(0) { $0 + 2 * Double($1.1 - $1.0) * Double($1.1 - $1.0) * Double(D) }
-    let made = { (device: Device) in (Jagged(offsets: offsets, device: device), random([T, 3 * D], device), random([T, D], device)) }
+    let made = { (device: Device) in (Jagged(offsets: offsets, device: device), stored(random([T, 3 * D], device)), random([T, D], device)) }
     return [
       OpWork(op: "\(op) forward", shape: s, dtype: .bfloat16, flops: flops, memory: 24 * T * D) { device in
         let (rows, qkv, _) = made(device)
@@ -175,7 +178,8 @@ extension OpSizes {
     let (T, D) = (B * L, H * K)
     let flops = 2 * Double(T * L) * Double(D)
     func made(_ device: Device) -> (Jagged, q: Tensor, kv: Tensor) {
-      (Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device), random([T, D], device), random([T, 2 * D], device))
+      (
+        Jagged(offsets: (0...B).map { Int32($0 * L) }, device: device), stored(random([T, D], device)), stored(random([T, 2 * D], device)))
     }
     func pass(_ rows: Jagged, _ q: Tensor, _ kv: Tensor, _ bias: Tensor) -> Tensor {
       hstuAttention(q: q, kv: kv, rows, heads: H, bias: HSTUBias(position: bias), precision: .bfloat16)

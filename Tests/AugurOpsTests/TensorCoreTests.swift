@@ -180,28 +180,28 @@ private let bFragments: [Int32] = (0..<64).map { e in
     }
   }
 
-  @Test(arguments: tensorDevices, [false, true])
-  func aSequenceHasTheSameBitsInAnyBatch(_ deviceIndex: Int, _ isCausal: Bool) {
-    let (device, D, offsets) = (devices[deviceIndex], 24, [0, 7, 80, 150])
-    func fixed(_ begin: Int, _ n: Int, _ columns: Int, _ salt: Int) -> Tensor {
-      Tensor((begin * columns..<(begin + n) * columns).map { Float(fixedValue($0, salt)) }, shape: [n, columns], device: device)
+  /// A result that products alone read is stored as they round it, and its gradients are those of one that is not.
+  @Test(arguments: tensorDevices, [(1, 3, 5), (70, 24, 132), (0, 8, 8), (65, 17, 33), (130, 64, 192)])
+  func aFactorIsStoredAsProductsRoundIt(_ deviceIndex: Int, _ shape: (T: Int, K: Int, N: Int)) {
+    let (device, (T, K, N)) = (devices[deviceIndex], shape)
+    func fixed(_ rows: Int, _ columns: Int, _ salt: Int) -> Tensor {
+      Tensor((0..<rows * columns).map { Float(fixedValue($0, salt)) }, shape: [rows, columns], device: device)
     }
-    /// Output and gradients of the sequences from ..< to, behind each other
-    func results(_ from: Int, _ to: Int) -> [[UInt32]] {
-      let (begin, n, tape) = (offsets[from], offsets[to] - offsets[from], Tape())
-      let rows = Jagged(offsets: offsets[from...to].map { Int32($0 - begin) }, device: device)
-      let (q, kv) = (fixed(begin, n, D, 1).watched(by: tape), fixed(begin, n, 2 * D, 2).watched(by: tape))
-      let o = attention(q: q, kv: kv, rows, heads: 2, precision: .bfloat16, isCausal: isCausal)
-      tape.backward(from: o, gradient: fixed(begin, n, D, 3))
-      return [o, q.gradient, kv.gradient].map { ($0?.floats() ?? []).map(\.bitPattern) }
-    }
-    let all = results(0, 3)
-    for i in 0..<3 {
-      for (alone, together) in zip(results(i, i + 1), all) {
-        let columns = together.count / 150
-        #expect(alone == Array(together[offsets[i] * columns..<offsets[i + 1] * columns]) && !alone.isEmpty)
+    for activation in [Activation.none, .silu] {
+      func results(_ isFactor: Bool) -> (y: Tensor, bits: [[UInt32]]) {
+        let tape = Tape()
+        let (x, w, b) = (fixed(T, K, 1).watched(by: tape), fixed(K, N, 2).asParameter(), fixed(1, N, 3).asParameter())
+        let y = linear(x, w, bias: b, activation: activation, precision: .bfloat16, isFactor: isFactor)
+        tape.backward(from: y, gradient: fixed(T, N, 4))
+        return (y, [x.gradient, w.gradient, b.gradient].map { ($0?.floats() ?? []).map(\.bitPattern) })
       }
+      let (plain, stored) = (results(false), results(true))
+      #expect((plain.y.dtype, stored.y.dtype) == (.float32, .bfloat16))
+      let rounded = converted(converted(plain.y, to: .bfloat16), to: .float32)
+      #expect(converted(stored.y, to: .float32).floats() == rounded.floats())
+      #expect(stored.bits == plain.bits && (T == 0 || !plain.bits[0].isEmpty))
     }
+    #expect(linear(fixed(T, K, 1), fixed(K, N, 2), precision: .float32, isFactor: true).dtype == .float32)
   }
 
   /// The portable kernels take over then.
