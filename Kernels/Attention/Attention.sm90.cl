@@ -7,6 +7,9 @@
   const ulong base = ((ulong)(t)*H + (h)) << 16; \
   const uint key = random_key(seed, (uint)(base >> 32));
 
+// Whether a row of this warp must not see all keys of the tile
+#define MEETS_MASK (tile + TILE_KEYS > (causal ? min(row0 + WARP * 16 + 1, end) : end))
+
 // o[T, H*K], lse[T,H]
 TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __global const ushort *q,
                                    __global const ushort *k, __global const ushort *v, __global const int4 *tiles,
@@ -18,44 +21,47 @@ TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __glo
   OPEN_TILE(OWN_FIRST)
   const int end = causal ? min(behind, row0 + TILE_ROWS) : behind;
   const uint threshold = random_threshold(rate);
+  const float log_scale = scale * LOG2E;
   float top[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
   OPEN_FORWARD
   for (int tile = start; tile < end; tile += TILE_KEYS) {
     FORWARD_SCORES
+    if (MEETS_MASK)
+      FOR_RESULTS(scores, KEY_TILES, u, i)
+        if (MET_ROW(u, i) >= (causal ? min(row + 8 * (i / 2) + 1, end) : end)) scores[u][i] = -INFINITY;
     UNROLL for (int r = 0; r < 2; r++) {
-      const int t = row + 8 * r, stop = causal ? min(t + 1, end) : end;
       float largest = top[r];
-      UNROLL for (int u = 0; u < KEY_TILES; u++)
-        UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) {
-          const int j = MET_ROW(u, i);
-          scores[u][i] = j < stop ? scale * LOG2E * scores[u][i] : -INFINITY;
-          largest = fmax(largest, scores[u][i]);
-        }
+      UNROLL for (int u = 0; u < KEY_TILES; u++) largest = fmax(largest, fmax(scores[u][2 * r], scores[u][2 * r + 1]));
       largest = quad_max(largest, scratch);
-      const float shrink = exp2_fast(top[r] - safe(largest));
-      CELLS(t, h)
+      // 1 exactly where no larger score comes: tiles that a row does not see must leave its bits alone.
+      const float least = -log_scale * safe(largest);
+      const float shrink = largest == top[r] ? 1.0f : exp2_fast(fma(log_scale, top[r], least));
       top[r] = largest;
       total[r] *= shrink;
       UNROLL for (int u = 0; u < KEY_TILES; u++)
         UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) {
-          const int j = MET_ROW(u, i);
-          float p = exp2_fast(scores[u][i] - safe(largest));
-          total[r] += p;
-          if (rate > 0) p *= keep_scale(key, base, j - start, threshold, rate);
-          scores[u][i] = p;
+          scores[u][i] = exp2_fast(fma(log_scale, scores[u][i], least));
+          total[r] += scores[u][i];
         }
       UNROLL for (int c = 0; c < WIDTH_TILES; c++) {
         sums[c][2 * r] *= shrink;
         sums[c][2 * r + 1] *= shrink;
       }
     }
+    if (rate > 0)
+      UNROLL for (int r = 0; r < 2; r++) {
+        CELLS(row + 8 * r, h)
+        UNROLL for (int u = 0; u < KEY_TILES; u++)
+          UNROLL for (int i = 2 * r; i < 2 * r + 2; i++)
+            scores[u][i] *= keep_scale(key, base, MET_ROW(u, i) - start, threshold, rate);
+      }
     FORWARD_VALUES
   }
   float inverse[2];
   UNROLL for (int r = 0; r < 2; r++) {
     total[r] = quad_sum(total[r], scratch);
     inverse[r] = 1 / total[r];
-    if (WARP_LANE % 4 == 0 && row + 8 * r < behind) lse[(size_t)(row + 8 * r) * H + h] = top[r] / LOG2E + log(total[r]);
+    if (WARP_LANE % 4 == 0 && row + 8 * r < behind) lse[(size_t)(row + 8 * r) * H + h] = scale * top[r] + log(total[r]);
   }
   write_rows(o + h * K, ldo, sums, K, inverse, row, behind);
 }
@@ -74,6 +80,7 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
   OPEN_TILE(OWN_FIRST)
   const int end = causal ? min(behind, row0 + TILE_ROWS) : behind;
   const uint threshold = random_threshold(rate);
+  const float log_scale = scale * LOG2E;
   OPEN_BACKWARD
   float sums[WIDTH_TILES][4], row_lse[2], row_delta[2];
   FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0;
@@ -90,17 +97,18 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
   STAGE_GRADIENTS(gradients)
   for (int tile = start; tile < end; tile += TILE_KEYS) {
     BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, is_wide, values, v, ldv, is_wide, end)
-    UNROLL for (int r = 0; r < 2; r++) {
-      const int t = row + 8 * r, stop = causal ? min(t + 1, end) : end;
-      CELLS(t, h)
-      UNROLL for (int u = 0; u < KEY_TILES; u++)
-        UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) {
-          const int j = MET_ROW(u, i);
-          const float keep = rate > 0 ? keep_scale(key, base, j - start, threshold, rate) : 1.0f;
-          const float ds = exp2_fast(scale * LOG2E * scores[u][i] - row_lse[r]) * (keep * products[u][i] - row_delta[r]);
-          scores[u][i] = j < stop ? ds : 0;
-        }
-    }
+    if (rate > 0)
+      UNROLL for (int r = 0; r < 2; r++) {
+        CELLS(row + 8 * r, h)
+        UNROLL for (int u = 0; u < KEY_TILES; u++)
+          UNROLL for (int i = 2 * r; i < 2 * r + 2; i++)
+            products[u][i] *= keep_scale(key, base, MET_ROW(u, i) - start, threshold, rate);
+      }
+    FOR_RESULTS(scores, KEY_TILES, u, i)
+      scores[u][i] = exp2_fast(log_scale * scores[u][i] - row_lse[i / 2]) * (products[u][i] - row_delta[i / 2]);
+    if (MEETS_MASK)
+      FOR_RESULTS(scores, KEY_TILES, u, i)
+        if (MET_ROW(u, i) >= (causal ? min(row + 8 * (i / 2) + 1, end) : end)) scores[u][i] = 0;
     add_product(sums, scores, keys, scratch);
     barrier(CLK_LOCAL_MEM_FENCE);
   }

@@ -28,17 +28,18 @@
 #define FOR_RESULTS(sums, tiles, u, i) UNROLL for (int u = 0; u < (tiles); u++) UNROLL for (int i = 0; i < 4; i++)
 
 // --- rows of a head in local memory; rows from `rows` on and columns from K on are 0 ---
-// Where rows begin at multiples of 16 bytes they pass no register, and are there after copies_wait and a barrier.
+// Where rows begin at multiples of 16 bytes they pass no register, and are there after copies_wait and a barrier. A work-item has the
+// same 16 bytes of every ITEMS / CHUNKS-th row.
 INLINE void copy_rows(__local uint *tile, int tile_rows, __global const ushort *source, int ld, int rows, int K, int is_wide) {
-  _Pragma("nounroll") for (int e = ITEM; e < tile_rows * CHUNKS; e += ITEMS) {
-    const int row = e / CHUNKS, column = e % CHUNKS * 8, to = tile_place(row, e % CHUNKS, WIDTH);
-    const int left = clamp(row < rows ? K - column : 0, 0, 8);
-    __global const ushort *from = source + (left > 0 ? row * ld + column : 0);
+  const int chunk = ITEM % CHUNKS, count = clamp(K - 8 * chunk, 0, 8);
+  source += ITEM / CHUNKS * ld + 8 * chunk;
+  _Pragma("nounroll") for (int row = ITEM / CHUNKS; row < tile_rows; row += ITEMS / CHUNKS, source += ITEMS / CHUNKS * ld) {
+    const int to = tile_place(row, chunk, WIDTH), left = row < rows ? count : 0;
     if (is_wide) {
-      copy_async(tile, to, from, 2 * left);
+      copy_async(tile, to, source, 2 * left);
     } else {
       for (int i = 0; i < 4; i++)
-        tile[to + i] = WORD(left > 2 * i ? from[2 * i] : 0, left > 2 * i + 1 ? from[2 * i + 1] : 0);
+        tile[to + i] = WORD(left > 2 * i ? source[2 * i] : 0, left > 2 * i + 1 ? source[2 * i + 1] : 0);
     }
   }
 }
@@ -62,18 +63,24 @@ INLINE void stage_rounded(__local uint *tile, __global ushort *stored, __global 
 }
 
 // --- products of a warp's 16 rows ---
-// sums = (this warp's rows of a) b^T, b of TILE_KEYS rows
+// x = this warp's rows of a, columns from 8 c on
+#define LOAD_ROWS(x, a, c) \
+  ldmatrix(x, a, tile_place(WARP * 16 + WARP_LANE / 8 % 2 * 8 + WARP_LANE % 8, (c) + WARP_LANE / 16, WIDTH), scratch);
+// sums += x b^T, of columns from 8 c on, b of TILE_KEYS rows
+#define ADD_COLUMNS(sums, x, b, c) \
+  UNROLL for (int u = 0; u < KEY_TILES; u += 2) { \
+    uint y[4]; \
+    ldmatrix(y, b, tile_place(8 * (u + WARP_LANE / 16) + WARP_LANE % 8, (c) + WARP_LANE / 8 % 2, WIDTH), scratch); \
+    mma_bf16(sums[u], x, y, scratch); \
+    mma_bf16(sums[u + 1], x, y + 2, scratch); \
+  }
+// sums = (this warp's rows of a) b^T
 INLINE void multiply_rows(float (*sums)[4], __local const uint *a, __local const uint *b, warp_scratch scratch) {
-  const int i = WARP_LANE % 8, low = WARP_LANE / 8 % 2, high = WARP_LANE / 16;
   FOR_RESULTS(sums, KEY_TILES, u, j) sums[u][j] = 0;
-  UNROLL for (int c = 0; c < WIDTH / 8; c += 2) {
-    uint x[4], y[4];
-    ldmatrix(x, a, tile_place(WARP * 16 + 8 * low + i, c + high, WIDTH), scratch);
-    UNROLL for (int u = 0; u < KEY_TILES; u += 2) {
-      ldmatrix(y, b, tile_place(8 * (u + high) + i, c + low, WIDTH), scratch);
-      mma_bf16(sums[u], x, y, scratch);
-      mma_bf16(sums[u + 1], x, y + 2, scratch);
-    }
+  UNROLL for (int c = 0; c < CHUNKS; c += 2) {
+    uint x[4];
+    LOAD_ROWS(x, a, c)
+    ADD_COLUMNS(sums, x, b, c)
   }
 }
 // sums += x b: x are results of multiply_rows, which lie as its left factor must
@@ -146,15 +153,18 @@ INLINE void write_rows(__global float *to, int ld, float (*sums)[4], int K, cons
 #define COPIES_ARE_THERE \
   copies_wait(0); \
   barrier(CLK_LOCAL_MEM_FENCE);
-// Forward: the tiles of keys and values that come next are on their way during the products.
+// Forward: the tiles of keys and values that come next are on their way during the products, and queries stay in registers.
 #define OPEN_FORWARD \
   float sums[WIDTH_TILES][4], scores[KEY_TILES][4]; \
+  uint own[CHUNKS / 2][4]; \
   int here = 0; \
   FOR_RESULTS(sums, WIDTH_TILES, u, i) sums[u][i] = 0; \
   COPY_OWN(queries, q, ldq, is_wide) \
   COPY_MET(keys, k, ldk, start, end, is_wide) \
   COPY_MET(values, v, ldv, start, end, is_wide) \
-  copies_commit();
+  copies_commit(); \
+  COPIES_ARE_THERE \
+  UNROLL for (int c = 0; c < CHUNKS / 2; c++) LOAD_ROWS(own[c], queries, 2 * c)
 #define FORWARD_SCORES \
   const int after = tile + TILE_KEYS, there = MET_WORDS - here; \
   COPIES_ARE_THERE \
@@ -163,7 +173,8 @@ INLINE void write_rows(__global float *to, int ld, float (*sums)[4], int K, cons
     COPY_MET(values + there, v, ldv, after, end, is_wide) \
   } \
   copies_commit(); \
-  multiply_rows(scores, queries, keys + here, scratch);
+  FOR_RESULTS(scores, KEY_TILES, u, i) scores[u][i] = 0; \
+  UNROLL for (int c = 0; c < CHUNKS / 2; c++) ADD_COLUMNS(scores, own[c], keys + here, 2 * c)
 #define FORWARD_VALUES \
   add_product(sums, scores, values + here, scratch); \
   here = there;
