@@ -66,8 +66,8 @@ TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __glo
   write_rows(o + h * K, ldo, sums, K, inverse, row, behind);
 }
 
-// dq, and for the keys kernel delta[T,H] = go . o and go in bfloat16. dS = P (keep go . v - delta), dq = scale dS k
-TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *delta, __global ushort *stored,
+// dq, and for the keys kernel totals[T,H] of exponent and delta = go . o, and go in bfloat16. dS = P (keep go . v - delta), dq = scale dS k
+TILE_KERNEL void attention_backward_queries(__global float *dq, __global float2 *totals, __global ushort *stored,
                                             __global const float *go, __global const ushort *q, __global const ushort *k,
                                             __global const ushort *v, __global const float *o,
                                             __global const float *lse, __global const int4 *tiles, int T, int B,
@@ -91,7 +91,7 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
       product = fma(round_bf16(go[(size_t)t * ldo + c]), o[(size_t)t * ldo + h * K + c], product);
     row_delta[r] = quad_sum(product, scratch);
     row_lse[r] = LOG2E * lse[(size_t)t * H + h];
-    if (WARP_LANE % 4 == 0 && row + 8 * r < behind) delta[(size_t)t * H + h] = row_delta[r];
+    if (WARP_LANE % 4 == 0 && row + 8 * r < behind) totals[(size_t)t * H + h] = (float2)(row_lse[r], row_delta[r]);
   }
   COPY_OWN(queries, q, ldq, is_wide)
   STAGE_GRADIENTS(gradients)
@@ -120,16 +120,14 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float *
 // group's rows are keys, and scores have a row for each of them.
 TILE_KERNEL void attention_backward_keys(__global float *dk, __global float *dv, __global const ushort *go,
                                          __global const ushort *q, __global const ushort *k, __global const ushort *v,
-                                         __global const float *lse, __global const float *delta,
-                                         __global const int4 *tiles, int T, int B, int H, int K, int ldq, int ldk,
-                                         int ldv, int ldo, float scale, ulong seed, float rate, int q0, int k0,
-                                         int v0, int causal) {
+                                         __global const float2 *totals, __global const int4 *tiles, int T, int B, int H,
+                                         int K, int ldq, int ldk, int ldv, int ldo, float scale, ulong seed, float rate,
+                                         int q0, int k0, int v0, int causal) {
   OWN_ROWS(keys)
   OWN_ROWS(values)
   MET_ROWS(queries, 1)
   MET_ROWS(gradients, 1)
   OPEN_TILE(OWN_FIRST_KEY)
-  const uint threshold = random_threshold(rate);
   OPEN_BACKWARD
   float sum_k[WIDTH_TILES][4], sum_v[WIDTH_TILES][4];
   FOR_RESULTS(sum_k, WIDTH_TILES, u, i) sum_k[u][i] = sum_v[u][i] = 0;
@@ -138,19 +136,30 @@ TILE_KERNEL void attention_backward_keys(__global float *dk, __global float *dv,
   COPY_OWN(values, v, ldv, is_wide)
   for (int tile = causal ? row0 : start; tile < behind; tile += TILE_KEYS) {
     BACKWARD_PRODUCTS(keys, values, queries, q, ldq, is_wide, gradients, go, ldo, go_is_wide, behind)
+    uint live = ~0u;
+    if (rate > 0)
+      UNROLL for (int u = 0; u < KEY_TILES; u++)
+        UNROLL for (int parity = 0; parity < 2; parity++) {
+          CELLS(min(MET_ROW(u, parity), behind - 1), h)
+          UNROLL for (int i = parity; i < 4; i += 2) {
+            const float keep = keep_scale(key, base, row + 8 * (i / 2) - start, random_threshold(rate), rate);
+            products[u][i] *= keep;
+            if (keep == 0) live ^= 1u << (4 * u + i);
+          }
+        }
     UNROLL for (int u = 0; u < KEY_TILES; u++)
       UNROLL for (int parity = 0; parity < 2; parity++) {
-        const int t = MET_ROW(u, parity), last = min(t, behind - 1);
-        const float row_lse = LOG2E * lse[(size_t)last * H + h], row_delta = delta[(size_t)last * H + h];
-        CELLS(last, h)
+        const float2 total = totals[(size_t)min(MET_ROW(u, parity), behind - 1) * H + h];
         UNROLL for (int i = parity; i < 4; i += 2) {
-          const int j = row + 8 * (i / 2), live = t < behind && (!causal || j <= t);
-          const float keep = rate > 0 ? keep_scale(key, base, j - start, threshold, rate) : 1.0f;
-          const float p = exp2_fast(scale * LOG2E * scores[u][i] - row_lse), ds = p * (keep * products[u][i] - row_delta);
-          scores[u][i] = live ? p * keep : 0;
-          products[u][i] = live ? ds : 0;
+          scores[u][i] = exp2_fast(fma(scale * LOG2E, scores[u][i], -total.s0));
+          products[u][i] = scores[u][i] * (products[u][i] - total.s1);
         }
       }
+    if (rate > 0)
+      FOR_RESULTS(scores, KEY_TILES, u, i) scores[u][i] = live >> (4 * u + i) & 1 ? scores[u][i] * (1.0f / (1.0f - rate)) : 0;
+    if (tile + TILE_KEYS > behind || (causal && tile < row0 + WARP * 16 + 15))
+      FOR_RESULTS(scores, KEY_TILES, u, i)
+        if (MET_ROW(u, i) >= behind || (causal && row + 8 * (i / 2) > MET_ROW(u, i))) scores[u][i] = products[u][i] = 0;
     add_product(sum_v, scores, gradients, scratch);
     add_product(sum_k, products, queries, scratch);
     barrier(CLK_LOCAL_MEM_FENCE);

@@ -52,19 +52,6 @@ struct AttentionTier {
   func factor(_ x: Tensor) -> Tensor { converted(x, to: tiles == nil ? .float32 : .bfloat16) }
 }
 
-private func tier(_ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType, isCausal: Bool) -> AttentionTier {
-  AttentionTier(
-    queue, rows, heads: H, width: K, precision, isCausal: isCausal, sizes: [OpenCLTuning.smallTileRows, OpenCLTuning.tileRows]
-  ) { width, tileRows in
-    let options = "-D WIDTH=\(width)" + (tileRows == OpenCLTuning.tileRows ? "" : " -D WARPS=\(tileRows / 16)")
-    return tensorModule("attention_sm90", queue.tuning.tensorOptions(options, registers: width > 64 ? 255 : 168)) {
-      String(cString: ck_opencl_attention_sm90())
-    }
-  } portable: {
-    module(width: K, precision)
-  }
-}
-
 /// Columns `offset ..< offset + width` of the rows of a tensor.
 private struct Columns {
   let tensor: Tensor
@@ -162,6 +149,68 @@ public func lastAttention(
 /// Pairs of sequence and head that one thread takes at a time: while it computes one it asks memory for the next.
 func attentionGrain(_ pairs: Int) -> Int { max(1, min(8, pairs / 32)) }
 
+/// One call on a device: the text that takes it, and the factors as that reads them.
+private struct DeviceCall {
+  private let queue: DeviceQueue
+  private let tier: AttentionTier
+  /// Columns of queries, keys and values.
+  private let factors: [KernelArgument]
+  /// What these are the memory of
+  private let held: [Tensor]
+  private let sizes: [KernelArgument]
+  private let H: Int
+
+  init(
+    _ queue: DeviceQueue, _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?,
+    _ precision: DataType, isCausal: Bool
+  ) {
+    let K = D / H
+    (self.queue, self.H) = (queue, H)
+    tier = Self.tier(queue, rows, H, width: K, precision, isCausal: isCausal)
+    let queries = tier.factor(q.tensor)
+    let keys = q.tensor.storage === k.tensor.storage ? queries : tier.factor(k.tensor)
+    held = [queries, keys]
+    factors = [queries.argument, keys.argument, keys.argument]
+    sizes = [
+      tier.rows, .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D),
+      .float(1 / Float(K).squareRoot()), .seed(dropout?.seed ?? 0), .float(dropout?.rate ?? 0), .int(q.offset), .int(k.offset),
+      .int(v.offset), .int(isCausal ? 1 : 0),
+    ]
+  }
+
+  private static func tier(
+    _ queue: DeviceQueue, _ rows: Jagged, _ H: Int, width K: Int, _ precision: DataType, isCausal: Bool
+  ) -> AttentionTier {
+    AttentionTier(
+      queue, rows, heads: H, width: K, precision, isCausal: isCausal, sizes: [OpenCLTuning.smallTileRows, OpenCLTuning.tileRows]
+    ) { width, tileRows in
+      let options = "-D WIDTH=\(width)" + (tileRows == OpenCLTuning.tileRows ? "" : " -D WARPS=\(tileRows / 16)")
+      return tensorModule("attention_sm90", queue.tuning.tensorOptions(options, registers: width > 64 ? 255 : 168)) {
+        String(cString: ck_opencl_attention_sm90())
+      }
+    } portable: {
+      module(width: K, precision)
+    }
+  }
+
+  func forward(_ o: Tensor, _ lse: Tensor) {
+    queue.launch(tier.module, "attention_forward", tier.grid, [o.argument, lse.argument] + factors + sizes)
+  }
+
+  /// On tensor cores the first kernel leaves for the second what it made of lse, and dy in bfloat16.
+  func backward(_ dq: Tensor, _ dkv: Tensor, _ dy: Tensor, _ o: Tensor, _ lse: Tensor) {
+    let isTensor = tier.tiles != nil
+    let delta = Tensor([o.shape.rows, isTensor ? 2 * H : H], device: o.device)
+    let stored = isTensor ? Tensor(dy.shape, dtype: .bfloat16, device: o.device) : dy
+    queue.launch(
+      tier.module, "attention_backward_queries", tier.grid,
+      [dq.argument, delta.argument] + (isTensor ? [stored.argument] : []) + [dy.argument] + factors + [o.argument, lse.argument] + sizes)
+    queue.launch(
+      tier.module, "attention_backward_keys", tier.grid,
+      [dkv.argument, dkv.argument, stored.argument] + factors + (isTensor ? [] : [lse.argument]) + [delta.argument] + sizes)
+  }
+}
+
 private func attend(
   _ q: Columns, _ k: Columns, _ v: Columns, _ D: Int, _ rows: Jagged, heads H: Int, _ dropout: Dropout?,
   _ precision: DataType, isCausal: Bool = true
@@ -175,8 +224,7 @@ private func attend(
   let lse = Tensor([rows.rows, H], device: device)
   let floats = ck_attention_scratch(K, rows.longest)
   let causal: Int32 = isCausal ? 1 : 0
-  // Queries, and keys beside values, as the device read them.
-  var factors = (q.tensor, k.tensor)
+  var call: DeviceCall?
   switch device {
   case .cpu:
     parallel(rows.count * H, grain: attentionGrain(rows.count * H), scratch: floats) { begin, end, scratch in
@@ -185,17 +233,11 @@ private func attend(
         k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16, scratch)
     }
   case .gpu(let queue):
-    let tier = tier(queue, rows, H, width: K, precision, isCausal: isCausal)
-    let queries = tier.factor(q.tensor)
-    let keys = q.tensor.storage === k.tensor.storage ? queries : tier.factor(k.tensor)
-    factors = (queries, keys)
-    queue.launch(
-      tier.module, "attention_forward", tier.grid, o.argument, lse.argument, queries.argument, keys.argument, keys.argument, tier.rows,
-      .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D), .float(scale),
-      .seed(seed), .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)))
+    call = DeviceCall(queue, q, k, v, D, rows, heads: H, dropout, precision, isCausal: isCausal)
+    call?.forward(o, lse)
   }
   guard let tape, let slot = o.slot else { return o }
-  tape.record(slot) { [factors] dy in
+  tape.record(slot) { [call] dy in
     let dqTensor = Tensor(q.tensor.shape, device: device)
     let packed = q.tensor.storage === k.tensor.storage
     let dkvTensor = packed ? dqTensor : Tensor(k.tensor.shape, device: device)
@@ -209,23 +251,7 @@ private func attend(
           rows.offsets.intPointer, begin, end, causal, H, K, q.stride, k.stride, v.stride, D, scale, seed, rate, precision.isBfloat16,
           scratch)
       }
-    case .gpu(let queue):
-      let delta = Tensor([rows.rows, H], device: device)
-      let tier = tier(queue, rows, H, width: K, precision, isCausal: isCausal)
-      let inputs = [factors.0.argument, factors.1.argument, factors.1.argument]
-      let sizes: [KernelArgument] = [
-        tier.rows, .int(rows.rows), .int(rows.count), .int(H), .int(K), .int(q.stride), .int(k.stride), .int(v.stride), .int(D),
-        .float(scale), .seed(seed), .float(rate), .int(q.offset), .int(k.offset), .int(v.offset), .int(Int(causal)),
-      ]
-      // On tensor cores the first kernel leaves dy in bfloat16 for the second.
-      let stored = tier.tiles.map { _ in Tensor(dy.shape, dtype: .bfloat16, device: device) }
-      queue.launch(
-        tier.module, "attention_backward_queries", tier.grid,
-        [dqTensor.argument, delta.argument] + (stored.map { [$0.argument] } ?? []) + [dy.argument] + inputs + [o.argument, lse.argument]
-          + sizes)
-      queue.launch(
-        tier.module, "attention_backward_keys", tier.grid,
-        [dkvTensor.argument, dkvTensor.argument, (stored ?? dy).argument] + inputs + [lse.argument, delta.argument] + sizes)
+    case .gpu: call?.backward(dqTensor, dkvTensor, dy, o, lse)
     }
     q.tensor.slot?.collect(dqTensor)
     if !packed { k.tensor.slot?.collect(dkvTensor) }
