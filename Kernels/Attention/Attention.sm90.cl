@@ -7,6 +7,14 @@
   const ulong base = ((ulong)(t)*H + (h)) << 16; \
   const uint key = random_key(seed, (uint)(base >> 32));
 
+// Dropout of this warp's cells, one row after the other
+#define DROP_CELLS(cells) \
+  UNROLL for (int r = 0; r < 2; r++) { \
+    CELLS(row + 8 * r, h) \
+    UNROLL for (int u = 0; u < KEY_TILES; u++) \
+      UNROLL for (int i = 2 * r; i < 2 * r + 2; i++) \
+        cells[u][i] *= keep_scale(key, base, MET_ROW(u, i) - start, threshold, rate); \
+  }
 // Whether a row of this warp must not see all keys of the tile
 #define MEETS_MASK (tile + TILE_KEYS > (causal ? min(row0 + WARP * 16 + 1, end) : end))
 
@@ -48,13 +56,7 @@ TILE_KERNEL void attention_forward(__global float *o, __global float *lse, __glo
         sums[c][2 * r + 1] *= shrink;
       }
     }
-    if (rate > 0)
-      UNROLL for (int r = 0; r < 2; r++) {
-        CELLS(row + 8 * r, h)
-        UNROLL for (int u = 0; u < KEY_TILES; u++)
-          UNROLL for (int i = 2 * r; i < 2 * r + 2; i++)
-            scores[u][i] *= keep_scale(key, base, MET_ROW(u, i) - start, threshold, rate);
-      }
+    if (rate > 0) DROP_CELLS(scores)
     FORWARD_VALUES
   }
   float inverse[2];
@@ -97,13 +99,7 @@ TILE_KERNEL void attention_backward_queries(__global float *dq, __global float2 
   STAGE_GRADIENTS(gradients)
   for (int tile = start; tile < end; tile += TILE_KEYS) {
     BACKWARD_PRODUCTS(queries, gradients, keys, k, ldk, is_wide, values, v, ldv, is_wide, end)
-    if (rate > 0)
-      UNROLL for (int r = 0; r < 2; r++) {
-        CELLS(row + 8 * r, h)
-        UNROLL for (int u = 0; u < KEY_TILES; u++)
-          UNROLL for (int i = 2 * r; i < 2 * r + 2; i++)
-            products[u][i] *= keep_scale(key, base, MET_ROW(u, i) - start, threshold, rate);
-      }
+    if (rate > 0) DROP_CELLS(products)
     FOR_RESULTS(scores, KEY_TILES, u, i)
       scores[u][i] = exp2_fast(log_scale * scores[u][i] - row_lse[i / 2]) * (products[u][i] - row_delta[i / 2]);
     if (MEETS_MASK)

@@ -1,4 +1,5 @@
-// HSTU.cl of bfloat16 factors on tensor cores, after Attention/tiles.h, with its meaning and, tiles instead of offsets, its arguments.
+// HSTU.cl on tensor cores, after Attention/tiles.h, with its meaning and, but for what is stored in bfloat16 and tiles instead of offsets,
+// its arguments.
 // Without a softmax tiles simply add; 1 / n goes to the sums. Biases are made inside the tile: a lane reads the positions of its
 // diagonals, and keeps for each of its rows the bucket that the last cell fell into, which the next one mostly falls into again. The
 // gradients of the biases are sums of dx, which the queries kernel has in float32: it lays each tile down where keys and values were,

@@ -56,6 +56,18 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
     return Tensor(values, shape: [rows.count, columns], device: device)
   }
 
+  /// Rows of sequences of those lengths, behind each other
+  private func gathered(_ sequences: [Int], of lengths: [Int], _ columns: Int, _ salt: Int, _ device: Device) -> Tensor {
+    let offsets = offsets(lengths).map(Int.init)
+    let values = sequences.flatMap { fixed(offsets[$0]..<offsets[$0 + 1], columns, salt, .cpu).floats() }
+    return Tensor(values, shape: Shape(values.count / columns, columns), device: device)
+  }
+  /// The bits of each sequence's rows
+  private func bits(_ tensor: Tensor?, _ rows: Jagged) -> [[UInt32]] {
+    let (bits, columns) = ((tensor?.floats() ?? []).map(\.bitPattern), tensor?.shape.columns ?? 1)
+    return zip(rows.hostOffsets, rows.hostOffsets.dropFirst()).map { Array(bits[Int($0) * columns..<Int($1) * columns]) }
+  }
+
   /// Two tiles of two sequences and one of two others, for each head and pass.
   @Test(arguments: tensorDevices)
   func aPassStartsOneGroupForEachTileAndHead(_ deviceIndex: Int) {
@@ -83,27 +95,17 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
   func aSequenceHasTheSameBitsInAnyBatchOfAttention(_ deviceIndex: Int, _ isCausal: Bool) {
     let (device, D) = (devices[deviceIndex], 24)
     let lengths = [16, 9, 0, 200, 33, 1, 129]
-    let offsets = offsets(lengths).map(Int.init)
-    /// Output and gradients of the sequences, behind each other
+    /// Output and gradients of the sequences
     func results(_ sequences: [Int]) -> [[[UInt32]]] {
-      let tape = Tape()
-      func gathered(_ columns: Int, _ salt: Int) -> Tensor {
-        let parts = sequences.map { fixed(offsets[$0]..<offsets[$0 + 1], columns, salt, .cpu).floats() }
-        return Tensor(Array(parts.joined()), shape: Shape(parts.joined().count / columns, columns), device: device)
-      }
-      let rows = Jagged(offsets: AugurOpsTests.offsets(sequences.map { lengths[$0] }), device: device)
-      let (q, kv) = (gathered(D, 1).watched(by: tape), gathered(2 * D, 2).watched(by: tape))
-      let o = attention(
-        q: q, kv: kv, rows, heads: 2, precision: .bfloat16, isCausal: isCausal)
-      tape.backward(from: o, gradient: gathered(D, 3))
-      let found: [Tensor?] = [o, q.gradient, kv.gradient]
-      return found.map { tensor in
-        let (bits, columns) = ((tensor?.floats() ?? []).map(\.bitPattern), tensor?.shape.columns ?? 1)
-        return zip(rows.hostOffsets, rows.hostOffsets.dropFirst()).map { Array(bits[Int($0) * columns..<Int($1) * columns]) }
-      }
+      let (rows, tape) = (Jagged(offsets: offsets(sequences.map { lengths[$0] }), device: device), Tape())
+      func made(_ columns: Int, _ salt: Int) -> Tensor { gathered(sequences, of: lengths, columns, salt, device) }
+      let (q, kv) = (made(D, 1).watched(by: tape), made(2 * D, 2).watched(by: tape))
+      let o = attention(q: q, kv: kv, rows, heads: 2, precision: .bfloat16, isCausal: isCausal)
+      tape.backward(from: o, gradient: made(D, 3))
+      return [o, q.gradient, kv.gradient].map { bits($0, rows) }
     }
     let sizes = [OpenCLTuning.smallTileRows, OpenCLTuning.tileRows]
-    func size(_ sequences: [Int]) -> Int { RowTile.size(of: sizes, AugurOpsTests.offsets(sequences.map { lengths[$0] }), isCausal: isCausal) }
+    func size(_ sequences: [Int]) -> Int { RowTile.size(of: sizes, offsets(sequences.map { lengths[$0] }), isCausal: isCausal) }
     let (all, short) = ([0, 1, 2, 3, 4, 5, 6], [0, 2, 5] + [Int](repeating: 1, count: 14) + [4])
     #expect((size(all), size(short)) == (64, 16))
     let (together, beside) = (results(all), results(short))
@@ -118,27 +120,19 @@ private let skewed = (0..<128).map { b in 8 + 504 * (b * 7919 % 128) * (b * 7919
   @Test(arguments: tensorDevices, [false, true])
   func aSequenceHasTheSameBitsInAnyBatchOfHSTU(_ deviceIndex: Int, _ hasTimes: Bool) {
     let (device, D, offsets, times) = (devices[deviceIndex], 24, offsets(lengths).map(Int.init), fixedTimes(158))
-    /// Output and gradients of the sequences, behind each other
+    /// Output and gradients of the sequences
     func results(_ sequences: [Int]) -> [[[UInt32]]] {
-      let tape = Tape()
-      func gathered(_ columns: Int, _ salt: Int) -> Tensor {
-        let parts = sequences.map { fixed(offsets[$0]..<offsets[$0 + 1], columns, salt, .cpu).floats() }
-        return Tensor(Array(parts.joined()), shape: Shape(parts.joined().count / columns, columns), device: device)
-      }
-      let rows = Jagged(offsets: AugurOpsTests.offsets(sequences.map { lengths[$0] }), device: device)
+      let (rows, tape) = (Jagged(offsets: AugurOpsTests.offsets(sequences.map { lengths[$0] }), device: device), Tape())
+      func made(_ columns: Int, _ salt: Int) -> Tensor { gathered(sequences, of: lengths, columns, salt, device) }
       let time = sequences.flatMap { times[offsets[$0]..<offsets[$0 + 1]] }
       let bias = HSTUBias(
         position: fixed(0..<1, 90, 4, device).asParameter(),
         time: hasTimes ? fixed(0..<1, HSTUBias.buckets, 5, device).asParameter() : nil,
         times: hasTimes ? Tensor(time, shape: [time.count], device: device) : nil)
-      let (q, kv) = (gathered(D, 1).watched(by: tape), gathered(2 * D, 2).watched(by: tape))
+      let (q, kv) = (made(D, 1).watched(by: tape), made(2 * D, 2).watched(by: tape))
       let o = hstuAttention(q: q, kv: kv, rows, heads: 2, bias: bias, precision: .bfloat16)
-      tape.backward(from: o, gradient: gathered(D, 3))
-      let found: [Tensor?] = [o, q.gradient, kv.gradient]
-      return found.map { tensor in
-        let (bits, columns) = ((tensor?.floats() ?? []).map(\.bitPattern), tensor?.shape.columns ?? 1)
-        return zip(rows.hostOffsets, rows.hostOffsets.dropFirst()).map { Array(bits[Int($0) * columns..<Int($1) * columns]) }
-      }
+      tape.backward(from: o, gradient: made(D, 3))
+      return [o, q.gradient, kv.gradient].map { bits($0, rows) }
     }
     let (all, backwards) = (results([0, 1, 2, 3, 4]), results([4, 3, 2, 1, 0]))
     for i in [0, 1, 3, 4] {
