@@ -29,16 +29,17 @@ struct OpSizes {
   var attention: [[Int]], jagged: [[Int]], hstu: [[Int]]
   var lookup: [Int], softmax: [[Int]], sampled: [Int], scores: [Int]
 
-  /// Attention over 16,384 rows of 2,048 columns, as FlashAttention's authors time it; HSTU with 128 sequences and 4 heads, as its authors.
+  /// Attention over 16,384 rows of 2,048 columns, as FlashAttention's authors time it; jagged of up to 512 rows, and of 8 to 24, as most histories
+  /// of shops are; HSTU with 128 sequences and 4 heads, as its authors.
   static let full = OpSizes(
     products: [[4096, 4096, 4096], [8192, 8192, 8192], [131_072, 1024, 256]], wideProducts: [[4096, 4096, 4096]],
     linear: [131_072, 1024, 256], attention: [64, 128].flatMap { K in [512, 2048, 8192].map { [16_384 / $0, 2048 / K, $0, K] } },
-    jagged: [[512, 4, 512, 64], [512, 4, 512, 128]],
+    jagged: [[512, 4, 512, 64], [512, 4, 512, 128], [16_384, 4, 24, 64]],
     hstu: [[128, 4, 256, 64], [128, 4, 512, 64], [128, 4, 2048, 64], [128, 4, 2048, 128]], lookup: [1_000_000, 128, 1_048_576],
     softmax: [[8192, 100_000, 128], [2048, 1_000_000, 128]], sampled: [65_536, 256, 1024, 1_000_000], scores: [1024, 10_000_000, 128, 100])
   static let small = OpSizes(
     products: [[128, 128, 128], [512, 96, 64]], wideProducts: [[128, 128, 128]], linear: [512, 96, 64],
-    attention: [[4, 2, 33, 64], [2, 1, 64, 128]], jagged: [[16, 2, 48, 64]], hstu: [[4, 2, 40, 64]], lookup: [1000, 16, 2000],
+    attention: [[4, 2, 33, 64], [2, 1, 64, 128]], jagged: [[16, 2, 48, 64], [32, 2, 14, 64]], hstu: [[4, 2, 40, 64]], lookup: [1000, 16, 2000],
     softmax: [[64, 700, 32]], sampled: [128, 32, 16, 500], scores: [8, 5000, 32, 10])
 }
 
