@@ -50,6 +50,11 @@ INLINE float time_bias(bucket *at, uint gap, __local const uint *bucket_starts, 
 INLINE void read_positions(float *near, __global const float *position, int n, int first, int step) {
   UNROLL for (int p = 0; p < 2; p++) near[p] = position[clamp(first + p * step, 0, n - 1)];
 }
+// In a loop of its own: a branch a cell would keep the cells' functions from running beside each other.
+#define ADD_TIMES(later) \
+  if (time) \
+    FOR_RESULTS(scores, KEY_TILES, u, i) \
+      scores[u][i] += time_bias(&seconds[i / 2], time_gap(later[i / 2], times[min(MET_ROW(u, i), behind - 1)]), bucket_starts, bucket_values);
 // dP * SiLU'(x)
 INLINE float cell_slope(float x, float dp) {
   const float s = sigmoid_fast(x);
@@ -76,13 +81,11 @@ TILE_KERNEL void hstu_forward(__global float *o, __global const ushort *q, __glo
     read_positions(near[1], position, n, MET_ROW(-1, 0) - row + n - 1, 1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {
       read_positions(near[u % 2], position, n, MET_ROW(u, 0) - row + n - 1, 1);
-      UNROLL for (int i = 0; i < 4; i++) {
-        const int j = MET_ROW(u, i), r = i / 2;
-        float x = fma(scale, scores[u][i], near[(u + r) % 2][i % 2]);
-        if (time) x += time_bias(&seconds[r], time_gap(later[r], times[min(j, behind - 1)]), bucket_starts, bucket_values);
-        scores[u][i] = j < min(row + 8 * r + 1, end) ? x * sigmoid_fast(x) : 0;
-      }
+      UNROLL for (int i = 0; i < 4; i++) scores[u][i] = fma(scale, scores[u][i], near[(u + i / 2) % 2][i % 2]);
     }
+    ADD_TIMES(later)
+    FOR_RESULTS(scores, KEY_TILES, u, i)
+      scores[u][i] = MET_ROW(u, i) < min(row + 8 * (i / 2) + 1, end) ? scores[u][i] * sigmoid_fast(scores[u][i]) : 0;
     FORWARD_VALUES
   }
   const float shares[2] = {1.0f / n, 1.0f / n};
@@ -153,12 +156,12 @@ TILE_KERNEL void hstu_backward_queries(__global float *dq, __global float *dposi
     read_positions(near[1], position, n, MET_ROW(-1, 0) - row + n - 1, 1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {
       read_positions(near[u % 2], position, n, MET_ROW(u, 0) - row + n - 1, 1);
-      UNROLL for (int i = 0; i < 4; i++) {
-        const int j = MET_ROW(u, i), r = i / 2, t = row + 8 * r;
-        float x = fma(scale, scores[u][i], near[(u + r) % 2][i % 2]);
-        if (time) x += time_bias(&seconds[r], time_gap(later[r], times[min(j, behind - 1)]), bucket_starts, bucket_values);
-        scores[u][i] = j <= t && t < end ? cell_slope(x, products[u][i]) : 0;
-      }
+      UNROLL for (int i = 0; i < 4; i++) scores[u][i] = fma(scale, scores[u][i], near[(u + i / 2) % 2][i % 2]);
+    }
+    ADD_TIMES(later)
+    FOR_RESULTS(scores, KEY_TILES, u, i) {
+      const int t = row + 8 * (i / 2);
+      scores[u][i] = MET_ROW(u, i) <= t && t < end ? cell_slope(scores[u][i], products[u][i]) : 0;
     }
     add_product(sums, scores, keys, scratch);
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -213,14 +216,16 @@ TILE_KERNEL void hstu_backward_keys(__global float *dk, __global float *dv, __gl
     read_positions(near[1], position, n, row - MET_ROW(-1, 0) + n - 1, -1);
     UNROLL for (int u = 0; u < KEY_TILES; u++) {
       read_positions(near[u % 2], position, n, row - MET_ROW(u, 0) + n - 1, -1);
-      UNROLL for (int i = 0; i < 4; i++) {
-        const int t = MET_ROW(u, i), r = i / 2, j = row + 8 * r, live = t < behind && j <= t;
-        float x = fma(scale, scores[u][i], near[(u + r) % 2][i % 2]);
-        if (time) x += time_bias(&seconds[r], time_gap(LATER(t), key_time[r]), bucket_starts, bucket_values);
-        const float s = sigmoid_fast(x);
-        scores[u][i] = live ? x * s : 0;
-        products[u][i] = live ? products[u][i] * s * fma(x, 1 - s, 1.0f) : 0;
-      }
+      UNROLL for (int i = 0; i < 4; i++) scores[u][i] = fma(scale, scores[u][i], near[(u + i / 2) % 2][i % 2]);
+    }
+    if (time)
+      FOR_RESULTS(scores, KEY_TILES, u, i)
+        scores[u][i] += time_bias(&seconds[i / 2], time_gap(LATER(MET_ROW(u, i)), key_time[i / 2]), bucket_starts, bucket_values);
+    FOR_RESULTS(scores, KEY_TILES, u, i) {
+      const int t = MET_ROW(u, i), live = t < behind && row + 8 * (i / 2) <= t;
+      const float x = scores[u][i], s = sigmoid_fast(x);
+      scores[u][i] = live ? x * s : 0;
+      products[u][i] = live ? products[u][i] * s * fma(x, 1 - s, 1.0f) : 0;
     }
     add_product(sum_v, scores, gradients, scratch);
     add_product(sum_k, products, queries, scratch);
