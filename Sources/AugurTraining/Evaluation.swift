@@ -80,6 +80,7 @@ public func rankPositions(
   }
 }
 
+/// The same for rows that are given.
 public func rankPositions(of scorer: some Scorer, _ rows: PrefixTargets, seen: SeenItems) -> [RankPosition] {
   rankPositions(of: scorer, rows.targets.count, seen) { (rows.prefixes[$0][...], [], rows.targets[$0], []) }
 }

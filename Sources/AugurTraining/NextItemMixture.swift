@@ -12,6 +12,12 @@ struct SoftmaxScorer: Scorer {
   /// What cosines are divided by; products are not.
   let temperature: Float
   let itemCount: Int
+  /// Of all items; cosines would make it anew for each history.
+  private let table: Tensor
+
+  init(model: any SequenceModel, temperature: Float, itemCount: Int) {
+    (self.model, self.temperature, self.itemCount, table) = (model, temperature, itemCount, model.scoringTable)
+  }
 
   func scores(history: Span<Int32>, into: UnsafeMutableBufferPointer<Float>) {
     var items: [Int32] = []
@@ -19,7 +25,7 @@ struct SoftmaxScorer: Scorer {
     let device = model.outputTable.value.device
     var h = model.lastStates(model.scoringInput([items[...]], times: nil, itemCount: itemCount, device: device))
     if model.isCosine { h = unitRows(h, scale: 1 / temperature) }
-    let logits = linear(h, model.scoringTable, transposed: true).floats()
+    let logits = linear(h, table, transposed: true).floats()
     let largest = logits.max() ?? 0
     for item in into.indices { into[item] = exp(logits[item] - largest) }
   }
@@ -90,6 +96,9 @@ public struct NextItemMixture {
     let known = scores.indices.filter { scores[$0] > 0 }
     return known.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(top).map { ($0, scores[$0]) }
   }
+
+  /// The nearest sessions, which every mixture has counted.
+  public var nearestSessions: SessionKNN? { mixture.components.lazy.compactMap { $0 as? SessionKNN }.first }
 
   /// The parts with their weights, the heaviest first.
   public var words: String {

@@ -151,7 +151,10 @@ extension OpSizes {
   }
 
   /// As a linear map leaves it for attention, which PyTorch is given in bfloat16 too.
-  private func stored(_ x: Tensor) -> Tensor { x.isOnCPU ? x : converted(x, to: .bfloat16) }
+  private func stored(_ x: Tensor) -> Tensor {
+    guard case .gpu(let queue) = x.device, queue.tuning.tensorCores != .none else { return x }
+    return converted(x, to: .bfloat16)
+  }
 
   private func attentionWorks(_ op: String, _ s: [Int], _ makeOffsets: (Int, Int) -> [Int32]) -> [OpWork] {
     let (H, K, offsets) = (s[1], s[3], makeOffsets(s[0], s[2]))

@@ -97,7 +97,7 @@ func evaluateSystems(
     add("markov", MarkovChain(histories))
     add("item-knn", ItemKNN(histories))
     if let mixture {
-      add("session-knn", SessionKNN(histories))
+      if let nearest = mixture.nearestSessions { add("session-knn", nearest) }
       add("mixture", mixture.mixture)
     }
   }

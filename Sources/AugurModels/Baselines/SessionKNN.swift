@@ -23,7 +23,7 @@ public struct SessionKNN: Scorer {
   /// Of an item that more sessions have, the last ones are asked: an answer costs no more.
   private static let postingLimit = 10_000
 
-  /// Cost: O(T) for T events, of an answer at most 10 decay postings of each item.
+  /// Cost: O(T) for T events; of an answer O(sessions), and for each of the newest 10 decay items at most 10,000 postings.
   ///
   /// - Parameters:
   ///   - neighbourCount: N, at least 1.
